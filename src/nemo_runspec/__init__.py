@@ -1,0 +1,1 @@
+"""Run specifications for recipes; its artifact modules are doors onto `nemotron.kit`."""

@@ -1,0 +1,1 @@
+"""The Nemotron namespace; the toolkit lives in `nemotron.kit`."""

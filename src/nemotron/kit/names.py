@@ -1,0 +1,305 @@
+"""The one grammar of `art://NAME[:VERSION][/path/inside]`.
+
+Every part of the kit (store, CLI, resolvers, file system) parses references here and nowhere else.
+Parsing looks at text only: which of several readings exists is the registry's question
+(`ArtifactRef.readings`). For every reference `r`, `ArtifactRef.parse(str(r)) == r`.
+
+>>> ref = ArtifactRef.parse("art://nano3/pretrain/data:v3/train/000.bin")
+>>> ref.name.key, str(ref.selector), ref.inside
+('nano3-pretrain-data', 'v3', 'train/000.bin')
+>>> ref.uri
+'art://nano3-pretrain-data:v3/train/000.bin'
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote
+
+from nemotron.kit.errors import InvalidNameError, InvalidReferenceError, OutsideRootError
+
+SCHEME = "art://"
+NAME_LENGTH_MAX = 128
+REFERENCE_LENGTH_MAX = 4096
+VERSION_DIGITS_MAX = 18
+
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_QUERY = re.compile(r"[A-Za-z0-9._-]+=[A-Za-z0-9._-]+(?:&[A-Za-z0-9._-]+=[A-Za-z0-9._-]+)*", re.ASCII)
+_VERSION = re.compile(r"v?(0|[1-9][0-9]*)", re.ASCII)
+_VERSION_LIKE = re.compile(r"[vV]?[0-9]+", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _shown(text: str) -> str:
+    """A short, printable form of whatever was passed, for messages."""
+    shown = repr(text)
+    return shown if len(shown) <= 80 else f"{shown[:60]}… ({len(text)} characters)"
+
+
+def _segment_problem(segment: str) -> str | None:
+    """Why `segment` is no name, or None."""
+    if not segment:
+        return "it is empty"
+    if len(segment) > NAME_LENGTH_MAX:
+        return f"it has {len(segment)} characters, at most {NAME_LENGTH_MAX} are allowed"
+    if not _SEGMENT.fullmatch(segment):
+        return "it may hold ASCII letters, digits, '.', '_' and '-', and starts with a letter or digit"
+    if re.fullmatch(r"[vV][0-9]+", segment, re.ASCII):
+        return "it looks like a version"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactName:
+    """An artifact's name: one segment, or several with slashes (a *semantic* name), and perhaps a query.
+
+    Attributes:
+        semantic: the name as its author wrote it, `nano3/sft/data?sample=10`.
+    """
+
+    semantic: str
+
+    def __post_init__(self) -> None:
+        path, mark, query = self.semantic.partition("?")
+        for segment in path.split("/"):
+            if problem := _segment_problem(segment):
+                raise InvalidNameError(f"Invalid artifact name: {_shown(self.semantic)}: {problem}. Example: my-model")
+        if mark and not _QUERY.fullmatch(query):
+            raise InvalidNameError(
+                f"Invalid artifact name: {_shown(self.semantic)}: the part after '?' must read key=value[&key=value]"
+            )
+        if problem := _segment_problem(self.key):
+            raise InvalidNameError(f"Invalid artifact name: {_shown(self.semantic)}: as a key ({_shown(self.key)}) {problem}")
+
+    @classmethod
+    def parse(cls, text: str) -> "ArtifactName":
+        """Read a name; `art://` in front is allowed, a version is not.
+
+        Raises:
+            InvalidNameError: what is wrong with it.
+        """
+        return cls(text.removeprefix(SCHEME))
+
+    @property
+    def key(self) -> str:
+        """The name in the store: slashes and the query's marks become dashes."""
+        return re.sub(r"[/?&=]", "-", self.semantic)
+
+    def __str__(self) -> str:
+        return self.semantic
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """A version number. The kit counts from 1; W&B from 0."""
+
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number < 0:
+            raise InvalidReferenceError(f"Invalid version: {self.number}; versions are v0, v1, …")
+
+    @classmethod
+    def parse(cls, text: "str | int | Version") -> "Version":
+        """Read `v3`, `3` or 3.
+
+        Raises:
+            InvalidReferenceError: it is none of these.
+        """
+        if isinstance(text, Version):
+            return text
+        match = _VERSION.fullmatch(str(text))
+        if not match or len(match[1]) > VERSION_DIGITS_MAX:
+            raise InvalidReferenceError(f"Invalid version: {_shown(str(text))}; expected v3 or 3")
+        return cls(int(match[1]))
+
+    def __str__(self) -> str:
+        return f"v{self.number}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Alias:
+    """A movable name of a version, such as `production`; `latest` is the one the kit moves itself."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if _VERSION_LIKE.fullmatch(self.name):
+            raise InvalidNameError(f"Invalid alias: {_shown(self.name)} looks like a version")
+        if problem := _segment_problem(self.name):
+            raise InvalidNameError(f"Invalid alias: {_shown(self.name)}: {problem}")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Selector = Version | Alias
+LATEST = Alias("latest")
+
+
+def parse_selector(text: str | int | None) -> Selector:
+    """Read what stands behind the colon; None and "" mean `latest`.
+
+    >>> parse_selector("3"), parse_selector("production"), parse_selector(None)
+    (Version(number=3), Alias(name='production'), Alias(name='latest'))
+    """
+    if text is None or text == "":
+        return LATEST
+    text = str(text)
+    return Version.parse(text) if _VERSION_LIKE.fullmatch(text) else Alias(text)
+
+
+def normalise_inside(path: str) -> str:
+    """The canonical form of a path inside an artifact; "" is the artifact itself.
+
+    Raises:
+        OutsideRootError: it leaves the artifact, or tries to by an encoding.
+    """
+    if _CONTROL.search(path):
+        raise OutsideRootError(f"Invalid path inside an artifact: {_shown(path)} has control characters")
+    if path.startswith("/"):
+        raise OutsideRootError(f"Invalid path inside an artifact: {_shown(path)} is absolute; write it relative")
+    parts: list[str] = []
+    for part in path.split("/"):
+        plain = unquote(part)
+        if plain != part and (plain in (".", "..") or "/" in plain or _CONTROL.search(plain)):
+            raise OutsideRootError(f"Invalid path inside an artifact: {_shown(path)} hides a path in an encoding")
+        if part in ("", "."):
+            continue
+        if part != "..":
+            parts.append(part)
+        elif parts:
+            parts.pop()
+        else:
+            raise OutsideRootError(f"Invalid path inside an artifact: {_shown(path)} leaves the artifact")
+    return "/".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRef:
+    """A parsed `art://` reference.
+
+    Attributes:
+        name: the artifact.
+        selector: a version, an alias, or None where none was written (latest).
+        inside: a normalised path inside the artifact, or "".
+    """
+
+    name: ArtifactName
+    selector: Selector | None = None
+    inside: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inside", normalise_inside(self.inside))
+        if self.inside and self.selector is None:
+            object.__setattr__(self, "selector", LATEST)
+
+    @classmethod
+    def parse(cls, text: "str | ArtifactRef") -> "ArtifactRef":
+        """Read a reference, with or without `art://`.
+
+        Raises:
+            InvalidReferenceError: it is not a reference; the message begins `Invalid art:// URI: `.
+            OutsideRootError: its inner path leaves the artifact.
+        """
+        return text if isinstance(text, ArtifactRef) else _parse(text)
+
+    def at(self, selector: Selector) -> "ArtifactRef":
+        """The same artifact and inner path at another version."""
+        return ArtifactRef(self.name, selector, self.inside)
+
+    def readings(self) -> "tuple[ArtifactRef, ...]":
+        """What the text can mean, longest name first.
+
+        `a/b/c` without a version is the artifact `a/b/c`, or `c` inside `a/b`, or `b/c` inside `a`.
+        """
+        if self.selector is not None or "/" not in self.name.semantic or "?" in self.name.semantic:
+            return (self,)
+        parts = self.name.semantic.split("/")
+        shorter = (
+            ArtifactRef(ArtifactName("/".join(parts[:n])), LATEST, "/".join(parts[n:]))
+            for n in range(len(parts) - 1, 0, -1)
+        )
+        return (self, *shorter)
+
+    @property
+    def is_latest(self) -> bool:
+        """Whether it names no fixed version and no alias but `latest`."""
+        return self.selector is None or self.selector == LATEST
+
+    @property
+    def wandb(self) -> tuple[str, str, str] | None:
+        """(entity, project, name) where the text can also be a W&B reference, else None."""
+        parts = self.name.semantic.split("/")
+        if len(parts) != 3 or "?" in self.name.semantic:
+            return None
+        return parts[0], parts[1], parts[2]
+
+    @property
+    def uri(self) -> str:
+        """The spelling with the key, as documents hold it."""
+        return _spell(self.name.key, self.selector, self.inside)
+
+    def __str__(self) -> str:
+        return _spell(self.name.semantic, self.selector, self.inside)
+
+
+def _spell(name: str, selector: Selector | None, inside: str) -> str:
+    version = "" if selector is None else f":{selector}"
+    path = f"/{inside}" if inside else ""
+    return f"{SCHEME}{name}{version}{path}"
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> ArtifactRef:
+    body = text.removeprefix(SCHEME)
+    try:
+        if len(text) > REFERENCE_LENGTH_MAX:
+            raise InvalidNameError(f"it has {len(text)} characters, at most {REFERENCE_LENGTH_MAX} are allowed")
+        if "://" in body:
+            raise InvalidNameError("expected art://NAME[:VERSION][/path]")
+        if body.startswith("/"):
+            raise InvalidNameError("an absolute path names no version; see local_path()")
+        head, colon, tail = body.partition(":")
+        if colon:
+            version, _, inside = tail.partition("/")
+            if not version:
+                raise InvalidNameError("the version after ':' is empty")
+            return ArtifactRef(ArtifactName(head), parse_selector(version), inside)
+        return _parse_unversioned(body)
+    except (InvalidNameError, InvalidReferenceError) as error:
+        raise InvalidReferenceError(f"Invalid art:// URI: {_shown(text)}: {error}") from None
+    except OutsideRootError as error:
+        raise OutsideRootError(f"Invalid art:// URI: {_shown(text)}: {error}") from None
+
+
+def _parse_unversioned(body: str) -> ArtifactRef:
+    """A name, or a name with a path behind it that can't be part of the name."""
+    path, mark, query = body.partition("?")
+    if mark:
+        query, _, inside = query.partition("/")
+        return ArtifactRef(ArtifactName(f"{path}?{query}"), None, inside)
+    segments = path.rstrip("/").split("/")
+    count = next((i for i, segment in enumerate(segments) if _segment_problem(segment)), len(segments))
+    while count > 1 and len("/".join(segments[:count])) > NAME_LENGTH_MAX:
+        count -= 1
+    if count == 0 or count == len(segments):
+        return ArtifactRef(ArtifactName("/".join(segments)))
+    return ArtifactRef(ArtifactName("/".join(segments[:count])), LATEST, "/".join(segments[count:]))
+
+
+def local_path(uri: str) -> str | None:
+    """The path in `art:///absolute/path`, which names an unpublished artifact by where it lies; else None.
+
+    >>> local_path("art:///data/run1"), local_path("art://data:v1")
+    ('/data/run1', None)
+
+    Raises:
+        InvalidReferenceError: the path has control characters.
+    """
+    path = uri.removeprefix(SCHEME)
+    if path == uri or not path.startswith("/"):
+        return None
+    if _CONTROL.search(path):
+        raise InvalidReferenceError(f"Invalid art:// URI: {_shown(uri)} has control characters")
+    return path

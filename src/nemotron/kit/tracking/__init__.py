@@ -1,0 +1,1 @@
+"""Trackers: who is told what was loaded and what was made."""
