@@ -63,13 +63,17 @@ class ArtifactName:
         path, mark, query = self.semantic.partition("?")
         for segment in path.split("/"):
             if problem := _segment_problem(segment):
-                raise InvalidNameError(f"Invalid artifact name: {_shown(self.semantic)}: {problem}. Example: my-model")
+                raise InvalidNameError(
+                    f"Invalid artifact name: {_shown(self.semantic)}: {problem}. Example: my-model"
+                )
         if mark and not _QUERY.fullmatch(query):
             raise InvalidNameError(
-                f"Invalid artifact name: {_shown(self.semantic)}: the part after '?' must read key=value[&key=value]"
+                f"Invalid artifact name: {_shown(self.semantic)}: after '?' expected key=value[&key=value]"
             )
         if problem := _segment_problem(self.key):
-            raise InvalidNameError(f"Invalid artifact name: {_shown(self.semantic)}: as a key ({_shown(self.key)}) {problem}")
+            raise InvalidNameError(
+                f"Invalid artifact name: {_shown(self.semantic)}: as a key ({_shown(self.key)}) {problem}"
+            )
 
     @classmethod
     def parse(cls, text: str) -> "ArtifactName":
@@ -158,12 +162,16 @@ def normalise_inside(path: str) -> str:
     if _CONTROL.search(path):
         raise OutsideRootError(f"Invalid path inside an artifact: {_shown(path)} has control characters")
     if path.startswith("/"):
-        raise OutsideRootError(f"Invalid path inside an artifact: {_shown(path)} is absolute; write it relative")
+        raise OutsideRootError(
+            f"Invalid path inside an artifact: {_shown(path)} is absolute; write it relative"
+        )
     parts: list[str] = []
     for part in path.split("/"):
         plain = unquote(part)
         if plain != part and (plain in (".", "..") or "/" in plain or _CONTROL.search(plain)):
-            raise OutsideRootError(f"Invalid path inside an artifact: {_shown(path)} hides a path in an encoding")
+            raise OutsideRootError(
+                f"Invalid path inside an artifact: {_shown(path)} hides a path in an encoding"
+            )
         if part in ("", "."):
             continue
         if part != "..":
@@ -255,7 +263,9 @@ def _parse(text: str) -> ArtifactRef:
     body = text.removeprefix(SCHEME)
     try:
         if len(text) > REFERENCE_LENGTH_MAX:
-            raise InvalidNameError(f"it has {len(text)} characters, at most {REFERENCE_LENGTH_MAX} are allowed")
+            raise InvalidNameError(
+                f"it has {len(text)} characters, at most {REFERENCE_LENGTH_MAX} are allowed"
+            )
         if "://" in body:
             raise InvalidNameError("expected art://NAME[:VERSION][/path]")
         if body.startswith("/"):

@@ -104,4 +104,10 @@ class StoreTracker(LineageTracker, Protocol):
 
 def empty_record(artifact_type: str | None) -> dict[str, Any]:
     """The record of a tracker that recorded nothing."""
-    return {"artifact_id": None, "artifact_type": artifact_type, "run_id": None, "url": None, "used_artifacts": []}
+    return {
+        "artifact_id": None,
+        "artifact_type": artifact_type,
+        "run_id": None,
+        "url": None,
+        "used_artifacts": [],
+    }

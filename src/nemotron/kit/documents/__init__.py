@@ -1,0 +1,1 @@
+"""What the store holds, as frozen values: no I/O here."""

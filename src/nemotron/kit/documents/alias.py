@@ -1,0 +1,86 @@
+"""One move of an alias, and the withdrawal of a version: entries of append-only logs."""
+
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from nemotron.kit.documents import codec
+from nemotron.kit.errors import CorruptError
+
+LOG_FORMAT = 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasMove:
+    """Who moved an alias, when, from where to where, and why.
+
+    Attributes:
+        sequence: 1 for the first move of this alias; the highest is in force.
+        version: where it points from now on.
+        previous: where it pointed before, or None.
+        moved_at: ISO 8601 with zone.
+        moved_by: user and host.
+        why: the reason, if one was given.
+        write_id: unique to one attempt.
+    """
+
+    sequence: int
+    version: int
+    previous: int | None = None
+    moved_at: str = ""
+    moved_by: str = ""
+    why: str | None = None
+    write_id: str = ""
+
+    def to_bytes(self) -> bytes:
+        """The stored form."""
+        document = {name: getattr(self, name) for name in self.__slots__}
+        return codec.encode({"format_version": LOG_FORMAT, **document})
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> Self:
+        """Read the stored form.
+
+        Raises:
+            CorruptError: it is damaged.
+        """
+        return _read(cls, codec.decode(data, where), where, needed={"sequence": int, "version": int})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstone:
+    """Why a version is withdrawn. Its number is never used again, its lineage stays.
+
+    Attributes:
+        reason: what a user of the version must know.
+        withdrawn_at: ISO 8601 with zone.
+        withdrawn_by: user and host.
+    """
+
+    reason: str
+    withdrawn_at: str = ""
+    withdrawn_by: str = ""
+
+    def to_bytes(self) -> bytes:
+        """The stored form."""
+        document = {name: getattr(self, name) for name in self.__slots__}
+        return codec.encode({"format_version": LOG_FORMAT, **document})
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> Self:
+        """Read the stored form.
+
+        Raises:
+            CorruptError: it is damaged.
+        """
+        return _read(cls, codec.decode(data, where), where, needed={"reason": str})
+
+
+def _read(cls: type[T], document: dict[str, Any], where: str, needed: dict[str, type]) -> T:
+    for key, kind in needed.items():
+        if not isinstance(document.get(key), kind):
+            raise CorruptError(
+                f"{where} is damaged: {key!r} is {document.get(key)!r}, expected {kind.__name__}"
+            )
+    known = cls.__slots__  # type: ignore[attr-defined]
+    return cls(**{key: value for key, value in document.items() if key in known})

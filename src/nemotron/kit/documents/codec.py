@@ -1,0 +1,137 @@
+"""Between Python values and the bytes of a stored document.
+
+Documents are JSON that a person can read. NaN and infinity are kept as the literals that Python's own
+`json` reads and writes, because a loss of NaN is a fact worth recording.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nemotron.kit.errors import CorruptError, InvalidMetadataError
+
+DEPTH_MAX = 64
+
+Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+
+
+def plain(value: Any, where: str = "value") -> Json:
+    """The JSON form of a value: numpy scalars, paths, dates, enums, sets and models become plain ones.
+
+    Args:
+        value: anything a recipe puts into metadata.
+        where: how to name the value in an error, such as `metadata['loss']`.
+
+    Raises:
+        InvalidMetadataError: the value has no JSON form.
+
+    >>> from pathlib import PurePosixPath
+    >>> plain({"shards": (1, 2), "path": PurePosixPath("/data")})
+    {'shards': [1, 2], 'path': '/data'}
+    """
+    return _plain(value, where, 0)
+
+
+def _plain(value: Any, where: str, depth: int) -> Json:
+    # The exact types come first: they are nearly all there is, and a str-Enum must not pass as a str.
+    kind = type(value)
+    if value is None or kind in (bool, int, str, float):
+        return value  # type: ignore[no-any-return]
+    if depth > DEPTH_MAX:
+        raise InvalidMetadataError(f"{where} is nested deeper than {DEPTH_MAX} levels, or holds itself")
+    if isinstance(value, Mapping):
+        return {_key(key, where): _plain(item, f"{where}[{key!r}]", depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
+    if isinstance(value, set | frozenset):
+        return [_plain(item, where, depth + 1) for item in sorted(value, key=repr)]
+    return _plain(_unwrap(value, where), where, depth + 1)
+
+
+def _key(key: Any, where: str) -> str:
+    if isinstance(key, str):
+        return str(key)
+    if isinstance(key, bool | int | float):
+        return json.dumps(key)
+    raise InvalidMetadataError(f"{where} has a key of type {type(key).__name__}; keys are text")
+
+
+def _unwrap(value: Any, where: str) -> Any:
+    """One step from a rich value towards a plain one, by what it can do rather than by its class.
+
+    Asking for methods keeps numpy, pydantic, universal-pathlib and OmegaConf out of the imports.
+    """
+    import dataclasses
+    import datetime
+    import enum
+    import os
+
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, int | float | str):  # a subclass, numpy's float64 among them
+        base = next(base for base in (int, float, str) if isinstance(value, base))
+        return base(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
+        return dump()
+    if isinstance(value, os.PathLike):
+        return str(value)
+    if callable(getattr(value, "tolist", None)):  # numpy scalars and small arrays
+        return value.tolist()
+    if callable(getattr(value, "item", None)):  # zero-dimensional tensors
+        return value.item()
+    raise InvalidMetadataError(
+        f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which no document can hold; "
+        "pass a number, a text, a list or a dict"
+    )
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """The bytes of a document: UTF-8 JSON, two spaces of indent, a newline at the end.
+
+    Raises:
+        InvalidMetadataError: a value in it has no JSON form.
+    """
+    value = plain(document, "document")
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
+    except UnicodeEncodeError:  # a file name that is no UTF-8; JSON's own escapes can hold it
+        return json.dumps(value, indent=2).encode("ascii") + b"\n"
+
+
+def decode(data: bytes, where: str) -> dict[str, Any]:
+    """Read a document back.
+
+    Args:
+        data: the stored bytes.
+        where: which document it is, for the error.
+
+    Raises:
+        CorruptError: it is not a JSON object.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CorruptError(f"{where} is damaged: not JSON ({error}); {len(data)} bytes") from error
+    if not isinstance(document, dict):
+        raise CorruptError(f"{where} is damaged: expected a JSON object, found {type(document).__name__}")
+    return document
+
+
+def strict(value: Any) -> Any:
+    """The same value with NaN and infinity spelt as text, for output that strict JSON readers take.
+
+    >>> strict({"loss": float("nan"), "step": 3})
+    {'loss': 'NaN', 'step': 3}
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: strict(item) for key, item in value.items()}
+    return [strict(item) for item in value] if isinstance(value, list | tuple) else value

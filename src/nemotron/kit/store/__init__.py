@@ -1,0 +1,1 @@
+"""Where bytes lie: one small protocol, one primitive, a backend a file."""

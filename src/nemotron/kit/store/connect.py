@@ -1,0 +1,48 @@
+"""From a root, as people write it, to the store behind it."""
+
+import os
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from nemotron.kit.errors import MisuseError
+from nemotron.kit.store.local import LocalStore
+from nemotron.kit.store.memory import MemoryStore
+from nemotron.kit.store.protocol import Store
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_memory: dict[str, MemoryStore] = {}
+_memory_lock = threading.Lock()
+
+
+def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> Store:
+    """Open the store at a root; nothing is written or looked at yet.
+
+    Args:
+        root: a path (`~` is expanded), `file://…`, or `memory://NAME` (one per process and name).
+        storage_options: options of the backend; the ones here take none.
+
+    Raises:
+        MisuseError: the root is empty, or of a kind that this version can't open.
+        RefusedError: the root is a file.
+    """
+    text = os.fspath(root)
+    if not text or "\x00" in text:
+        raise MisuseError(f"Not a root: {text!r}; expected a folder or a URL")
+    match = _URL.match(text)
+    scheme = match[1].lower() if match else ""
+    if scheme in ("", "file", "memory") and storage_options:
+        raise MisuseError(f"storage_options are not used by {text}: {', '.join(sorted(storage_options))}")
+    if not scheme:
+        return LocalStore(text)
+    if scheme == "file":
+        return LocalStore(unquote(urlsplit(text).path))
+    if scheme == "memory":
+        with _memory_lock:
+            return _memory.setdefault(text, MemoryStore(text))
+    raise MisuseError(
+        f"Cannot open the root {text}: this version keeps stores on file systems "
+        f"(a path, file://) and in memory (memory://); {scheme}:// is not supported yet"
+    )

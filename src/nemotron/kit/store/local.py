@@ -1,0 +1,382 @@
+"""A store in a folder: local disks, NFS, Lustre.
+
+Create-if-absent is `link(2)` of a finished temporary file: measured, it is exclusive on every file system
+at hand and no reader ever saw half of an object. Where there are no hard links, it is `O_EXCL`; a reader
+may then see a part of the object, which is why every document must prove itself whole (JSON that ends).
+"""
+
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from nemotron.kit.errors import (
+    DiskFullError,
+    KitError,
+    OutsideRootError,
+    PathNotFoundError,
+    RefusedError,
+    UnavailableError,
+)
+from nemotron.kit.store.protocol import Staging, Store, check_key
+
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_TEMPORARY = ".tmp-"
+SYNC_SINGLY_MAX = 16
+
+
+def translate(error: OSError, doing: str, path: object) -> KitError:
+    """The kit's error for what the operating system said.
+
+    Args:
+        error: from a call on `path`.
+        doing: what was tried, such as "write".
+        path: where.
+    """
+    said = f"Cannot {doing} {path}: {error.strerror or error}"
+    if error.errno in _FULL:
+        return DiskFullError(f"{said}. Free some space or raise the quota, then try again; nothing was lost")
+    if error.errno in _DENIED:
+        return RefusedError(f"{said}. Check the owner and mode of the folder, or choose another root")
+    if error.errno == errno.ENOENT or (error.errno == errno.ENOTDIR and doing == "read"):
+        return PathNotFoundError(said)
+    if error.errno == errno.ELOOP:
+        return OutsideRootError(f"{said}. It is a link, and links are not followed: they may lead anywhere")
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
+        return RefusedError(
+            f"{said}. A root must be a folder, with nothing of yours where the kit keeps its files"
+        )
+    return UnavailableError(f"{said}. The file system may be down; try again")
+
+
+class LocalStore(Store):
+    """Objects as files under a root folder, which is made by the first write.
+
+    Args:
+        root: the folder; `~` is expanded.
+
+    Raises:
+        RefusedError: the root is a file.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = os.path.abspath(os.path.expanduser(os.fspath(root)))
+        self.url = self.root
+        self._prefix = self.root.rstrip("/") + "/"
+        self._durable_folders: set[str] = set()
+        self._unsynced: list[str] = []
+        if os.path.exists(self.root) and not os.path.isdir(self.root):
+            raise RefusedError(f"The root {self.root} is a file; a root must be a folder")
+
+    # -- reading -------------------------------------------------------------------------------------------
+
+    def read(self, key: str) -> bytes | None:
+        """All bytes of an object, or None."""
+        try:
+            file = self.open(key)
+        except PathNotFoundError:
+            return None
+        with file:
+            try:
+                return file.read()
+            except OSError as error:
+                raise translate(error, "read", self._path(key)) from error
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such an object. Links are followed here: reading it is what refuses them."""
+        return os.access(self._prefix + check_key(key), os.F_OK)
+
+    def open(self, key: str) -> BinaryIO:
+        """Open an object for reading."""
+        path = self._path(key)
+        self._refuse_links(key)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise translate(error, "read", path) from error
+        try:
+            return os.fdopen(descriptor, "rb")
+        except OSError as error:
+            os.close(descriptor)
+            raise translate(error, "read", path) from error
+
+    def list(self, prefix: str = "") -> list[str]:
+        """Names right under a prefix, without the kit's own temporary files."""
+        path = self._path(prefix) if prefix else self.root
+        try:
+            if prefix:
+                self._refuse_links(prefix + "/x")
+            return [name for name in os.listdir(path) if not name.startswith(_TEMPORARY)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise translate(error, "list", path) from error
+
+    def local_path(self, key: str) -> Path:
+        """The file or folder behind a key."""
+        return Path(self._path(key))
+
+    def _path(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    def _refuse_links(self, key: str) -> None:
+        """No folder on the way from the root to an object may be a link: it could lead anywhere."""
+        end = key.find("/")
+        while end != -1:
+            folder = self._prefix + key[:end]
+            try:
+                mode = os.lstat(folder).st_mode
+            except OSError:
+                return  # it is not there, or can't be looked at: the call that follows says which
+            if stat.S_ISLNK(mode):
+                raise OutsideRootError(
+                    f"Refused to follow the link {folder}: folders of a store are no links"
+                )
+            end = key.find("/", end + 1)
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    def create(self, key: str, data: bytes, *, durable: bool = True) -> bool:
+        """Create an object if it is absent; see the module for how."""
+        path = self._path(key)
+        self._refuse_links(key)
+        folder = os.path.dirname(path)
+        try:
+            self._make_folder(folder, durable)
+            temporary = self._temporary(folder, data, durable)
+            try:
+                created = self._claim(temporary, path, data, durable)
+            finally:
+                _unlink(temporary)
+            if created and durable:
+                _sync_path(folder)
+        except OSError as error:
+            raise translate(error, "write", path) from error
+        return created
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Write a hint by rename."""
+        path = self._path(key)
+        self._refuse_links(key)
+        folder = os.path.dirname(path)
+        try:
+            self._make_folder(folder, durable=False)
+            temporary = self._temporary(folder, data, durable=False)
+            try:
+                os.replace(temporary, path)
+            except OSError:
+                _unlink(temporary)
+                raise
+        except OSError as error:
+            raise translate(error, "write", path) from error
+
+    def remove(self, key: str) -> None:
+        """Take an object away."""
+        path = self._path(key)
+        self._refuse_links(key)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise translate(error, "remove", path) from error
+
+    def stage(self) -> Staging:
+        """Begin content, in a temporary file of the store's own folder."""
+        return LocalStaging(self)
+
+    def sync(self) -> None:
+        """Make durable what was staged: a few files one by one, many by one `syncfs`."""
+        paths, self._unsynced = self._unsynced, []
+        if not paths:
+            return
+        try:
+            if len(paths) > SYNC_SINGLY_MAX and _sync_file_system(self.root):
+                return
+            folders = {os.path.dirname(path) for path in paths}
+            above = {os.path.dirname(folder) for folder in folders}
+            for path in (*paths, *folders, *above, self._path(".kit"), self.root):
+                _sync_path(path)
+        except OSError as error:
+            raise translate(error, "sync", self.root) from error
+
+    def _claim(self, temporary: str, path: str, data: bytes, durable: bool) -> bool:
+        try:
+            os.link(temporary, path)
+            return True
+        except FileExistsError:
+            return False
+        except OSError as error:
+            # NFS may have done it and lost the reply: the second name of our file tells.
+            if os.stat(temporary).st_nlink == 2:
+                return True
+            if error.errno not in _NO_LINKS:
+                raise
+        return _create_exclusive(path, data, durable)
+
+    def _temporary(self, folder: str, data: bytes, durable: bool) -> str:
+        path = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            _write_all(descriptor, data)
+            if durable:
+                os.fsync(descriptor)
+        except OSError:
+            _unlink(path)
+            raise
+        finally:
+            os.close(descriptor)
+        return path
+
+    def _make_folder(self, folder: str, durable: bool) -> None:
+        """Make a folder and those above it; if durable, so that their own entries survive a power loss.
+
+        Whether another process that made one has synced it can't be seen, so each is synced once by every
+        process that relies on it.
+        """
+        if folder in self._durable_folders or (not durable and os.path.isdir(folder)):
+            return
+        above = os.path.dirname(folder)
+        if folder != self.root and folder != above:
+            self._make_folder(above, durable)
+        elif folder == self.root:
+            os.makedirs(above, exist_ok=True)
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            if not os.path.isdir(folder):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
+        if durable:
+            _sync_path(above)
+            if not _is_version(folder):
+                self._durable_folders.add(folder)
+
+
+class LocalStaging(Staging):
+    """A temporary file in `.kit/staging/` that becomes an object by `link(2)`; durable after `LocalStore.sync`."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self._store = store
+        folder = store._path(".kit/staging")
+        self.path = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
+        try:
+            store._refuse_links(".kit/staging/x")
+            store._make_folder(folder, durable=False)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise translate(error, "write", folder) from error
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append bytes."""
+        try:
+            _write_all(self._descriptor, chunk)
+        except OSError as error:
+            self.abort()
+            raise translate(error, "write", self.path) from error
+
+    def commit(self, key: str) -> bool:
+        """Give the file its name."""
+        path = self._store._path(key)
+        self._store._refuse_links(key)
+        folder = os.path.dirname(path)
+        try:
+            self._store._make_folder(folder, durable=False)
+            created = self._link(path)
+            self._store._unsynced.append(path)
+        except OSError as error:
+            raise translate(error, "write", path) from error
+        finally:
+            self.abort()
+        return created
+
+    def _link(self, path: str) -> bool:
+        try:
+            os.link(self.path, path)
+            return True
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if os.stat(self.path).st_nlink == 2:
+                return True
+            if error.errno not in _NO_LINKS:
+                raise
+        # Without links a rename is as good here: the key is the content's digest, so whoever wins is right.
+        os.replace(self.path, path)
+        return True
+
+    def abort(self) -> None:
+        """Drop the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            _unlink(self.path)
+
+
+def _create_exclusive(path: str, data: bytes, durable: bool) -> bool:
+    """The way for file systems without hard links."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileExistsError:
+        return False
+    try:
+        _write_all(descriptor, data)
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _sync_path(path: str) -> None:
+    """Sync a file or the entries of a folder."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF):  # some network file systems can't sync a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _sync_file_system(folder: str) -> bool:
+    """Sync the one file system that holds a folder; False where the system has no such call.
+
+    `os.sync()` would flush every mount, and hang on a dead one.
+    """
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if call is None:
+        return False
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if call(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), folder)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _is_version(folder: str) -> bool:
+    """Whether it is a `vN` folder: there may be 100,000 of them, and each is used once."""
+    name = os.path.basename(folder)
+    return name[:1] == "v" and name[1:].isdigit()

@@ -1,0 +1,146 @@
+"""What the kit asks of a place that holds a store.
+
+Everything rests on one primitive, `Store.create`: create a small object if it is absent, and be told truly
+whether it was. Nothing is updated in place but hints (`Store.replace`), which may be lost or stale.
+
+A backend is right when the suite in `nemotron.kit.testing.store_suite` passes.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from nemotron.kit.errors import OutsideRootError
+
+_KEY = re.compile(r"(?:[^/\x00-\x1f\x7f]+/)*[^/\x00-\x1f\x7f]+")
+_DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
+CHUNK_SIZE = 1 << 20
+
+
+def check_key(key: str) -> str:
+    """The key, if it names something below the root.
+
+    Raises:
+        OutsideRootError: it is empty, absolute, or has empty, `.` or `..` parts or control characters.
+    """
+    if not _KEY.fullmatch(key) or _DOTS.search(key):
+        raise OutsideRootError(
+            f"Not a key of a store: {key[:80]!r}; expected parts joined by '/', none of them '.' or '..'"
+        )
+    return key
+
+
+class Staging(ABC):
+    """Content on its way into the store, whose key is known only when all of it was seen.
+
+    Used as a context manager; what was not committed is dropped.
+    """
+
+    @abstractmethod
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append bytes.
+
+        Raises:
+            DiskFullError: no space is left; nothing stays behind.
+        """
+
+    @abstractmethod
+    def commit(self, key: str) -> bool:
+        """Create `key` with what was written; False, dropping it, if that is there already."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Drop what was written; harmless after `commit`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.abort()
+
+
+class Store(ABC):
+    """A flat space of small immutable objects under keys such as `name/v1/manifest.json`.
+
+    Every method raises `OutsideRootError` for a key that is none, `RefusedError` where permission is
+    missing, and `UnavailableError` where the store can't be reached.
+
+    Attributes:
+        url: the root, an absolute path or a URL.
+    """
+
+    url: str
+
+    @abstractmethod
+    def read(self, key: str) -> bytes | None:
+        """All bytes of an object, or None if there is none."""
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Whether there is such an object."""
+
+    @abstractmethod
+    def create(self, key: str, data: bytes, *, durable: bool = True) -> bool:
+        """Create an object if it is absent: the only way anything is decided.
+
+        Of any number of callers, in any processes, exactly one is told True. A reader sees all of the object
+        or nothing. After a crash of the caller it is there whole or not at all.
+
+        Args:
+            key: where.
+            data: all of it; small.
+            durable: whether it must survive a power loss once this returns.
+
+        Returns:
+            True if this call created it, False if it was there. A backend that repeats a request whose reply
+            was lost may answer False about its own object: put a nonce into `data` and read it back.
+        """
+
+    @abstractmethod
+    def replace(self, key: str, data: bytes) -> None:
+        """Write a hint: whole, but neither durable nor exclusive."""
+
+    @abstractmethod
+    def remove(self, key: str) -> None:
+        """Take an object away; nothing happens if there is none."""
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> list[str]:
+        """Names of the objects and folders right under a prefix, in no order; [] if there is nothing.
+
+        A listing is a hint: it may be stale on shared file systems.
+        """
+
+    @abstractmethod
+    def stage(self) -> Staging:
+        """Begin content of any size; see `Staging`."""
+
+    @abstractmethod
+    def open(self, key: str) -> BinaryIO:
+        """Open an object for reading.
+
+        Raises:
+            PathNotFoundError: there is none.
+        """
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Make durable, in one go, what `stage` committed."""
+
+    def local_path(self, key: str) -> Path | None:
+        """The file or folder behind a key where the store is on a file system, else None."""
+        return None
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """The bytes of an object, a piece at a time."""
+        with self.open(key) as file:
+            while chunk := file.read(CHUNK_SIZE):
+                yield chunk
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
