@@ -12,7 +12,7 @@ Parsing looks at text only: which of several readings exists is the registry's q
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -55,9 +55,11 @@ class ArtifactName:
 
     Attributes:
         semantic: the name as its author wrote it, `nano3/sft/data?sample=10`.
+        key: the name in the store: slashes and the query's marks become dashes.
     """
 
     semantic: str
+    key: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         path, mark, query = self.semantic.partition("?")
@@ -70,6 +72,7 @@ class ArtifactName:
             raise InvalidNameError(
                 f"Invalid artifact name: {_shown(self.semantic)}: after '?' expected key=value[&key=value]"
             )
+        object.__setattr__(self, "key", re.sub(r"[/?&=]", "-", self.semantic))
         if problem := _segment_problem(self.key):
             raise InvalidNameError(
                 f"Invalid artifact name: {_shown(self.semantic)}: as a key ({_shown(self.key)}) {problem}"
@@ -83,11 +86,6 @@ class ArtifactName:
             InvalidNameError: what is wrong with it.
         """
         return cls(text.removeprefix(SCHEME))
-
-    @property
-    def key(self) -> str:
-        """The name in the store: slashes and the query's marks become dashes."""
-        return re.sub(r"[/?&=]", "-", self.semantic)
 
     def __str__(self) -> str:
         return self.semantic

@@ -12,7 +12,7 @@ from nemotron.kit.documents import codec
 from nemotron.kit.documents.digest import is_digest
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, FormatTooNewError, InvalidNameError, InvalidReferenceError
-from nemotron.kit.names import ArtifactName, Version
+from nemotron.kit.names import ArtifactName, Version, normalise_inside
 
 MANIFEST_FORMAT = 1
 
@@ -30,6 +30,7 @@ class Content:
         evidence: `stat`, size and time of each file; `sampled`; `full`, a digest of each file.
         scope: `folder`, everything in it; `file`, one file of it.
         entry: the file that the artifact's path names, relative to the folder, or None for the folder.
+        origin: the folder that paths in a snapshot's metadata speak of: where it was copied from.
         files: number of files.
         size: bytes of all files.
         digest: identity of the content, where every file has a digest.
@@ -41,6 +42,7 @@ class Content:
     evidence: Evidence = "stat"
     scope: Scope = "folder"
     entry: str | None = None
+    origin: str | None = None
     files: int = 0
     size: int = 0
     digest: str | None = None
@@ -54,6 +56,7 @@ class Content:
             "evidence": self.evidence,
             "scope": self.scope,
             "entry": self.entry,
+            "origin": self.origin,
             "files": self.files,
             "size": self.size,
             "digest": self.digest,
@@ -88,7 +91,8 @@ class Content:
             mode=mode,
             evidence=evidence,
             scope=scope,
-            entry=None if entry is None else _text(document, "entry", where),
+            entry=None if entry is None else normalise_inside(_text(document, "entry", where)),
+            origin=None if document.get("origin") is None else _text(document, "origin", where),
             files=_whole(document, "files", where),
             size=_whole(document, "size", where),
             digest=digest,

@@ -11,6 +11,7 @@ True
 """
 
 import json
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from nemotron.kit.errors import CorruptError, FormatTooNewError
 TREE_FORMAT = 1
 INLINE_SIZE_MAX = 16 * 1024
 TREE_SIZE_MAX = 4 << 30
+
+# Empty, absolute, or with '.' or '..' parts: a path that was never inside the folder.
+_OUTSIDE = re.compile(r"\A\Z|\A/|/\Z|//|\x00|(?:\A|/)\.{1,2}(?:/|\Z)")
 
 EntryKind = Literal["file", "exec", "link", "dir"]
 _KINDS: tuple[EntryKind, ...] = ("file", "exec", "link", "dir")

@@ -257,7 +257,7 @@ class LocalStore(Store):
 
 
 class LocalStaging(Staging):
-    """A temporary file in `.kit/staging/` that becomes an object by `link(2)`; durable after `LocalStore.sync`."""
+    """A temporary file that becomes an object by `link(2)`, and is durable after `LocalStore.sync`."""
 
     def __init__(self, store: LocalStore) -> None:
         self._store = store

@@ -1,0 +1,1 @@
+"""Artifacts in a store: publishing, resolving, aliases, content. Knows no kind of artifact and no vendor."""

@@ -1,0 +1,133 @@
+"""The decisions of publishing as pure functions: what is identical, what differs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nemotron.kit.documents.manifest import Manifest
+from nemotron.kit.documents.tree import Entry, Tree
+
+Verdict = Literal["touched", "changed", "missing", "extra"]
+_TIMES = frozenset({"created_at", "elapsed_sec"})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What became of one file.
+
+    Attributes:
+        path: relative to the artifact's folder.
+        verdict: `touched` (other time, same size; same digest where there is one), `changed`, `missing`
+            or `extra`.
+    """
+
+    path: str
+    verdict: Verdict
+
+
+def rebase(value: Any, old: str, new: str) -> Any:
+    """Paths below `old`, anywhere in a metadata value, as paths below `new`.
+
+    >>> rebase({"train": "/run1/train", "other": "/run10/x"}, "/run1", "/data")
+    {'train': '/data/train', 'other': '/run10/x'}
+    """
+    if isinstance(value, str):
+        if value == old or value.startswith(f"{old}/"):
+            return new + value[len(old) :]
+        prefix = f"file://{old}"
+        return (
+            f"file://{new}{value[len(prefix) :]}"
+            if value == prefix or value.startswith(f"{prefix}/")
+            else value
+        )
+    if isinstance(value, Mapping):
+        return {key: rebase(item, old, new) for key, item in value.items()}
+    return [rebase(item, old, new) for item in value] if isinstance(value, list | tuple) else value
+
+
+def folder_of(manifest: Manifest) -> str:
+    """The folder that a manifest's path lies in, or is."""
+    entry = manifest.content.entry if manifest.content else None
+    return (
+        manifest.path[: -len(entry) - 1] if entry and manifest.path.endswith(f"/{entry}") else manifest.path
+    )
+
+
+def same_file(old: Entry, new: Entry) -> bool:
+    """Whether two entries of one path hold the same: by digest where both have one, else by size and time."""
+    if (old.kind, old.size, old.target) != (new.kind, new.size, new.target):
+        return False
+    if old.digest and new.digest:
+        return old.digest == new.digest
+    return old.mtime_ns == new.mtime_ns
+
+
+def same_tree(old: Tree | None, new: Tree | None) -> bool:
+    """Whether two listings hold the same files."""
+    if old is None or new is None:
+        return old is new
+    return len(old.entries) == len(new.entries) and all(
+        a.path == b.path and same_file(a, b) for a, b in zip(old.entries, new.entries, strict=True)
+    )
+
+
+def identical(old: Manifest, old_tree: Tree | None, new: Manifest, new_tree: Tree | None) -> bool:
+    """Whether publishing `new` would say nothing that `old` does not say.
+
+    Both speak of the same name, type, content, metadata (without times; paths inside the artifact count
+    relative to it), inputs and, for references, location. The old version itself as an input of the new one
+    does not count.
+    """
+    if (old.semantic_name or old.name) != (new.semantic_name or new.name) or old.type != new.type:
+        return False
+    if _mode(old) != _mode(new) or _shape(old) != _shape(new):
+        return False
+    if _mode(old) == "reference" and old.path != new.path:
+        return False
+    itself = f"{old.name}:v{old.version}"
+    used = {item for item in new.used_artifacts if item != itself}
+    if used != {item for item in old.used_artifacts if item != itself} or set(old.inputs) != set(new.inputs):
+        return False
+    return _identity(old) == _identity(new) and same_tree(old_tree, new_tree)
+
+
+def _mode(manifest: Manifest) -> str:
+    return manifest.content.mode if manifest.content else "reference"
+
+
+def _shape(manifest: Manifest) -> tuple[str | None, str]:
+    return (manifest.content.entry, manifest.content.scope) if manifest.content else (None, "folder")
+
+
+def _identity(manifest: Manifest) -> str:
+    """The metadata as text, so that NaN equals NaN and 1 differs from true."""
+    import json
+
+    origin = manifest.content.origin if manifest.content else None
+    said = {key: value for key, value in manifest.metadata.items() if key not in _TIMES}
+    return json.dumps(rebase(said, origin or folder_of(manifest), "."), sort_keys=True)
+
+
+def compare(old: Tree, new: Tree) -> list[Difference]:
+    """What became of each file of `old`, and what `new` has besides; sorted by path, without the same ones.
+
+    >>> a, b = Entry("a", 1, 10), Entry("b", 1, 10)
+    >>> compare(Tree.of([a, b]), Tree.of([Entry("a", 2, 11)]))
+    [Difference(path='a', verdict='changed'), Difference(path='b', verdict='missing')]
+    """
+    before = {entry.path: entry for entry in old.entries}
+    after = {entry.path: entry for entry in new.entries}
+    found = [Difference(path, "missing") for path in before.keys() - after.keys()]
+    found += [Difference(path, "extra") for path in after.keys() - before.keys()]
+    for path in before.keys() & after.keys():
+        if verdict := _verdict(before[path], after[path]):
+            found.append(Difference(path, verdict))
+    return sorted(found, key=lambda difference: difference.path)
+
+
+def _verdict(old: Entry, new: Entry) -> Verdict | None:
+    if (old.kind, old.size, old.target) != (new.kind, new.size, new.target):
+        return "changed"
+    if old.digest and new.digest and old.digest != new.digest:
+        return "changed"
+    return "touched" if old.mtime_ns != new.mtime_ns else None

@@ -1,0 +1,79 @@
+"""Which key holds what; the picture is in section "The store" of `docs/nemotron/kit.md`."""
+
+import re
+
+from nemotron.kit.documents.digest import hex_of
+
+FORMAT = ".kit/format.json"
+STORE_FORMAT = 1
+_VERSION_FOLDER = re.compile(r"v([1-9][0-9]{0,17})", re.ASCII)
+_MOVE = re.compile(r"([0-9]{8,18})\.json", re.ASCII)
+
+
+def manifest(name: str, version: int) -> str:
+    """The commit point of a version."""
+    return f"{name}/v{version}/manifest.json"
+
+
+def metadata(name: str, version: int) -> str:
+    """The companion for readers that know no manifests."""
+    return f"{name}/v{version}/metadata.json"
+
+
+def tombstone(name: str, version: int) -> str:
+    """The withdrawal of a version."""
+    return f"{name}/v{version}/tombstone.json"
+
+
+def latest(name: str) -> str:
+    """The hint at the newest version."""
+    return f"{name}/latest"
+
+
+def aliases(name: str) -> str:
+    """The folder of a name's alias logs."""
+    return f"{name}/aliases"
+
+
+def alias_log(name: str, alias: str) -> str:
+    """The folder of one alias's moves."""
+    return f"{name}/aliases/{alias}"
+
+
+def alias_move(name: str, alias: str, sequence: int) -> str:
+    """One move; padded, so that a listing in text order is in order."""
+    return f"{name}/aliases/{alias}/{sequence:08d}.json"
+
+
+def move_sequence(file_name: str) -> int | None:
+    """The number in a move's file name."""
+    match = _MOVE.fullmatch(file_name)
+    return int(match[1]) if match else None
+
+
+def version_number(folder_name: str) -> int | None:
+    """The number in `vN`."""
+    match = _VERSION_FOLDER.fullmatch(folder_name)
+    return int(match[1]) if match else None
+
+
+def tree(digest: str) -> str:
+    """A listing that is too large for its manifest."""
+    text = hex_of(digest)
+    return f".kit/trees/{text[:2]}/{text}"
+
+
+def blob(digest: str) -> str:
+    """The content of a file."""
+    text = hex_of(digest)
+    return f".kit/blobs/{text[:2]}/{text}"
+
+
+def journal(day: str, write_id: str, name: str) -> str:
+    """The hint that something was committed, for whoever keeps an index."""
+    return f".kit/journal/{day}/{write_id}.{name}"
+
+
+def checkout(name: str, version: int) -> str:
+    """The folder where a snapshot is laid out."""
+    return f".kit/checkouts/{name}/v{version}"

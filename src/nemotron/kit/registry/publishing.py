@@ -1,0 +1,234 @@
+"""How a draft becomes a version. The steps are those of `docs/design/001-commit-protocol.md`."""
+
+import logging
+import os
+import random
+import time
+from dataclasses import replace
+from typing import Any
+
+from nemotron.kit.documents import codec
+from nemotron.kit.documents.manifest import Content, Manifest
+from nemotron.kit.documents.tree import Tree
+from nemotron.kit.errors import (
+    ConflictError,
+    FormatTooNewError,
+    KitError,
+    MisuseError,
+    NameConflictError,
+    PathNotFoundError,
+    UnavailableError,
+)
+from nemotron.kit.names import ArtifactName
+from nemotron.kit.registry import changes, content, layout, scan, stamps
+from nemotron.kit.registry.records import Draft, Published, Record
+from nemotron.kit.registry.trees import read_tree, with_tree
+from nemotron.kit.registry.versions import Versions
+from nemotron.kit.store.protocol import Store
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS_MAX = 10_000
+PAUSE_MAX_S = 0.02
+
+
+def publish(store: Store, versions: Versions, draft: Draft) -> Published:
+    """See `Registry.publish`."""
+    name = ArtifactName.parse(draft.name)
+    metadata = codec.plain(draft.metadata, "metadata")
+    assert isinstance(metadata, dict)
+    source = _source(draft)
+    latest = versions.latest(name.key) if draft.snapshot else None
+    looked_at, tree = _gather(store, draft, source, read_tree(store, latest) if latest else None)
+    manifest = Manifest(
+        name=name.key,
+        semantic_name=name.semantic,
+        version=0,
+        type=draft.type,
+        path=source,
+        created_at=draft.created_at or stamps.now(),
+        producer=draft.producer,
+        metadata=metadata,
+        inputs=tuple(dict.fromkeys(draft.inputs)),
+        used_artifacts=tuple(dict.fromkeys(draft.used_artifacts)),
+        run=draft.run,
+        write_id=stamps.uuid7(),
+        content=looked_at,
+    )
+    return _commit(store, versions, _within(store, manifest), tree)
+
+
+def _source(draft: Draft) -> str:
+    """The artifact's path: absolute or a URL; it must be there."""
+    text = os.fspath(draft.source)
+    if "://" in text:
+        if draft.snapshot:
+            raise MisuseError(f"Cannot take a snapshot of {text}: this version copies local files only")
+        return text
+    if "\x00" in text or not text:
+        raise MisuseError(f"Not a path: {text!r}")
+    path = os.path.abspath(os.path.expanduser(text))
+    if not os.path.exists(path):
+        raise PathNotFoundError(f"Cannot publish {draft.name}: no such file or folder: {path}")
+    return f"{path}/{draft.entry}" if draft.entry else path
+
+
+def _gather(
+    store: Store, draft: Draft, source: str, latest: Tree | None
+) -> tuple[Content | None, Tree | None]:
+    """Look at the bytes, and take a copy if asked to."""
+    if "://" in source:
+        return None, None
+    path = source[: -len(draft.entry) - 1] if draft.entry else source
+    single = not os.path.isdir(path)
+    folder, entry = (os.path.dirname(path), os.path.basename(path)) if single else (path, draft.entry)
+    skip = store.url if store.url.startswith("/") else None
+    tree = (
+        scan.scan_file(path)
+        if single
+        else scan.scan_folder(folder, follow_links=draft.follow_links, skip=skip)
+    )
+    if draft.entry and not any(item.path == draft.entry for item in tree.entries):
+        raise PathNotFoundError(f"Cannot publish {draft.name}: no {draft.entry} in {folder}")
+    if draft.snapshot:
+        tree = content.snapshot(store, folder, tree, latest)
+    elif draft.evidence == "full":
+        tree = content.hashed(folder, tree)
+    elif draft.evidence != "stat":
+        raise MisuseError(f"evidence={draft.evidence!r} is not available; use 'stat' or 'full'")
+    looked_at = Content(
+        mode="snapshot" if draft.snapshot else "reference",
+        evidence="full" if draft.snapshot else draft.evidence,
+        scope="file" if single else "folder",
+        entry=entry,
+        origin=folder if draft.snapshot else None,
+        files=tree.files,
+        size=tree.size,
+    )
+    return looked_at, tree
+
+
+def _within(store: Store, manifest: Manifest) -> Manifest:
+    """Paths under the root are kept relative to it, so that a root can be moved."""
+    if store.url.startswith("/") and manifest.path.startswith(f"{store.url}/"):
+        return replace(manifest, path=manifest.path[len(store.url) + 1 :])
+    return manifest
+
+
+def _commit(store: Store, versions: Versions, draft: Manifest, tree: Tree | None) -> Published:
+    announced = False
+    listing_written = False
+    for attempt in range(ATTEMPTS_MAX):
+        number = versions.newest(draft.name)
+        latest = versions.latest(draft.name, number)
+        _refuse_other_spelling(versions, draft, number)
+        if latest and changes.identical(latest, read_tree(store, latest), draft, tree):
+            return Published(Record(latest, store.url), created=False)
+        manifest, large = _numbered(draft, number + 1, tree)
+        if large and not listing_written:
+            store.create(*large)
+            listing_written = True
+        if not announced:
+            store.create(layout.journal(stamps.today(), draft.write_id, draft.name), b"", durable=False)
+            announced = True
+        created = store.create(layout.manifest(draft.name, number + 1), manifest.to_bytes())
+        if created or _is_mine(versions, manifest):
+            _write_companions(store, manifest)
+            return Published(Record(manifest, store.url), created=True)
+        winner = versions.read_whole(draft.name, number + 1)
+        if winner and changes.identical(winner, read_tree(store, winner), draft, tree):
+            return Published(Record(winner, store.url), created=False)
+        time.sleep(random.uniform(0, min(PAUSE_MAX_S, 0.0005 * (attempt + 1))))
+    raise UnavailableError(f"{draft.name} is published by so many others that no number was left; try again")
+
+
+def _numbered(draft: Manifest, number: int, tree: Tree | None) -> tuple[Manifest, tuple[str, bytes] | None]:
+    """The manifest of a version number, and its listing's object if that is large."""
+    manifest, large = replace(draft, version=number), None
+    looked_at = draft.content
+    if looked_at is not None and looked_at.mode == "snapshot":
+        folder = layout.checkout(draft.name, number)
+        manifest = replace(manifest, path=f"{folder}/{looked_at.entry}" if looked_at.entry else folder)
+    if looked_at is not None and tree is not None:
+        looked_at, large = with_tree(looked_at, tree)
+        manifest = replace(manifest, content=looked_at)
+    return manifest, large
+
+
+def _refuse_other_spelling(versions: Versions, draft: Manifest, newest: int) -> None:
+    known = next((m for n in range(newest, 0, -1) if (m := versions.read_whole(draft.name, n))), None)
+    if known and known.semantic_name != draft.semantic_name:
+        raise NameConflictError(
+            f"Cannot publish {draft.semantic_name}: its key {draft.name} belongs to {known.semantic_name}, "
+            f"which has {known.uri}. Use that name, or another one"
+        )
+
+
+def _is_mine(versions: Versions, manifest: Manifest) -> bool:
+    """Whether the version that is there is this attempt's own: the reply to the claim was lost."""
+    there = versions.read_whole(manifest.name, manifest.version)
+    return there is not None and there.write_id == manifest.write_id
+
+
+def _write_companions(store: Store, manifest: Manifest) -> None:
+    """Files for other readers, and the hint; the version is safe without them."""
+    record = Record(manifest, store.url)
+    try:
+        key = layout.metadata(manifest.name, manifest.version)
+        store.replace(key, codec.encode(companion(record, record.folder)))
+        store.replace(layout.latest(manifest.name), f"v{manifest.version}".encode())
+    except KitError as error:
+        log.warning(
+            "%s is published; files beside it are not: %s. Run `nemotron kit doctor`", manifest.uri, error
+        )
+
+
+def companion(record: Record, folder: str) -> dict[str, Any]:
+    """The `metadata.json` of a version whose content lies in `folder`."""
+    manifest = record.manifest
+    entry = manifest.content.entry if manifest.content else None
+    metadata = record.metadata_in(folder)
+    document = {
+        "path": f"{folder}/{entry}" if entry else folder,
+        "type": manifest.type,
+        "metadata": metadata,
+        "created_at": manifest.created_at,
+        "producer": manifest.producer,
+        "tracking": {
+            "artifact_id": f"{manifest.name}:v{manifest.version}",
+            "artifact_type": manifest.type,
+            "run_id": manifest.producer,
+            "url": None,
+            "used_artifacts": list(manifest.used_artifacts),
+        },
+        "name": manifest.semantic_name,
+    }
+    return document | {key: value for key, value in metadata.items() if key not in document}
+
+
+def prepare(store: Store) -> None:
+    """See that the store is one that this kit can write to; a new one is founded.
+
+    Raises:
+        FormatTooNewError: a newer kit founded it.
+        CorruptError: its format file is damaged.
+    """
+    data = store.read(layout.FORMAT)
+    if data is None:
+        older = any(not name.startswith(".") or name == ".art_index.json" for name in store.list())
+        document = {
+            "format_version": layout.STORE_FORMAT,
+            "store_id": stamps.uuid7(),
+            "created_at": stamps.now(),
+            "older_generations": older,
+        }
+        if store.create(layout.FORMAT, codec.encode(document)):
+            return
+        data = store.read(layout.FORMAT)
+        if data is None:
+            raise ConflictError(f"{store.url}/{layout.FORMAT} comes and goes; is somebody deleting the root?")
+    version = codec.decode(data, f"{store.url}/{layout.FORMAT}").get("format_version")
+    if not isinstance(version, int) or version > layout.STORE_FORMAT:
+        raise FormatTooNewError(
+            f"{store.url} has store format {version}; this kit writes {layout.STORE_FORMAT}: upgrade it"
+        )

@@ -1,0 +1,161 @@
+"""What the registry takes and gives: drafts, records, entries."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nemotron.kit.documents.manifest import Evidence, Manifest, Scope
+from nemotron.kit.registry import changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What is to be published.
+
+    Attributes:
+        name: an artifact name, semantic or key.
+        source: the folder or file; a URL is recorded, not looked at.
+        type: the class name of the artifact.
+        metadata: anything that JSON can hold.
+        inputs: URIs of external inputs.
+        used_artifacts: `name:vN` of the artifacts it was made from.
+        producer: id of the run that made it.
+        run: the kit's own run id.
+        created_at: ISO 8601 with zone; None for now.
+        snapshot: copy the bytes into the store.
+        evidence: `stat` or `full`; a snapshot is always `full`.
+        entry: the file in `source` that the artifact's path names, for artifacts that are a file in a folder.
+        follow_links: take the targets of links that leave the folder as content.
+        aliases: to be moved to the version.
+    """
+
+    name: str
+    source: str | os.PathLike[str]
+    type: str = "artifact"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    used_artifacts: tuple[str, ...] = ()
+    producer: str | None = None
+    run: str | None = None
+    created_at: str | None = None
+    snapshot: bool = False
+    evidence: Evidence = "stat"
+    entry: str | None = None
+    follow_links: bool = False
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One version of an artifact, resolved.
+
+    Attributes:
+        manifest: as it was committed.
+        root: of the store it is in.
+    """
+
+    manifest: Manifest
+    root: str
+
+    @property
+    def uri(self) -> str:
+        """`art://KEY:vN`."""
+        return self.manifest.uri
+
+    @property
+    def name(self) -> str:
+        """The key."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> int:
+        """The number."""
+        return self.manifest.version
+
+    @property
+    def type(self) -> str:
+        """The class name of the artifact."""
+        return self.manifest.type
+
+    @property
+    def created_at(self) -> str:
+        """ISO 8601 with zone."""
+        return self.manifest.created_at
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether the store holds the bytes."""
+        return self.manifest.content is not None and self.manifest.content.mode == "snapshot"
+
+    @property
+    def scope(self) -> Scope:
+        """`file` where the artifact is one file and nothing around it."""
+        return self.manifest.content.scope if self.manifest.content else "folder"
+
+    @property
+    def path(self) -> str:
+        """Where the artifact lies: absolute or a URL. A snapshot lies there once it is laid out."""
+        return self._absolute(self.manifest.path)
+
+    @property
+    def folder(self) -> str:
+        """The folder of its content: `path`, or the folder around it."""
+        return self._absolute(changes.folder_of(self.manifest))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata, with the paths of a snapshot turned to where it lies now."""
+        return self.metadata_in(self.folder)
+
+    def metadata_in(self, folder: str) -> dict[str, Any]:
+        """The metadata as it reads when the content lies in `folder`."""
+        origin = self.manifest.content.origin if self.manifest.content else None
+        said = dict(self.manifest.metadata)
+        return (
+            said
+            if origin is None
+            else {key: changes.rebase(value, origin, folder) for key, value in said.items()}
+        )
+
+    @property
+    def inputs(self) -> list[str]:
+        """URIs of all inputs: artifacts, then external ones."""
+        return self.manifest.input_uris
+
+    def _absolute(self, path: str) -> str:
+        return path if path.startswith("/") or "://" in path else f"{self.root}/{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The outcome of publishing.
+
+    Attributes:
+        record: the version.
+        created: False if it was there already, identical.
+    """
+
+    record: Record
+    created: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One name and what there is of it.
+
+    Attributes:
+        name: the key.
+        semantic_name: as its author spelt it.
+        latest: the highest living version, or None if all are withdrawn.
+        versions: the living versions.
+        type: of the latest version.
+        aliases: each alias and its version.
+    """
+
+    name: str
+    semantic_name: str
+    latest: int | None
+    versions: tuple[int, ...]
+    type: str | None
+    aliases: dict[str, int]

@@ -1,0 +1,129 @@
+"""Looking at a folder: which files are there, and which of them are an artifact's content."""
+
+import errno
+import json
+import logging
+import os
+import re
+import stat
+from collections.abc import Iterator
+
+from nemotron.kit.documents.tree import Entry, Tree
+from nemotron.kit.errors import KitError, PathNotFoundError, RefusedError
+from nemotron.kit.store.local import translate
+
+log = logging.getLogger(__name__)
+
+METADATA_FILE = "metadata.json"
+METADATA_KEYS = frozenset({"path", "type", "created_at", "producer", "tracking"})
+METADATA_SIZE_MAX = 64 << 20
+_RESERVED = re.compile(r"\.metadata\.json\.[0-9a-z]+\.tmp")
+
+
+def is_reserved(name: str) -> bool:
+    """Whether the kit uses the name for its temporary files."""
+    return _RESERVED.fullmatch(name) is not None
+
+
+def is_kit_metadata(path: str) -> bool:
+    """Whether a `metadata.json` was written by the kit: it has the keys that the kit writes."""
+    try:
+        with open(path, "rb") as file:
+            document = json.loads(file.read(METADATA_SIZE_MAX))
+    except (OSError, ValueError, RecursionError):
+        return False  # unreadable, or the user's own: then it is content like any other file
+    return isinstance(document, dict) and document.keys() >= METADATA_KEYS
+
+
+def scan_file(path: str) -> Tree:
+    """The tree of one file."""
+    try:
+        info = os.stat(path)
+    except OSError as error:
+        raise translate(error, "look at", path) from error
+    if not stat.S_ISREG(info.st_mode):
+        raise RefusedError(f"Cannot publish {path}: it is neither a file nor a folder")
+    return Tree((_file_entry(os.path.basename(path), info),))
+
+
+def scan_folder(folder: str, *, follow_links: bool = False, skip: str | None = None) -> Tree:
+    """The tree of a folder, by `stat` alone.
+
+    Files that vanish while it looks are taken as gone. The kit's own `metadata.json` and temporary files at
+    the top are not content.
+
+    Args:
+        folder: an absolute path.
+        follow_links: take the targets of links that leave the folder as content.
+        skip: an absolute path to leave out with all below it (a store inside the folder).
+
+    Raises:
+        PathNotFoundError: there is no such folder.
+        RefusedError: something in it may not be read.
+    """
+    if not os.path.isdir(folder):
+        raise PathNotFoundError(f"No such folder: {folder}. Check the path, or write the data first")
+    seen = {os.path.realpath(folder)} if follow_links else None
+    entries = _walk(folder, "", os.path.realpath(folder), seen, skip)
+    return Tree.of(entry for entry in entries if not _is_own(folder, entry))
+
+
+def _is_own(folder: str, entry: Entry) -> bool:
+    """Whether the kit wrote it beside the user's data."""
+    if entry.path == METADATA_FILE:
+        return is_kit_metadata(f"{folder}/{entry.path}")
+    return is_reserved(entry.path)
+
+
+def _walk(folder: str, prefix: str, top: str, seen: set[str] | None, skip: str | None) -> Iterator[Entry]:
+    try:
+        with os.scandir(folder) as iterator:
+            children = list(iterator)
+    except OSError as error:
+        if error.errno == errno.ENOENT and prefix:
+            return
+        raise translate(error, "look into", folder) from error
+    if not children and prefix:
+        yield Entry(prefix[:-1], kind="dir")
+    for child in children:
+        if child.path == skip:
+            continue
+        try:
+            yield from _child(child, f"{prefix}{child.name}", top, seen, skip)
+        except KitError:
+            raise
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise translate(error, "look at", child.path) from error
+
+
+def _child(
+    child: "os.DirEntry[str]", path: str, top: str, seen: set[str] | None, skip: str | None
+) -> Iterator[Entry]:
+    if child.is_symlink() and not (seen is not None and leaves(child.path, top)):
+        yield Entry(path, kind="link", target=os.readlink(child.path))
+        return
+    info = child.stat()
+    if stat.S_ISDIR(info.st_mode):
+        if seen is not None:
+            real = os.path.realpath(child.path)
+            if real in seen:
+                raise RefusedError(
+                    f"Cannot follow the links in {child.path}: they lead to a folder seen before, {real}"
+                )
+            seen.add(real)
+        yield from _walk(child.path, f"{path}/", top, seen, skip)
+    elif stat.S_ISREG(info.st_mode):
+        yield _file_entry(path, info)
+    else:
+        log.warning("%s is no file, folder or link; it is not part of the artifact", child.path)
+
+
+def _file_entry(path: str, info: os.stat_result) -> Entry:
+    return Entry(path, info.st_size, info.st_mtime_ns, kind="exec" if info.st_mode & stat.S_IXUSR else "file")
+
+
+def leaves(path: str, top: str) -> bool:
+    """Whether a path, its links followed, lies outside the real folder `top`."""
+    real = os.path.realpath(path)
+    return real != top and not real.startswith(top.rstrip("/") + "/")

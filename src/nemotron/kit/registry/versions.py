@@ -1,0 +1,149 @@
+"""The versions of each name, as the store has them: manifests, the newest one, withdrawals.
+
+Manifests never change, so they are kept once read. What can change is asked of the store every time: whether
+there is a newer version, and whether one was withdrawn.
+"""
+
+import logging
+from collections.abc import Iterator
+
+from nemotron.kit.documents.alias import Tombstone
+from nemotron.kit.documents.manifest import Manifest
+from nemotron.kit.errors import CorruptError, FormatTooNewError
+from nemotron.kit.registry import layout
+from nemotron.kit.store.protocol import Store
+
+log = logging.getLogger(__name__)
+
+REMEMBERED_MAX = 20_000
+
+
+class Versions:
+    """Reads the versions of a store.
+
+    Args:
+        store: where they are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._manifests: dict[tuple[str, int], Manifest] = {}
+        self._newest: dict[str, int] = {}
+
+    def read(self, name: str, number: int) -> Manifest | None:
+        """The manifest of a version, withdrawn or not; None if the number was never taken.
+
+        Raises:
+            CorruptError: it is damaged, or still being written; such a reading is not remembered.
+        """
+        known = self._manifests.get((name, number))
+        if known is not None:
+            return known
+        key = layout.manifest(name, number)
+        data = self._store.read(key)
+        if data is None:
+            return None
+        where = f"{self._store.url}/{key}"
+        manifest = Manifest.from_bytes(data, where)
+        if (manifest.name, manifest.version) != (name, number):
+            raise CorruptError(
+                f"{where} is damaged: it says it is {manifest.name}:v{manifest.version}; was it renamed?"
+            )
+        if len(self._manifests) >= REMEMBERED_MAX:
+            self._manifests.clear()
+        self._manifests[name, number] = manifest
+        return manifest
+
+    def taken(self, name: str, number: int) -> bool:
+        """Whether the number was given out."""
+        return (name, number) in self._manifests or self._store.exists(layout.manifest(name, number))
+
+    def is_withdrawn(self, name: str, number: int) -> bool:
+        """Whether a version was withdrawn."""
+        return self._store.exists(layout.tombstone(name, number))
+
+    def withdrawal(self, name: str, number: int) -> Tombstone | None:
+        """Why a version was withdrawn, or None if it is alive."""
+        key = layout.tombstone(name, number)
+        data = self._store.read(key)
+        return None if data is None else Tombstone.from_bytes(data, f"{self._store.url}/{key}")
+
+    def newest(self, name: str) -> int:
+        """The highest number given out, 0 for none.
+
+        Numbers have no gaps (N + 1 is claimed only where N exists), so a stale hint is healed by probing
+        forward: one request when it is right, a logarithm of them when it is not.
+        """
+        start = self._newest.get(name)
+        if start is None:
+            start = self._hint(name)
+        number = self._probe(name, start)
+        if number:
+            self._newest[name] = number
+        return number
+
+    def latest(self, name: str, newest: int | None = None) -> Manifest | None:
+        """The highest living version; withdrawn and torn ones are stepped over.
+
+        Args:
+            name: the key.
+            newest: what `newest` just said, if it was asked.
+        """
+        number = self.newest(name) if newest is None else newest
+        while number > 0:
+            if not self.is_withdrawn(name, number):
+                manifest = self.read_whole(name, number)
+                if manifest is not None:
+                    return manifest
+                if not self.taken(name, number):
+                    # The hint spoke of a version that is not there: ask from the beginning, without it.
+                    self._newest.pop(name, None)
+                    number = self._probe(name, 0) + 1
+            number -= 1
+        return None
+
+    def read_whole(self, name: str, number: int) -> Manifest | None:
+        """Like `read`, but None for a torn manifest, which it reports."""
+        try:
+            return self.read(name, number)
+        except FormatTooNewError:
+            raise
+        except CorruptError as error:
+            log.warning("%s. This version is stepped over; run `nemotron kit doctor`", error)
+            return None
+
+    def living(self, name: str) -> Iterator[Manifest]:
+        """All living versions, oldest first."""
+        for number in range(1, self.newest(name) + 1):
+            if not self.is_withdrawn(name, number):
+                manifest = self.read_whole(name, number)
+                if manifest is not None:
+                    yield manifest
+
+    def names(self) -> list[str]:
+        """All names that have a version, sorted."""
+        children = self._store.list()
+        return sorted(name for name in children if name[0] != "." and self.taken(name, 1))
+
+    def _hint(self, name: str) -> int:
+        data = self._store.read(layout.latest(name))
+        if data is None or len(data) > 32:
+            return 0
+        return layout.version_number(data.decode("ascii", "replace").strip()) or 0
+
+    def _probe(self, name: str, start: int) -> int:
+        """The highest number taken, from one that is taken (or 0): stride, then halve."""
+        if not self.taken(name, start + 1):
+            return start
+        low, stride = start + 1, 1
+        while self.taken(name, low + stride):
+            low += stride
+            stride *= 2
+        high = low + stride
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.taken(name, middle):
+                low = middle
+            else:
+                high = middle
+        return low
