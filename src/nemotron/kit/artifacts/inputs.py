@@ -1,4 +1,4 @@
-"""What an artifact was made from, when that is no artifact: source datasets and tokenizers, and their URIs."""
+"""What an artifact was made from beyond other artifacts: source datasets, tokenizers, and their URIs."""
 
 import os
 import re
