@@ -1,0 +1,198 @@
+"""Where store, registry and trackers are put together."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from nemotron.kit import context
+from nemotron.kit.errors import MisuseError
+
+if TYPE_CHECKING:
+    from nemotron.kit.documents.manifest import Evidence
+    from nemotron.kit.lineage.graph import Graph
+    from nemotron.kit.registry.registry import Registry
+    from nemotron.kit.tracking.protocol import LineageTracker
+    from nemotron.kit.tracking.run import Run
+
+
+def init(
+    backend: str = "fsspec",
+    root: str | Path | None = None,
+    wandb_project: str | None = None,
+    wandb_entity: str | None = None,
+    *,
+    evidence: "Evidence" = "stat",
+    on_drift: context.Reaction = "warn",
+    on_mismatch: context.Reaction = "error",
+    storage_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Say where artifacts are kept and who is told of them; the second call replaces the first.
+
+    Nothing is written, and no W&B run is started.
+
+    Args:
+        backend: "fsspec" or "manifest" (the same) for a store; "wandb" for W&B.
+        root: the store: a path or URL; `$NEMO_ARTIFACT_ROOT` by default. With `wandb_project` as well,
+            artifacts go to the store first and to W&B second.
+        wandb_project: the W&B project.
+        wandb_entity: the W&B user or team.
+        evidence: how closely the bytes of references are looked at: "stat" (size and time) or "full"
+            (a digest of each file).
+        on_drift: what to do when a reference is loaded whose files have changed since.
+        on_mismatch: what to do when a claimed count is not what the files say.
+        storage_options: options of the store's backend.
+
+    Raises:
+        ValueError: an argument is missing or unknown.
+        ImportError: W&B is asked for and not installed.
+
+    >>> import tempfile
+    >>> init(root=tempfile.mkdtemp())
+    >>> is_initialized()
+    True
+    >>> shutdown()
+    """
+    if backend not in ("fsspec", "manifest", "wandb"):
+        raise MisuseError(f"Unknown backend: {backend}. Must be 'fsspec', 'manifest', or 'wandb'.")
+    where = os.fspath(root) if root is not None else os.environ.get(context.ROOT_VARIABLE) or None
+    if backend == "wandb" and not wandb_project:
+        raise MisuseError("wandb_project is required for wandb backend")
+    if backend != "wandb" and not where:
+        raise MisuseError(
+            "root is required for fsspec/manifest backend: pass root=… to kit.init, or set NEMO_ARTIFACT_ROOT"
+        )
+    settings = _settings(evidence, on_drift, on_mismatch)
+    registry = None if where is None else _open(where, storage_options)
+    tracker = _tracker(registry, settings, wandb_project, wandb_entity)
+    context.set_settings(settings)
+    context.set_registry(registry)
+    context.set_tracker(tracker)
+    context.set_initialized(True)
+    _register_file_system()
+
+
+def _settings(evidence: str, on_drift: str, on_mismatch: str) -> context.Settings:
+    if evidence not in ("stat", "full"):
+        raise MisuseError(f"Unknown evidence: {evidence!r}. Must be 'stat' or 'full'")
+    for name, value in (("on_drift", on_drift), ("on_mismatch", on_mismatch)):
+        if value not in get_args(context.Reaction):
+            raise MisuseError(f"Unknown {name}: {value!r}. Must be 'warn', 'error' or 'ignore'")
+    return context.Settings(evidence, on_drift, on_mismatch)  # type: ignore[arg-type]
+
+
+def _open(root: str, storage_options: Mapping[str, Any] | None) -> "Registry":
+    from nemotron.kit.registry.registry import Registry
+
+    return Registry.open(root, storage_options=storage_options)
+
+
+def _tracker(
+    registry: "Registry | None", settings: context.Settings, project: str | None, entity: str | None
+) -> "LineageTracker":
+    from nemotron.kit.tracking.composite import CompositeTracker
+    from nemotron.kit.tracking.file import FileTracker
+
+    trackers: list[LineageTracker] = []
+    if registry is not None:
+        trackers.append(FileTracker(registry, evidence=settings.evidence))
+    if project:
+        trackers.append(_wandb_tracker())
+    return trackers[0] if len(trackers) == 1 else CompositeTracker(trackers)
+
+
+def _wandb_tracker() -> "LineageTracker":
+    from nemotron.kit.integrations.wandb.tracker import WandbTracker
+
+    return WandbTracker()
+
+
+def _register_file_system() -> None:
+    """Make `art://` known to fsspec if it is loaded; if it comes later, it finds the entry point."""
+    if "fsspec" in sys.modules:
+        import fsspec
+
+        fsspec.register_implementation(
+            "art", "nemotron.kit.integrations.fsspec.ArtifactFileSystem", clobber=True
+        )
+
+
+def add_wandb() -> None:
+    """Let W&B be told as well: behind the store if there is one, alone if not."""
+    from nemotron.kit.integrations.wandb.tracker import WandbTracker
+    from nemotron.kit.tracking.composite import CompositeTracker
+
+    current = context.current_tracker()
+    mine = current.trackers if isinstance(current, CompositeTracker) else (current,) if current else ()
+    if any(isinstance(tracker, WandbTracker) for tracker in mine):
+        return
+    keep = [tracker for tracker in mine if tracker.is_active()]
+    context.set_tracker(CompositeTracker([*keep, _wandb_tracker()]) if keep else _wandb_tracker())
+
+
+def is_initialized() -> bool:
+    """Whether `init` was called since the last `shutdown`."""
+    return context.is_initialized()
+
+
+def shutdown() -> None:
+    """Undo `init`: no store, no tracker, nothing remembered as used. Harmless when nothing was started."""
+    context.reset()
+
+
+@contextmanager
+def using(
+    backend: Literal["fsspec", "manifest", "wandb"] = "fsspec",
+    root: str | Path | None = None,
+    **arguments: Any,
+) -> "Iterator[Registry | None]":
+    """`init` for the length of a `with` block; what was in force before is in force again after it.
+
+    Args:
+        backend: as for `init`.
+        root: as for `init`.
+        **arguments: the other arguments of `init`.
+
+    Yields:
+        The registry, or None with W&B alone.
+
+    >>> import tempfile
+    >>> with using(root=tempfile.mkdtemp()) as registry:
+    ...     registry.list()
+    []
+    """
+    before = context.snapshot()
+    context.reset()
+    try:
+        init(backend, root, **arguments)
+        yield context.current_registry()
+    finally:
+        context.restore(before)
+
+
+def run(name: str) -> "AbstractContextManager[Run]":
+    """Scope uses and saves: what is loaded inside becomes an input of what is saved inside.
+
+    Args:
+        name: what this part of the work is called, such as "sft".
+    """
+    return context.run(name)
+
+
+def lineage_of(ref: str, *, direction: Literal["up", "down"] = "up", depth: int | None = None) -> "Graph":
+    """The graph of what an artifact was made from, or of what was made from it.
+
+    Args:
+        ref: any `art://` reference.
+        direction: "up" for its inputs, "down" for what was made of it.
+        depth: how many steps, or None for all.
+
+    Raises:
+        NotFoundError: there is no such artifact or version.
+        NotInitializedError: there is no store.
+    """
+    from nemotron.kit.lineage.collect import collect
+
+    return collect(context.require_registry(), ref, direction=direction, depth=depth)

@@ -1,0 +1,130 @@
+"""Several trackers as one: the store first, then everybody else, who can't stop it."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from nemotron.kit.errors import MisuseError, NotFoundError
+from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTracker
+from nemotron.kit.tracking.run import Run
+
+log = logging.getLogger(__name__)
+
+
+class CompositeTracker:
+    """Commits to the first tracker, then hands the record to the rest.
+
+    The first tracker's answer is the answer, and its errors are errors. What the rest can't take is reported
+    in a warning and never raised: a training job must not stop because a server is down.
+
+    Args:
+        trackers: the store's tracker, then others.
+
+    Raises:
+        MisuseError: there are none.
+    """
+
+    def __init__(self, trackers: Sequence[LineageTracker]) -> None:
+        if not trackers:
+            raise MisuseError("CompositeTracker needs at least one tracker; the first is the store's")
+        self.trackers = tuple(trackers)
+        # The store's `name:vN` of what was saved here → what each other tracker calls it.
+        self._twins: dict[tuple[int, str], str] = {}
+
+    @property
+    def first(self) -> LineageTracker:
+        """The one that decides."""
+        return self.trackers[0]
+
+    def bind_run(self, run: Callable[[], Run]) -> None:
+        """Pass the run on to whoever wants it."""
+        for tracker in self.trackers:
+            if callable(bind := getattr(tracker, "bind_run", None)):
+                bind(run)
+
+    def is_active(self) -> bool:
+        """Whether any of them records."""
+        return any(tracker.is_active() for tracker in self.trackers)
+
+    def get_run_id(self) -> str | None:
+        """The first tracker's."""
+        return self.first.get_run_id()
+
+    def use_artifact(self, ref: str, artifact_type: str) -> Path:
+        """Ask each tracker in turn until one has it.
+
+        Raises:
+            NotFoundError: none has it; the first tracker's error.
+        """
+        try:
+            return self.first.use_artifact(ref, artifact_type)
+        except NotFoundError as error:
+            for other in self.trackers[1:]:
+                if other.is_active() and (path := _try_use(other, ref, artifact_type)):
+                    return path
+            raise error
+
+    def log_artifact(self, artifact: Any, name: str, used_refs: list[str]) -> dict[str, Any]:
+        """Record in all of them; see `LineageTracker`."""
+        return self.log_artifact_with(artifact, name, used_refs, SaveOptions())
+
+    def log_artifact_with(
+        self, artifact: Any, name: str, used_refs: list[str], options: SaveOptions
+    ) -> dict[str, Any]:
+        """Record in all of them, as the caller's options say.
+
+        Raises:
+            KitError: the first one did not take it; the rest were not asked.
+        """
+        if isinstance(self.first, StoreTracker):
+            record = self.first.log_artifact_with(artifact, name, used_refs, options)
+        else:
+            record = self.first.log_artifact(artifact, name, used_refs)
+        for place, other in enumerate(self.trackers[1:], start=1):
+            if other.is_active():
+                self._tell(place, other, artifact, name, record)
+        return record
+
+    def _tell(
+        self, place: int, other: LineageTracker, artifact: Any, name: str, record: dict[str, Any]
+    ) -> None:
+        used: list[str] = record.get("used_artifacts") or []
+        # Version numbers differ between trackers: one that is not known would name something else there.
+        known = [twin for ref in used if (twin := self._twins.get((place, ref)))]
+        if len(known) < len(used):
+            log.info(
+                "%s: %d of %d inputs are not known to %s",
+                name,
+                len(used) - len(known),
+                len(used),
+                _name(other),
+            )
+        try:
+            theirs = other.log_artifact(artifact, name, known)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the job
+            log.warning(
+                "%s is saved in the store; %s did not take it: %s: %s",
+                record.get("artifact_id") or name,
+                _name(other),
+                type(error).__name__,
+                error,
+            )
+            return
+        mine, twin = record.get("artifact_id"), theirs.get("artifact_id")
+        if mine and twin:
+            self._twins[place, mine] = twin
+        if not record.get("url"):
+            record["url"] = theirs.get("url")
+
+
+def _try_use(tracker: LineageTracker, ref: str, artifact_type: str) -> Path | None:
+    try:
+        return tracker.use_artifact(ref, artifact_type)
+    except Exception as error:  # noqa: BLE001 - the store's own answer stands
+        log.warning("%s does not have %s either: %s: %s", _name(tracker), ref, type(error).__name__, error)
+        return None
+
+
+def _name(tracker: LineageTracker) -> str:
+    return type(tracker).__name__
