@@ -1,5 +1,6 @@
 """Trackers over the kit's own store."""
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -7,17 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from nemotron.kit.documents.manifest import Evidence
-from nemotron.kit.errors import (
-    ArtifactNotFoundError,
-    ArtifactVersionNotFoundError,
-    MisuseError,
-    WithdrawnError,
-)
-from nemotron.kit.names import ArtifactRef, Version
+from nemotron.kit.errors import ArtifactVersionNotFoundError, MisuseError, NotFoundError, WithdrawnError
+from nemotron.kit.names import SCHEME, ArtifactRef, Version
 from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.protocol import SaveOptions
 from nemotron.kit.tracking.run import Run
+
+log = logging.getLogger(__name__)
 
 _HF_ROOT = re.compile(r"hf://[^/]+/[^/]+(/.*)?")
 
@@ -28,7 +26,7 @@ class FileTracker:
     Args:
         registry: the store.
         evidence: how closely references are looked at when a save does not say.
-        run: gives the run that uses and saves belong to; the context sets it when this tracker becomes current.
+        run: gives the run that uses and saves belong to; set by the context for the current tracker.
     """
 
     def __init__(
@@ -123,13 +121,12 @@ class FileTracker:
         parsed = ArtifactRef.parse(ref)
         try:
             record = self.registry.resolve(parsed)
-        except WithdrawnError:
-            # What was loaded before it was withdrawn is an input all the same.
-            return f"{parsed.name.key}:{parsed.selector}"
-        except ArtifactNotFoundError:
-            if parsed.wandb and isinstance(parsed.selector, Version):
-                return str(parsed).removeprefix("art://")
-            raise
+        except NotFoundError as error:
+            # It was there when it was loaded (withdrawn since), or lies elsewhere (W&B): an input all the same.
+            if not isinstance(parsed.selector, Version):
+                raise
+            log.info("%s is recorded as an input by name alone: %s", ref, error)
+            return (str(parsed) if parsed.wandb else parsed.uri).removeprefix(SCHEME)
         return f"{record.name}:v{record.version}"
 
 
