@@ -165,7 +165,7 @@ class Registry:
         if not record.is_snapshot:
             if "://" in record.folder:
                 raise MisuseError(f"{record.uri} lies at {record.folder}, which is no local folder")
-            return Path(os.path.dirname(record.path) if record.scope == "file" else record.folder)
+            return Path(record.folder)
         from nemotron.kit.registry import checkouts
 
         key = (record.name, record.version)

@@ -5,10 +5,12 @@ at hand and no reader ever saw half of an object. Where there are no hard links,
 may then see a part of the object, which is why every document must prove itself whole (JSON that ends).
 """
 
+import builtins
 import errno
 import os
 import secrets
 import stat
+import threading
 from pathlib import Path
 from typing import BinaryIO
 
@@ -69,6 +71,7 @@ class LocalStore(Store):
         self._prefix = self.root.rstrip("/") + "/"
         self._durable_folders: set[str] = set()
         self._unsynced: list[str] = []
+        self._sync_lock = threading.Lock()
         if os.path.exists(self.root) and not os.path.isdir(self.root):
             raise RefusedError(f"The root {self.root} is a file; a root must be a folder")
 
@@ -191,9 +194,13 @@ class LocalStore(Store):
 
     def sync(self) -> None:
         """Make durable what was staged: a few files one by one, many by one `syncfs`."""
-        paths, self._unsynced = self._unsynced, []
-        if not paths:
-            return
+        # Who finds its files taken by another thread's sync waits until that is done.
+        with self._sync_lock:
+            paths, self._unsynced = self._unsynced, []
+            if paths:
+                self._sync(paths)
+
+    def _sync(self, paths: builtins.list[str]) -> None:
         try:
             if len(paths) > SYNC_SINGLY_MAX and _sync_file_system(self.root):
                 return
