@@ -122,7 +122,7 @@ class FileTracker:
         try:
             record = self.registry.resolve(parsed)
         except NotFoundError as error:
-            # It was there when it was loaded (withdrawn since), or lies elsewhere (W&B): an input all the same.
+            # It was there when it was loaded (withdrawn since) or lies elsewhere (W&B): still an input.
             if not isinstance(parsed.selector, Version):
                 raise
             log.info("%s is recorded as an input by name alone: %s", ref, error)
