@@ -1,0 +1,179 @@
+"""The HTTP side: GraphQL, uploads, downloads and the stream of a run's files, on a free loopback port."""
+
+import base64
+import gzip
+import json
+import re
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from wandb_server.graphql import Refused, Session
+from wandb_server.state import Artifact, Run, State
+
+API_KEY = "0123456789abcdef" * 2 + "01234567"
+_OPERATION = re.compile(r"\b(?:query|mutation)\s+(\w+)")
+
+
+@dataclass
+class Fault:
+    """A failure that the server was told to have.
+
+    Attributes:
+        operation: the GraphQL operation that fails.
+        status: its HTTP status.
+        times: how often it fails before it works again.
+    """
+
+    operation: str
+    status: int
+    times: int
+
+
+class WandbServer:
+    """A server of one user; use it as a context manager.
+
+    Attributes:
+        state: what it knows.
+        operations: the names of the GraphQL operations that were asked for, in order.
+        faults: the failures to come.
+        crashes: what went wrong in the server itself; a fixture checks that it is empty.
+    """
+
+    def __init__(self, entity: str = "test-entity") -> None:
+        self.state = State(entity)
+        self.operations: list[str] = []
+        self.faults: list[Fault] = []
+        self.crashes: list[str] = []
+        self._http = _Http(("127.0.0.1", 0), _Handler)
+        self._http.wandb = self
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), name="wandb-server")
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def __enter__(self) -> "WandbServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    def fail(self, operation: str, status: int, times: int = 1) -> None:
+        """Let an operation fail the next `times` times."""
+        self.faults.append(Fault(operation, status, times))
+
+    def artifact(self, name: str, project: str = "proj") -> Artifact:
+        """An artifact by `name:selector` in a project of the server's entity."""
+        found = self.state.find(self.state.entity, project, name)
+        if found is None:
+            raise KeyError(f"{name} is not on the server; there are {sorted(self.names(project))}")
+        return found
+
+    def names(self, project: str = "proj") -> list[str]:
+        """`name:vN` of every committed version."""
+        collections = [c for c in self.state.collections.values() if c.project == project]
+        return [version.name for collection in collections for version in collection.versions]
+
+    def only_run(self) -> Run:
+        """The run, where there is just one."""
+        (run,) = self.state.runs.values()
+        return run
+
+    def due(self, operation: str) -> Fault | None:
+        """The fault that this request runs into, if any; it is used up."""
+        with self.state.lock:
+            self.operations.append(operation)
+            for fault in self.faults:
+                if fault.operation == operation and fault.times > 0:
+                    fault.times -= 1
+                    return fault
+        return None
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    # Replaced at once; here for the handler's types.
+    wandb: WandbServer
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Http
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the test's output is the test's."""
+
+    def do_GET(self) -> None:
+        kind, _, file_id = self.path.lstrip("/").partition("/")
+        file = self.server.wandb.state.files.get(file_id) if kind == "download" else None
+        if file is None or file.data is None:
+            self._reply(404, b"not found")
+        else:
+            self._reply(200, file.data, "application/octet-stream")
+
+    def do_PUT(self) -> None:
+        kind, _, file_id = self.path.lstrip("/").partition("/")
+        data = self._body()
+        file = self.server.wandb.state.files.get(file_id) if kind == "upload" else None
+        if file is None:
+            self._reply(404, b"not found")
+            return
+        file.data = data
+        self._reply(200, b"")
+
+    def do_POST(self) -> None:
+        body = self._body()
+        if self.headers.get("Authorization") != _basic(API_KEY):
+            self._json(401, {"errors": [{"message": "user is not logged in"}]})
+        elif self.path == "/graphql":
+            self._graphql(json.loads(body))
+        elif self.path.endswith("/file_stream"):
+            self._file_stream(json.loads(body))
+        else:
+            self._reply(404, b"not found")
+
+    def _graphql(self, request: dict[str, Any]) -> None:
+        wandb = self.server.wandb
+        match = _OPERATION.search(request["query"])
+        operation = request.get("operationName") or (match[1] if match else "?")
+        if fault := wandb.due(operation):
+            self._json(fault.status, {"errors": [{"message": f"told to fail {operation}"}]})
+            return
+        try:
+            data = Session(wandb.state, wandb.url).answer(operation, request.get("variables") or {})
+        except Refused as refused:
+            self._json(refused.status, {"errors": [{"message": str(refused)}]})
+        except (KeyError, TypeError, AssertionError) as error:
+            # A client that gets no answer tries again for minutes; the test shall see what went wrong.
+            wandb.crashes.append(f"{operation}: {error!r}")
+            self._json(400, {"errors": [{"message": f"wandb_server failed: {error!r}"}]})
+        else:
+            self._json(200, {"data": data})
+
+    def _file_stream(self, request: dict[str, Any]) -> None:
+        _, entity, project, name, _ = self.path.lstrip("/").split("/")
+        run = self.server.wandb.state.run(entity, project, name)
+        if run and request.get("complete"):
+            run.exit_code = request.get("exitcode")
+            run.state = "finished" if run.exit_code == 0 else "failed"
+        self._json(200, {})
+
+    def _body(self) -> bytes:
+        data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        return gzip.decompress(data) if self.headers.get("Content-Encoding") == "gzip" else data
+
+    def _json(self, status: int, document: dict[str, Any]) -> None:
+        self._reply(status, json.dumps(document).encode(), "application/json")
+
+    def _reply(self, status: int, data: bytes, content_type: str = "text/plain") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def _basic(key: str) -> str:
+    return "Basic " + base64.b64encode(f"api:{key}".encode()).decode()
