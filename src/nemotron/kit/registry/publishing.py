@@ -217,6 +217,7 @@ def prepare(store: Store) -> None:
     """
     data = store.read(layout.FORMAT)
     if data is None:
+        store.probe()
         older = any(not name.startswith(".") or name == ".art_index.json" for name in store.list())
         document = {
             "format_version": layout.STORE_FORMAT,

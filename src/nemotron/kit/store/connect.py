@@ -12,6 +12,7 @@ from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.store.protocol import Store
 
+BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _memory: dict[str, MemoryStore] = {}
 _memory_lock = threading.Lock()
@@ -21,8 +22,9 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     """Open the store at a root; nothing is written or looked at yet.
 
     Args:
-        root: a path (`~` is expanded), `file://…`, or `memory://NAME` (one per process and name).
-        storage_options: options of the backend; the ones here take none.
+        root: a path (`~` is expanded), `file://…`, `memory://NAME` (one per process and name), or a bucket:
+            `s3://`, `gs://`, `az://` or `abfs://`.
+        storage_options: options of a bucket's client, such as `endpoint`; see `BucketStore`.
 
     Raises:
         MisuseError: the root is empty, or of a kind that this version can't open.
@@ -42,7 +44,11 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     if scheme == "memory":
         with _memory_lock:
             return _memory.setdefault(text, MemoryStore(text))
+    if scheme in BUCKETS:
+        from nemotron.kit.store.object import BucketStore
+
+        return BucketStore(text, storage_options)
     raise MisuseError(
-        f"Cannot open the root {text}: this version keeps stores on file systems "
-        f"(a path, file://) and in memory (memory://); {scheme}:// is not supported yet"
+        f"Cannot open the root {text}: a store lies in a folder (a path, file://), in a bucket "
+        f"({', '.join(f'{name}://' for name in BUCKETS)}) or in memory (memory://), not at {scheme}://"
     )

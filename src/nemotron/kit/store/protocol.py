@@ -128,6 +128,13 @@ class Store(ABC):
             PathNotFoundError: there is none.
         """
 
+    def probe(self) -> None:  # noqa: B027 - most backends leave no doubt
+        """See whether create-if-absent holds here; called once, before a store is founded.
+
+        Raises:
+            RefusedError: it does not, and nothing may be published here.
+        """
+
     @abstractmethod
     def sync(self) -> None:
         """Make durable, in one go, what `stage` committed."""
