@@ -1,0 +1,114 @@
+"""From a config to the dataclass of a script."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from nemotron.kit.errors import KitError, MisuseError
+from nemotron.kit.train_script.conversion import Converter
+from nemotron.kit.train_script.loading import as_config, source_of
+from nemotron.kit.train_script.single_values import MISSING, MismatchError
+from nemotron.kit.train_script.typing_help import parameters
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+T = TypeVar("T")
+
+# Sections that the launcher and the kit read themselves, in the same file as the script's own.
+_KIT_SECTIONS = ("run", "artifacts")
+
+
+def omegaconf_to_dataclass(
+    config: "DictConfig | Mapping[str, Any]", cls: type[T], *, strict: bool = True
+) -> T:
+    """Make a dataclass of a config.
+
+    Nested dataclasses, `X | Y`, `list[X]`, `dict[str, X]`, `tuple`, `set`, `Enum` (by value or name),
+    `Literal`, `Path`, `Annotated[int, Field(gt=0)]` and what else pydantic knows are made of what YAML has. A
+    section that sets some fields keeps the others of the field's default. Keys are checked first and
+    interpolations resolved after that, so a typo is reported before `${art:…}` downloads anything.
+
+    Args:
+        config: an OmegaConf config, or a plain dict.
+        cls: a dataclass; inheritance, `InitVar` and annotations as text are understood.
+        strict: False leaves keys out that the dataclass does not have. The top-level sections `run` and
+            `artifacts`, which belong to the launcher, may always be there.
+
+    Raises:
+        TypeError: `X must be a dataclass`.
+        MisuseError: every unknown key, wrong type and missing value (`???`), with path and file; or an
+            interpolation that leads nowhere.
+
+    >>> @dataclasses.dataclass
+    ... class Train:
+    ...     lr: float
+    ...     steps: int | None = None
+    >>> omegaconf_to_dataclass({"lr": "1e-4"}, Train)
+    Train(lr=0.0001, steps=None)
+    >>> omegaconf_to_dataclass({"lr": "fast", "step": 3}, Train)
+    Traceback (most recent call last):
+    nemotron.kit.errors.MisuseError: The config does not fit Train:
+      lr: expected float, found 'fast' (str)
+      step: Train has no field 'step'. Did you mean 'steps'?
+    """
+    candidate: Any = cls
+    if not (isinstance(candidate, type) and dataclasses.is_dataclass(candidate)):
+        raise TypeError(f"{getattr(cls, '__name__', repr(cls))} must be a dataclass")
+    # A class defined in the caller's function may name others of that function in its annotations.
+    names = dict(sys._getframe(1).f_locals)
+    origin = as_config(config)
+    source = source_of(origin)
+    wanted = _wanted(_plain(origin), cls, strict)
+    try:
+        Converter(build=False, strict=strict, names=names).dataclass(cls, wanted, "")
+        resolved = {key: _resolved(origin, key, source) for key in wanted}
+        return cast(T, Converter(build=True, strict=strict, names=names).dataclass(cls, resolved, ""))
+    except MismatchError as error:
+        file = f" {source}" if source else ""
+        lines = "\n".join(f"  {line}" for line in error.lines)
+        raise MisuseError(f"The config{file} does not fit {cls.__name__}:\n{lines}") from error
+
+
+def _wanted(entries: dict[Any, Any], cls: type, strict: bool) -> dict[Any, Any]:
+    """Return the entries that are meant for the dataclass: its fields, and what may be a misspelt one."""
+    fields = parameters(cls)
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in fields.values())
+    return {
+        key: value
+        for key, value in entries.items()
+        if str(key) in fields or ((strict or takes_any) and key not in _KIT_SECTIONS)
+    }
+
+
+def _plain(config: "DictConfig") -> dict[Any, Any]:
+    """Return a config as dicts and lists, with interpolations and `???` as they stand."""
+    from omegaconf import OmegaConf
+
+    return cast(dict[Any, Any], OmegaConf.to_container(config, resolve=False) or {})
+
+
+def _resolved(config: "DictConfig", key: Any, source: str | None) -> Any:
+    """Return one entry of a config as plain values, with its interpolations resolved.
+
+    Only what the dataclass takes is resolved: other sections may need resolvers that this process lacks.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        value = config[key]
+        if OmegaConf.is_config(value):
+            return OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
+        return value
+    except OmegaConfBaseException as error:
+        path = getattr(error, "full_key", None) or str(key)
+        file = source or "the config"
+        cause = error.__cause__
+        if isinstance(cause, KitError):
+            cause.add_note(f"while resolving {path} of {file}")
+            raise cause from error
+        reason = str(error).partition("\n")[0]
+        hint = f" (something it needs is {MISSING})" if MISSING in reason else ""
+        raise MisuseError(f"{path} of {file} cannot be resolved: {reason}{hint}") from error
