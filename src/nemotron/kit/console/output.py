@@ -1,0 +1,218 @@
+"""The one way out: what a command has to say, to a person, to a program, or in as few words as possible.
+
+A command makes a `View` and hands it to an `Output`; neither the commands nor the library below them write.
+Results go to standard output, everything else to standard error.
+"""
+
+import os
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from nemotron.kit.console.words import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress as RichProgress
+
+# No wrapping when nobody looks: a line of a table stays a line for grep and awk.
+PIPE_WIDTH = 10_000
+PATIENCE_S = 1.0
+
+
+class View(ABC):
+    """One result in its three forms."""
+
+    @abstractmethod
+    def document(self) -> Any:
+        """For `--json`: what JSON can hold."""
+
+    @abstractmethod
+    def lines(self) -> Iterable[str]:
+        """For `--quiet`: the bare values, one a line."""
+
+    @abstractmethod
+    def render(self) -> "str | RenderableType":
+        """For a person: text, or something that rich can draw. Import rich in here."""
+
+
+class Output(ABC):
+    """Where views go."""
+
+    human = False
+
+    @abstractmethod
+    def show(self, view: View) -> None:
+        """Write the result of the command."""
+
+    def note(self, text: str) -> None:
+        """Say something beside the result, on standard error, if a person listens."""
+        if self.human:
+            _tell(text)
+
+    def progress(self, what: str) -> "Progress":
+        """Show that something goes on, if it takes long and a person looks."""
+        return Progress(what, visible=self.human and sys.stderr.isatty())
+
+
+class HumanOutput(Output):
+    """Tables and trees; colour on a terminal only (`NO_COLOR` and `FORCE_COLOR` are honoured)."""
+
+    human = True
+
+    def show(self, view: View) -> None:
+        """Draw the view."""
+        drawn = view.render()
+        write(f"{drawn}\n" if isinstance(drawn, str) else _drawn(drawn))
+
+
+class JsonOutput(Output):
+    """One JSON document, strict: NaN and infinity are spelt as text."""
+
+    def show(self, view: View) -> None:
+        """Write the view's document."""
+        import json
+
+        from nemotron.kit.documents import codec
+
+        document = codec.strict(codec.plain(view.document(), "result"))
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        try:
+            text.encode(sys.stdout.encoding or "utf-8")
+        except UnicodeEncodeError:  # a file name that is no UTF-8, or an old terminal: JSON's own escapes
+            text = json.dumps(document, indent=2, allow_nan=False)
+        write(f"{text}\n")
+
+
+class QuietOutput(Output):
+    """Bare values, for scripts without a JSON reader."""
+
+    def show(self, view: View) -> None:
+        """Write the view's lines."""
+        write("".join(f"{line}\n" for line in view.lines()))
+
+
+def choose(*, as_json: bool, quiet: bool) -> Output:
+    """The output that the options of a command ask for; JSON wins."""
+    return JsonOutput() if as_json else QuietOutput() if quiet else HumanOutput()
+
+
+def warn(text: str) -> None:
+    """Tell of something that is not right but did not stop the work."""
+    _tell(text, "warning: ", "33")
+
+
+def error(text: str) -> None:
+    """Tell why nothing was done."""
+    _tell(text, "error: ", "1;31")
+
+
+def write(text: str) -> None:
+    """Write to standard output, now: a closed pipe must be noticed here, not when Python exits."""
+    try:
+        sys.stdout.write(text)
+    except UnicodeEncodeError:
+        encoding = sys.stdout.encoding or "ascii"
+        # A path goes out as the bytes that it is on disk; what no bytes can spell, as an escape.
+        data = text.encode(encoding, "surrogateescape" if _escapes(text, encoding) else "backslashreplace")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+    sys.stdout.flush()
+
+
+def _escapes(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _tell(text: str, label: str = "", colour: str = "") -> None:
+    stream = sys.stderr
+    shown = "\n".join(printable(line) for line in text.splitlines())
+    if label and _colourful(stream):
+        label = f"\x1b[{colour}m{label}\x1b[0m"
+    encoding = stream.encoding or "ascii"
+    stream.write(f"{label}{shown}\n".encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
+
+
+def _colourful(stream: TextIO) -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def _drawn(renderable: "RenderableType") -> str:
+    """What rich makes of it, for the standard output as it is now."""
+    console = _console(sys.stdout)
+    with console.capture() as capture:
+        console.print(renderable)
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def _console(stream: TextIO) -> "Console":
+    from rich.console import Console
+
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+
+
+class Progress:
+    """Work that may take long: shown on standard error once it does, gone when it is done.
+
+    >>> with Progress("Looking", visible=False) as step:
+    ...     step(1, 2)
+
+    Args:
+        what: what is being done.
+        visible: whether somebody looks.
+    """
+
+    def __init__(self, what: str, *, visible: bool) -> None:
+        self._what = what
+        self._done, self._total = 0, 0
+        self._bar: RichProgress | None = None
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(PATIENCE_S, self._begin) if visible else None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Say how far it is."""
+        with self._lock:
+            self._done, self._total = done, total
+            if self._bar is not None:
+                self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+
+    def _begin(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        counted = (BarColumn(), MofNCompleteColumn()) if self._total else ()
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), *counted, TimeElapsedColumn())
+        bar = RichProgress(*columns, console=_console(sys.stderr), transient=True)
+        with self._lock:
+            if self._timer is None:
+                return  # it was done in this very moment
+            bar.add_task(self._what, completed=self._done, total=self._total or None)
+            bar.start()
+            self._bar = bar
+
+    def __enter__(self) -> Self:
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        with self._lock:
+            timer, self._timer = self._timer, None
+            if timer is not None:
+                timer.cancel()
+            if self._bar is not None:
+                self._bar.stop()

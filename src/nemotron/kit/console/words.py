@@ -1,0 +1,151 @@
+"""Numbers, sizes, times and metadata as a person reads them. Pure: text in, text out."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+TELLING_MAX = 4
+SUMMARY_LENGTH_MAX = 60
+
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_COUNTS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
+_SPANS = ((31_536_000, "year"), (2_592_000, "month"), (86_400, "day"), (3600, "hour"), (60, "minute"))
+# What tells one stage of a training pipeline from another, in the order in which people ask.
+_AMOUNTS = ("tokens", "sequences", "samples", "examples", "documents", "records", "rows")
+_MEASURES = ("iteration", "step", "epoch", "loss", "perplexity", "reward", "accuracy", "score")
+
+
+def printable(text: str) -> str:
+    """The text with everything that could steer a terminal spelt out.
+
+    >>> printable("a\\x1b[31mb\\nc")
+    'a\\\\x1b[31mb\\\\nc'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def size(count: int) -> str:
+    """Bytes.
+
+    >>> size(0), size(1536), size(3 * 2**30)
+    ('0 B', '1.5 KiB', '3.0 GiB')
+    """
+    value, unit = float(count), 0
+    while value >= 1024 and unit < len(_SIZES) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{count} B" if unit == 0 else f"{value:.1f} {_SIZES[unit]}"
+
+
+def amount(count: float) -> str:
+    """How many, short.
+
+    >>> amount(9500), amount(1_234_567), amount(25_000_000_000)
+    ('9,500', '1.23M', '25B')
+    """
+    if count < 10_000:
+        return number(count)
+    factor, unit = next((factor, unit) for factor, unit in _COUNTS if count >= factor)
+    return f"{count / factor:.3g}{unit}" if count / factor < 1000 else f"{count / factor:,.0f}{unit}"
+
+
+def number(value: float) -> str:
+    """A number: whole ones in full, others to four digits.
+
+    >>> number(1250000), number(2.3104999)
+    ('1,250,000', '2.31')
+    """
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def many(count: int, what: str) -> str:
+    """A count with its noun.
+
+    >>> many(1, "file"), many(2000, "file")
+    ('1 file', '2,000 files')
+    """
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def ago(moment: str, now: datetime | None = None) -> str:
+    """How long a moment, ISO 8601, lies back; "" if it is none.
+
+    >>> ago("2025-01-01T10:00:00+00:00", datetime(2025, 1, 1, 12, 30, tzinfo=UTC))
+    '2 hours ago'
+    """
+    then = _moment(moment)
+    if then is None:
+        return ""
+    seconds = ((now or datetime.now(UTC)) - then).total_seconds()
+    if abs(seconds) < 60:
+        return "just now"
+    span, unit = next((span, unit) for span, unit in _SPANS if abs(seconds) >= span)
+    text = many(int(abs(seconds) // span), unit)
+    return f"{text} ago" if seconds > 0 else f"in {text}"
+
+
+def when(moment: str) -> str:
+    """A moment, ISO 8601, to the second; anything else as it is.
+
+    >>> when("2025-01-01T10:00:00.123456+00:00")
+    '2025-01-01T10:00:00+00:00'
+    """
+    then = _moment(moment)
+    return printable(moment) if then is None else then.isoformat(timespec="seconds")
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None  # some other tool's spelling; it is shown as it is
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def value(item: Any) -> str:
+    """A metadata value on one line.
+
+    >>> value(25_000), value("text"), value({"a": [1, 2]})
+    ('25,000', 'text', '{"a": [1, 2]}')
+    """
+    if isinstance(item, bool) or item is None or not isinstance(item, int | float | str):
+        return printable(json.dumps(item, ensure_ascii=False))
+    return printable(item) if isinstance(item, str) else f"{item:,}" if isinstance(item, int) else f"{item!r}"
+
+
+def telling(metadata: Mapping[str, Any]) -> list[str]:
+    """The few facts by which one version is told from another: amounts of data, steps, losses, rewards.
+
+    >>> telling({"total_tokens": 25_000_000_000, "final_loss": 2.3104, "path": "/x"})
+    ['25B tokens', 'final loss 2.31']
+    """
+    numbers = {
+        key: item
+        for key, item in metadata.items()
+        if isinstance(item, int | float) and not isinstance(item, bool)
+    }
+    found: list[str] = []
+    for word in _AMOUNTS:
+        key = next((k for k in (f"total_{word}", f"num_{word}", word) if k in numbers), None)
+        if key is not None:
+            found.append(f"{amount(numbers[key])} {word}")
+    for word in _MEASURES:
+        found += [
+            f"{printable(key.replace('_', ' '))} {number(item)}"
+            for key, item in numbers.items()
+            if word in key.split("_")
+        ]
+    return found[:TELLING_MAX]
+
+
+def summary(metadata: Mapping[str, Any]) -> str:
+    """Metadata in a few words: what tells most, else the first plain values."""
+    facts = telling(metadata) or [
+        f"{printable(key)}={value(item)}"
+        for key, item in metadata.items()
+        if isinstance(item, int | float | str)
+    ]
+    text = ", ".join(facts[:TELLING_MAX])
+    return text if len(text) <= SUMMARY_LENGTH_MAX else f"{text[: SUMMARY_LENGTH_MAX - 1]}…"

@@ -1,0 +1,109 @@
+"""What is wrong with the content of one version, by looking at sizes and times alone."""
+
+import os
+from collections.abc import Iterator
+
+from nemotron.kit.documents.alias import Tombstone
+from nemotron.kit.documents.manifest import Manifest
+from nemotron.kit.documents.tree import Tree
+from nemotron.kit.errors import CorruptError
+from nemotron.kit.registry import layout
+from nemotron.kit.registry.findings import Finding, some
+from nemotron.kit.registry.records import Record
+from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.trees import read_tree
+
+
+class Checkup:
+    """Looks at the content of versions; remembers which blobs it has seen.
+
+    Args:
+        registry: the store.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._store = registry.store
+        self._blobs: dict[str, int | None] = {}
+
+    def version(self, manifest: Manifest) -> Iterator[Finding]:
+        """What is wrong with a version; of a withdrawn one nothing is asked but its reason."""
+        key = layout.tombstone(manifest.name, manifest.version)
+        where = f"{self._registry.root}/{key}"
+        if (data := self._store.read(key)) is not None:
+            try:
+                Tombstone.from_bytes(data, where)
+            except CorruptError as error:
+                fix = "nothing: the version stays withdrawn, its reason is lost"
+                yield Finding(kind="damaged_tombstone", where=where, what=str(error), fix=fix)
+            return
+        key = layout.metadata(manifest.name, manifest.version)
+        if not self._store.exists(key):
+            yield Finding(
+                kind="missing_companion",
+                where=f"{self._registry.root}/{key}",
+                what="missing: readers that know no manifests don't find this version",
+                fix="nothing, if only the kit reads this store",
+            )
+        record = Record(manifest, self._registry.root)
+        try:
+            tree = read_tree(self._store, manifest)
+        except CorruptError as error:
+            fix = "restore it from a backup, or publish the data again"
+            yield Finding(kind="damaged_tree", where=record.uri, what=str(error), fix=fix)
+            return
+        yield from self._snapshot(record, tree) if record.is_snapshot else self._reference(record)
+
+    def _snapshot(self, record: Record, tree: Tree | None) -> Iterator[Finding]:
+        files = [entry for entry in tree.entries if entry.is_file] if tree else []
+        lost = [e.path for e in files if e.digest is None or self._size(e.digest) not in (-1, e.size)]
+        if tree is None or lost:
+            yield Finding(
+                kind="missing_content",
+                where=record.uri,
+                what=f"the store's copy is missing or of another size: {some(lost) or 'its listing'}",
+                fix="restore .kit/blobs from a backup, or publish the data again",
+            )
+
+    def _size(self, digest: str) -> int | None:
+        """The size of a blob; -1 where it can't be told, None where there is none."""
+        if digest not in self._blobs:
+            key = layout.blob(digest)
+            path = self._store.local_path(key)
+            size: int | None = None
+            if path is None:
+                size = -1 if self._store.exists(key) else None
+            elif os.path.isfile(path):
+                size = os.path.getsize(path)
+            self._blobs[digest] = size
+        return self._blobs[digest]
+
+    def _reference(self, record: Record) -> Iterator[Finding]:
+        if "://" in record.path:
+            return
+        if not os.path.lexists(record.path):
+            version = f"{record.name}:v{record.version}"
+            yield Finding(
+                kind="missing_data",
+                where=record.uri,
+                what=f"its data is gone: no {record.path}",
+                fix=f"put it back, or withdraw the version: nemotron kit rm {version} -m WHY",
+            )
+            return
+        found = self._registry.check(record)
+        drifted = [f"{d.path} ({d.verdict})" for d in found if d.verdict != "touched"]
+        if drifted:
+            yield Finding(
+                kind="drifted",
+                where=record.uri,
+                what=f"not what was published any more: {some(drifted)} in {record.folder}",
+                fix="publish what is there now as the next version, or restore the files",
+            )
+        elif found:
+            yield Finding(
+                kind="touched",
+                where=record.uri,
+                what=f"same sizes, other times: {some([d.path for d in found])} in {record.folder}",
+                fix="nothing, if the bytes are the same",
+                level="note",
+            )
