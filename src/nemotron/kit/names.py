@@ -21,6 +21,7 @@ from nemotron.kit.errors import InvalidNameError, InvalidReferenceError, Outside
 SCHEME = "art://"
 NAME_LENGTH_MAX = 128
 REFERENCE_LENGTH_MAX = 4096
+INSIDE_LENGTH_MAX = 3800  # so that with any name and version in front it can still be read back
 VERSION_DIGITS_MAX = 18
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -139,6 +140,15 @@ Selector = Version | Alias
 LATEST = Alias("latest")
 
 
+def is_alias(text: str) -> bool:
+    """Whether it can be an alias.
+
+    >>> is_alias("production"), is_alias("v3")
+    (True, False)
+    """
+    return not _VERSION_LIKE.fullmatch(text) and _segment_problem(text) is None
+
+
 def parse_selector(text: str | int | None) -> Selector:
     """Read what stands behind the colon; None and "" mean `latest`.
 
@@ -199,6 +209,11 @@ class ArtifactRef:
         object.__setattr__(self, "inside", normalise_inside(self.inside))
         if self.inside and self.selector is None:
             object.__setattr__(self, "selector", LATEST)
+        if len(self.inside) > INSIDE_LENGTH_MAX:
+            raise InvalidReferenceError(
+                f"Invalid path inside an artifact: {_shown(self.inside)}: at most {INSIDE_LENGTH_MAX} "
+                "characters are allowed"
+            )
 
     @classmethod
     def parse(cls, text: "str | ArtifactRef") -> "ArtifactRef":
