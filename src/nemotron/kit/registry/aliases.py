@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from nemotron.kit.documents.alias import AliasMove
 from nemotron.kit.errors import ConflictError, MisuseError, UnavailableError
-from nemotron.kit.names import LATEST, Alias
+from nemotron.kit.names import LATEST, Alias, is_alias
 from nemotron.kit.registry import layout, stamps
+from nemotron.kit.registry.older import OlderGenerations
 from nemotron.kit.store.protocol import Store
 
 ATTEMPTS_MAX = 1000
@@ -20,15 +21,20 @@ class Aliases:
 
     Args:
         store: where they are.
+        older: what an index of older tools says of them; the first move here overrules it.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, older: OlderGenerations) -> None:
         self._store = store
+        self._older = older
 
     def current(self, name: str, alias: Alias) -> AliasMove | None:
         """The move that is in force, or None if the alias was never set."""
         sequence = max(self._sequences(name, alias), default=0)
-        return self._read(name, alias, sequence) if sequence else None
+        if sequence:
+            return self._read(name, alias, sequence)
+        number = self._older.indexed(name).aliases.get(alias.name)
+        return None if number is None else AliasMove(sequence=0, version=number)
 
     def log(self, name: str, alias: Alias) -> list[AliasMove]:
         """All moves, oldest first."""
@@ -36,9 +42,8 @@ class Aliases:
 
     def all(self, name: str) -> dict[str, int]:
         """Each alias and the version it points at, sorted by alias."""
-        moves = {
-            text: self.current(name, Alias(text)) for text in sorted(self._store.list(layout.aliases(name)))
-        }
+        known = {*self._store.list(layout.aliases(name)), *self._older.indexed(name).aliases} - {LATEST.name}
+        moves = {text: self.current(name, Alias(text)) for text in sorted(known) if is_alias(text)}
         return {text: move.version for text, move in moves.items() if move}
 
     def move(

@@ -5,6 +5,7 @@ import re
 from nemotron.kit.documents.digest import hex_of
 
 FORMAT = ".kit/format.json"
+OLDER_INDEX = ".art_index.json"
 STORE_FORMAT = 1
 _VERSION_FOLDER = re.compile(r"v([1-9][0-9]{0,17})", re.ASCII)
 _MOVE = re.compile(r"([0-9]{8,18})\.json", re.ASCII)
@@ -72,6 +73,11 @@ def blob(digest: str) -> str:
 def journal(day: str, write_id: str, name: str) -> str:
     """The hint that something was committed, for whoever keeps an index."""
     return f".kit/journal/{day}/{write_id}.{name}"
+
+
+def older_floor(name: str) -> str:
+    """The highest number that older tools took for a name, fixed by its first publish in this format."""
+    return f".kit/older/{name}.json"
 
 
 def checkout(name: str, version: int) -> str:

@@ -120,6 +120,7 @@ def _within(store: Store, manifest: Manifest) -> Manifest:
 def _commit(store: Store, versions: Versions, draft: Manifest, tree: Tree | None) -> Published:
     announced = False
     listing_written = False
+    versions.older.fix_floor(draft.name)
     for attempt in range(ATTEMPTS_MAX):
         number = versions.newest(draft.name)
         latest = versions.latest(draft.name, number)
@@ -159,7 +160,7 @@ def _numbered(draft: Manifest, number: int, tree: Tree | None) -> tuple[Manifest
 
 def _refuse_other_spelling(versions: Versions, draft: Manifest, newest: int) -> None:
     known = next((m for n in range(newest, 0, -1) if (m := versions.read_whole(draft.name, n))), None)
-    if known and known.semantic_name != draft.semantic_name:
+    if known and known.format_version > 0 and known.semantic_name != draft.semantic_name:
         raise NameConflictError(
             f"Cannot publish {draft.semantic_name}: its key {draft.name} belongs to {known.semantic_name}, "
             f"which has {known.uri}. Use that name, or another one"

@@ -52,7 +52,7 @@ class Registry:
         self.store = store
         self.root = store.url
         self._versions = Versions(store)
-        self._aliases = Aliases(store)
+        self._aliases = Aliases(store, self._versions.older)
         self._records: dict[tuple[str, int], Record] = {}
         self._checked_out: dict[tuple[str, int], str] = {}
         self._prepared = False
@@ -146,7 +146,8 @@ class Registry:
                 self._records.clear()
             record = self._records[key] = Record(manifest, self.root)
         spelt = manifest.semantic_name
-        if name.semantic != spelt and name.semantic != name.key and spelt:
+        knows_spelling = manifest.format_version > 0
+        if knows_spelling and name.semantic not in (spelt, name.key):
             raise ArtifactNotFoundError(
                 name.semantic,
                 f"Artifact not found: {name.semantic} in {self.root}; its key {name.key} belongs to {spelt}",

@@ -11,6 +11,7 @@ from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, FormatTooNewError
 from nemotron.kit.registry import layout
+from nemotron.kit.registry.older import OlderGenerations
 from nemotron.kit.store.protocol import Store
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class Versions:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.older = OlderGenerations(store)
         self._manifests: dict[tuple[str, int], Manifest] = {}
         self._newest: dict[str, int] = {}
 
@@ -39,9 +41,21 @@ class Versions:
         known = self._manifests.get((name, number))
         if known is not None:
             return known
+        manifest = self._read(name, number)
+        if manifest is None:
+            return None
+        if len(self._manifests) >= REMEMBERED_MAX:
+            self._manifests.clear()
+        self._manifests[name, number] = manifest
+        return manifest
+
+    def _read(self, name: str, number: int) -> Manifest | None:
+        older = number in self.older.numbers(name)
+        if older and (indexed := self.older.manifest(name, number)):
+            return indexed
         key = layout.manifest(name, number)
         data = self._store.read(key)
-        if data is None:
+        if data is None or (older and not self.older.is_commit(data, name, number)):
             return None
         where = f"{self._store.url}/{key}"
         manifest = Manifest.from_bytes(data, where)
@@ -49,14 +63,13 @@ class Versions:
             raise CorruptError(
                 f"{where} is damaged: it says it is {manifest.name}:v{manifest.version}; was it renamed?"
             )
-        if len(self._manifests) >= REMEMBERED_MAX:
-            self._manifests.clear()
-        self._manifests[name, number] = manifest
         return manifest
 
     def taken(self, name: str, number: int) -> bool:
         """Whether the number was given out."""
-        return (name, number) in self._manifests or self._store.exists(layout.manifest(name, number))
+        if (name, number) in self._manifests or number in self.older.numbers(name):
+            return True
+        return self._store.exists(layout.manifest(name, number))
 
     def is_withdrawn(self, name: str, number: int) -> bool:
         """Whether a version was withdrawn."""
@@ -72,11 +85,12 @@ class Versions:
         """The highest number given out, 0 for none.
 
         Numbers have no gaps (N + 1 is claimed only where N exists), so a stale hint is healed by probing
-        forward: one request when it is right, a logarithm of them when it is not.
+        forward: one request when it is right, a logarithm of them when it is not. Older tools left gaps;
+        above the last of their numbers there are none.
         """
         start = self._newest.get(name)
         if start is None:
-            start = self._hint(name)
+            start = max(self._hint(name), self.older.highest(name))
         number = self._probe(name, start)
         if number:
             self._newest[name] = number
@@ -95,10 +109,6 @@ class Versions:
                 manifest = self.read_whole(name, number)
                 if manifest is not None:
                     return manifest
-                if not self.taken(name, number):
-                    # The hint spoke of a version that is not there: ask from the beginning, without it.
-                    self._newest.pop(name, None)
-                    number = self._probe(name, 0) + 1
             number -= 1
         return None
 
@@ -122,14 +132,20 @@ class Versions:
 
     def names(self) -> list[str]:
         """All names that have a version, sorted."""
-        children = self._store.list()
-        return sorted(name for name in children if name[0] != "." and self.taken(name, 1))
+        children = {name for name in self._store.list() if name[0] != "."} | self.older.names()
+        return sorted(name for name in children if self.taken(name, 1) or self.older.numbers(name))
 
     def _hint(self, name: str) -> int:
+        """The number that the hint speaks of, if there is such a version, else 0."""
         data = self._store.read(layout.latest(name))
         if data is None or len(data) > 32:
             return 0
-        return layout.version_number(data.decode("ascii", "replace").strip()) or 0
+        number = layout.version_number(data.decode("ascii", "replace").strip()) or 0
+        try:
+            # Reading it tells whether it is there, and what is asked next is most often its content.
+            return number if number and self.read(name, number) is not None else 0
+        except CorruptError:
+            return number  # torn, but taken
 
     def _probe(self, name: str, start: int) -> int:
         """The highest number taken, from one that is taken (or 0): stride, then halve."""

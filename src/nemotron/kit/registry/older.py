@@ -1,0 +1,186 @@
+"""Versions that earlier tools left in a root: they open as they are, and new versions continue their numbers.
+
+Two generations are known. *Manifest roots* have `name/vN/manifest.json` without a `format_version`. *Index
+roots* have one `.art_index.json` and files copied into `name/vN/`, which may hold a `manifest.json` of the
+user's own: that is a commit only if it says that it is, by its name and version. What the index says wins.
+"""
+
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from nemotron.kit.documents import codec
+from nemotron.kit.documents.manifest import Manifest
+from nemotron.kit.errors import CorruptError, InvalidNameError
+from nemotron.kit.names import ArtifactName
+from nemotron.kit.registry import layout
+from nemotron.kit.store.protocol import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What `.art_index.json` knows of one name: its versions by number, and its aliases."""
+
+    versions: dict[int, dict[str, Any]] = field(default_factory=dict)
+    aliases: dict[str, int] = field(default_factory=dict)
+
+
+class OlderGenerations:
+    """The versions in a root that this format did not write.
+
+    They are listed once per name and process: whoever still writes in the old ways does so at his own risk.
+
+    Args:
+        store: the root.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._numbers: dict[str, frozenset[int]] = {}
+        self._fixed: set[str] = set()
+        self._index: dict[str, Indexed] | None = None
+        self._present: bool | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether the root may hold older generations: it was founded as such, or never founded."""
+        if self._present is None:
+            data = self._store.read(layout.FORMAT)
+            if data is None:
+                # Not founded yet. It may be before its first publish, so this is asked again.
+                return bool(self._store.list())
+            self._present = bool(
+                codec.decode(data, f"{self._store.url}/{layout.FORMAT}").get("older_generations")
+            )
+        return self._present
+
+    def numbers(self, name: str) -> frozenset[int]:
+        """Every number that an older tool took for a name, whole or not."""
+        if not self.present:
+            return frozenset()
+        known = self._numbers.get(name)
+        if known is None:
+            listed = (layout.version_number(child) for child in self._store.list(name))
+            known = frozenset(n for n in listed if n is not None) | self.indexed(name).versions.keys()
+            floor = self._floor(name) if known else None
+            if floor is not None:
+                known = frozenset(n for n in known if n <= floor)
+            self._numbers[name] = known
+        return known
+
+    def highest(self, name: str) -> int:
+        """The number below which there may be gaps; 0 for a name that no older tool used."""
+        return max(self.numbers(name), default=0)
+
+    def fix_floor(self, name: str) -> None:
+        """Settle, for all processes, above which number this format's own versions of a name begin.
+
+        Without it, a folder left empty by a crash would be a taken number to a process that lists the name
+        later, and nothing to one that listed it before.
+        """
+        if not self.numbers(name) or name in self._fixed:
+            return
+        document = {"format_version": layout.STORE_FORMAT, "floor": self.highest(name)}
+        if not self._store.create(layout.older_floor(name), codec.encode(document)):
+            floor = self._floor(name) or 0
+            self._numbers[name] = frozenset(n for n in self.numbers(name) if n <= floor)
+        self._fixed.add(name)
+
+    def _floor(self, name: str) -> int | None:
+        key = layout.older_floor(name)
+        data = self._store.read(key)
+        if data is None:
+            return None
+        floor = codec.decode(data, f"{self._store.url}/{key}").get("floor")
+        if not isinstance(floor, int) or floor < 0:
+            raise CorruptError(
+                f"{self._store.url}/{key} is damaged: expected a version number, found {floor!r}"
+            )
+        return floor
+
+    def names(self) -> set[str]:
+        """Every name in the index."""
+        return set(self._read_index()) if self.present else set()
+
+    def indexed(self, name: str) -> Indexed:
+        """What the index says of a name."""
+        return self._read_index().get(name, Indexed()) if self.present else Indexed()
+
+    def manifest(self, name: str, number: int) -> Manifest | None:
+        """A version as the index has it, or None.
+
+        Its files are looked for under the root first: paths in an index are often of another machine.
+        """
+        entry = self.indexed(name).versions.get(number)
+        if entry is None:
+            return None
+        here = f"{name}/v{number}"
+        there = str(entry.get("path") or "")
+        inside = bool(self._store.list(here))
+        metadata = entry.get("metadata")
+        return Manifest(
+            name=name,
+            semantic_name=name,
+            version=number,
+            path=here if inside or not there.startswith("/") else there,
+            created_at=str(entry.get("created_at") or ""),
+            metadata=metadata if isinstance(metadata, dict) else {},
+            format_version=0,
+        )
+
+    def is_commit(self, data: bytes, name: str, number: int) -> bool:
+        """Whether a `manifest.json` without a format version speaks of the version that it lies in."""
+        try:
+            said = json.loads(data)
+        except (ValueError, RecursionError):
+            return False
+        if not isinstance(said, dict):
+            return False
+        version = str(said.get("version", "")).removeprefix("v")
+        try:
+            return ArtifactName(str(said.get("name", ""))).key == name and version == str(number)
+        except InvalidNameError:
+            return False
+
+    def _read_index(self) -> dict[str, Indexed]:
+        if self._index is None:
+            data = self._store.read(layout.OLDER_INDEX)
+            try:
+                document = (
+                    {} if data is None else codec.decode(data, f"{self._store.url}/{layout.OLDER_INDEX}")
+                )
+            except CorruptError as error:
+                # Folders and manifests are found without it; it alone knew dates, metadata and aliases.
+                log.warning("%s. Versions are taken from their folders instead", error)
+                document = {}
+            self._index = {name: _indexed(entry) for name, entry in document.items() if _is_name(name)}
+        return self._index
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return ArtifactName(text).key == text
+    except InvalidNameError:
+        return False
+
+
+def _indexed(entry: Any) -> Indexed:
+    """One entry of the index, as far as it can be read."""
+    if not isinstance(entry, dict):
+        return Indexed()
+    versions, aliases = entry.get("versions"), entry.get("aliases")
+    return Indexed(
+        versions={
+            item["version"]: item
+            for item in (versions if isinstance(versions, list) else [])
+            if isinstance(item, dict) and isinstance(item.get("version"), int) and item["version"] > 0
+        },
+        aliases={
+            alias: number
+            for alias, number in (aliases.items() if isinstance(aliases, dict) else [])
+            if isinstance(number, int) and not isinstance(number, bool)
+        },
+    )
