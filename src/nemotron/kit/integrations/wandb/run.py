@@ -1,0 +1,137 @@
+"""The W&B run of this process: is there one, in which mode, and the plain things that are done to it."""
+
+import dataclasses
+import enum
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from nemotron.kit.errors import MissingExtraError
+from nemotron.kit.integrations.wandb.errors import translated
+
+Mode = Literal["online", "offline", "disabled"]
+
+
+def client() -> Any:
+    """The `wandb` module, imported now if it was not before.
+
+    Raises:
+        MissingExtraError: it is not installed; the message has the pip command.
+    """
+    try:
+        return importlib.import_module("wandb")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"W&B needs the wandb package ({error}). Install it: pip install 'nemotron-kit[wandb]'"
+        ) from error
+
+
+def active() -> Any | None:
+    """The active W&B run, or None; never imports the client, since without it there is no run."""
+    return getattr(sys.modules.get("wandb"), "run", None)
+
+
+def mode(run: Any) -> Mode:
+    """Whether a run sends what it is given, writes it down, or drops it."""
+    if getattr(run, "disabled", False) is True:
+        return "disabled"
+    return "offline" if getattr(run, "offline", False) is True else "online"
+
+
+def qualified(run: Any, name: str) -> str:
+    """`entity/project/name:vN` of an artifact of the run's project; a name that has them stays as it is."""
+    return name if name.count("/") == 2 else "/".join([*project_of(run), name])
+
+
+def project_of(run: Any) -> list[str]:
+    """The run's entity and project, as far as it has them."""
+    return [part for part in (getattr(run, "entity", None), getattr(run, "project", None)) if part]
+
+
+def start(
+    *,
+    project: str,
+    entity: str | None = None,
+    name: str | None = None,
+    tags: Iterable[str] = (),
+    notes: str | None = None,
+    job_type: str | None = None,
+) -> None:
+    """Start a run, unless one is active.
+
+    Raises:
+        MissingExtraError: the client is not installed.
+        UnavailableError: the server can't be reached.
+        RefusedError: not logged in, or not allowed.
+    """
+    wandb = client()
+    if getattr(wandb, "run", None) is not None:
+        return
+    with translated("start a run"):
+        wandb.init(
+            project=project,
+            entity=entity,
+            name=name,
+            tags=unique(tags) or None,
+            notes=notes,
+            job_type=job_type,
+        )
+
+
+def add_tags(tags: Iterable[str]) -> None:
+    """Merge tags into the active run's, its own first; nothing happens without a run."""
+    run = active()
+    if run is None:
+        return
+    with translated("set the run's tags"):
+        run.tags = tuple(unique([*(run.tags or ()), *tags]))
+
+
+def log_config(config: Any) -> None:
+    """Merge a configuration into the active run's; nothing happens without a run.
+
+    Args:
+        config: a dataclass, pydantic model, OmegaConf configuration or mapping.
+    """
+    if active() is None:
+        return
+    with translated("record the configuration"):
+        client().config.update(plain(config))
+
+
+def finish(exit_code: int = 0) -> None:
+    """Finish the active run; nothing happens without one."""
+    if active() is None:
+        return
+    with translated("finish the run"):
+        client().finish(exit_code=exit_code)
+
+
+def unique(texts: Iterable[str]) -> list[str]:
+    """Each text once, in order of first appearance."""
+    return list(dict.fromkeys(texts))
+
+
+def plain(value: Any) -> Any:
+    """A configuration value as W&B shows it; what has no plain form becomes its text.
+
+    A configuration holds whatever a framework puts there (dtypes, functions), and is shown, not read back.
+    """
+    omegaconf = sys.modules.get("omegaconf")
+    if omegaconf is not None and omegaconf.OmegaConf.is_config(value):
+        return plain(omegaconf.OmegaConf.to_container(value, resolve=True))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if callable(dump := getattr(type(value), "model_dump", None)):
+        return plain(dump(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, enum.Enum):
+        return plain(value.value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)

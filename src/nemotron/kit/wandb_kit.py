@@ -1,0 +1,113 @@
+"""What a recipe says to Weights & Biases: start a run if one is configured, tag it, show its config, finish.
+
+>>> config = WandbConfig(project="nano3", tags=("pretrain",))
+>>> config.enabled
+True
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nemotron.kit import context, start
+from nemotron.kit.integrations.nemo_run import outside_path as _resolve_to_lustre_path
+from nemotron.kit.integrations.wandb import run as wandb_run
+
+if TYPE_CHECKING:
+    from nemotron.kit.tracking.file import FileTracker
+
+__all__ = [
+    "WandbConfig",
+    "_get_manifest_tracker",
+    "_resolve_to_lustre_path",
+    "add_run_tags",
+    "finish_run",
+    "init_wandb_if_configured",
+    "log_wandb_config",
+]
+
+
+@dataclass(frozen=True)
+class WandbConfig:
+    """Where runs go; without a project W&B is not used.
+
+    Attributes:
+        project: the W&B project.
+        entity: the user or team; None for the account's default.
+        run_name: the run's display name; None lets W&B choose.
+        tags: tags of the run.
+        notes: notes of the run.
+    """
+
+    project: str | None = None
+    entity: str | None = None
+    run_name: str | None = None
+    tags: tuple[str, ...] = ()
+    notes: str | None = None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether a project is set."""
+        return bool(self.project)
+
+
+def init_wandb_if_configured(
+    wandb_config: WandbConfig | None, job_type: str = "data-prep", tags: Iterable[str] | None = None
+) -> None:
+    """Tell W&B of this process's artifacts and start a run, if a project is configured.
+
+    A store that is in force stays: artifacts go there first and to W&B second. An active run stays too.
+
+    Args:
+        wandb_config: where to; None or without a project nothing happens.
+        job_type: the run's job type.
+        tags: tags beyond the configuration's.
+
+    Raises:
+        ImportError: the wandb package is missing.
+        UnavailableError: the server can't be reached.
+        RefusedError: not logged in, or not allowed.
+    """
+    if wandb_config is None or not wandb_config.project:
+        return
+    if context.current_registry() is None and context.current_tracker() is None:
+        start.init(backend="wandb", wandb_project=wandb_config.project, wandb_entity=wandb_config.entity)
+    else:
+        start.add_wandb()
+    wandb_run.start(
+        project=wandb_config.project,
+        entity=wandb_config.entity,
+        name=wandb_config.run_name,
+        tags=[*wandb_config.tags, *(tags or ())],
+        notes=wandb_config.notes,
+        job_type=job_type,
+    )
+
+
+def add_run_tags(tags: Iterable[str]) -> None:
+    """Merge tags into the active run's, in order and without duplicates; nothing happens without a run."""
+    wandb_run.add_tags(tags)
+
+
+def log_wandb_config(cfg: Any) -> None:
+    """Show a configuration on the active run; nothing happens without one.
+
+    Args:
+        cfg: a dataclass, pydantic model, OmegaConf configuration or mapping; paths become text at any depth.
+    """
+    wandb_run.log_config(cfg)
+
+
+def finish_run(exit_code: int = 0) -> None:
+    """Finish the active run; nothing happens without one."""
+    wandb_run.finish(exit_code)
+
+
+def _get_manifest_tracker() -> "FileTracker | None":
+    """The store's tracker, alone or as one of several; None without a store."""
+    from nemotron.kit.tracking.composite import CompositeTracker
+    from nemotron.kit.tracking.file import FileTracker
+
+    tracker = context.current_tracker()
+    trackers = tracker.trackers if isinstance(tracker, CompositeTracker) else (tracker,)
+    return next((one for one in trackers if isinstance(one, FileTracker)), None)
