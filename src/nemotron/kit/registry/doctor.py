@@ -46,7 +46,7 @@ class _Doctor:
         self.registry = registry
         self.store = registry.store
         self.versions = Versions(registry.store)  # its own, which has nothing remembered
-        self.aliases = Aliases(registry.store)
+        self.aliases = Aliases(registry.store, self.versions.older)
         self.checkup = Checkup(registry)
 
     def findings(self, probe: bool, progress: Callable[[int, int], None]) -> Iterator[Finding]:
