@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from nemotron.kit.documents import codec
-from nemotron.kit.errors import CorruptError
+from nemotron.kit.errors import CorruptError, FormatTooNewError
 
 LOG_FORMAT = 1
 T = TypeVar("T")
@@ -44,7 +44,10 @@ class AliasMove:
         Raises:
             CorruptError: it is damaged.
         """
-        return _read(cls, codec.decode(data, where), where, needed={"sequence": int, "version": int})
+        move = _read(cls, codec.decode(data, where), where, needed={"sequence": int, "version": int})
+        if move.sequence == 0:
+            raise CorruptError(f"{where} is damaged: sequences begin at 1")
+        return move
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +58,13 @@ class Tombstone:
         reason: what a user of the version must know.
         withdrawn_at: ISO 8601 with zone.
         withdrawn_by: user and host.
+        write_id: unique to one attempt.
     """
 
     reason: str
     withdrawn_at: str = ""
     withdrawn_by: str = ""
+    write_id: str = ""
 
     def to_bytes(self) -> bytes:
         """The stored form."""
@@ -77,10 +82,16 @@ class Tombstone:
 
 
 def _read(cls: type[T], document: dict[str, Any], where: str, needed: dict[str, type]) -> T:
+    version = document.get("format_version", LOG_FORMAT)
+    if not isinstance(version, int):
+        raise CorruptError(f"{where} is damaged: format_version is {version!r}")
+    if version > LOG_FORMAT:
+        raise FormatTooNewError(
+            f"{where} has log format {version}; this kit reads up to {LOG_FORMAT}: upgrade it"
+        )
     for key, kind in needed.items():
-        if not isinstance(document.get(key), kind):
-            raise CorruptError(
-                f"{where} is damaged: {key!r} is {document.get(key)!r}, expected {kind.__name__}"
-            )
+        value = document.get(key)
+        if type(value) is not kind or (isinstance(value, int) and value < 0):
+            raise CorruptError(f"{where} is damaged: {key!r} is {value!r}, expected {kind.__name__}")
     known = cls.__slots__  # type: ignore[attr-defined]
     return cls(**{key: value for key, value in document.items() if key in known})

@@ -65,7 +65,6 @@ def _unwrap(value: Any, where: str) -> Any:
     import dataclasses
     import datetime
     import enum
-    import os
 
     if isinstance(value, enum.Enum):
         return value.value
@@ -80,7 +79,7 @@ def _unwrap(value: Any, where: str) -> Any:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
         return dump()
-    if isinstance(value, os.PathLike):
+    if hasattr(type(value), "__fspath__"):  # a path
         return str(value)
     if callable(getattr(value, "tolist", None)):  # numpy scalars and small arrays
         return value.tolist()
@@ -103,6 +102,8 @@ def encode(document: Mapping[str, Any]) -> bytes:
         return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
     except UnicodeEncodeError:  # a file name that is no UTF-8; JSON's own escapes can hold it
         return json.dumps(value, indent=2).encode("ascii") + b"\n"
+    except ValueError as error:  # a whole number of more digits than Python writes
+        raise InvalidMetadataError(f"The document holds a number that can't be written: {error}") from error
 
 
 def decode(data: bytes, where: str) -> dict[str, Any]:

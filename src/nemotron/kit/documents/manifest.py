@@ -11,7 +11,13 @@ from typing import Any, Literal
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.digest import is_digest
 from nemotron.kit.documents.tree import Tree
-from nemotron.kit.errors import CorruptError, FormatTooNewError, InvalidNameError, InvalidReferenceError
+from nemotron.kit.errors import (
+    CorruptError,
+    FormatTooNewError,
+    InvalidNameError,
+    InvalidReferenceError,
+    OutsideRootError,
+)
 from nemotron.kit.names import ArtifactName, Version, normalise_inside
 
 MANIFEST_FORMAT = 1
@@ -91,7 +97,7 @@ class Content:
             mode=mode,
             evidence=evidence,
             scope=scope,
-            entry=None if entry is None else normalise_inside(_text(document, "entry", where)),
+            entry=None if entry is None else _inside(document, "entry", where),
             origin=None if document.get("origin") is None else _text(document, "origin", where),
             files=_whole(document, "files", where),
             size=_whole(document, "size", where),
@@ -234,6 +240,13 @@ def _text(document: Mapping[str, Any], key: str, where: str, default: str | None
     if not isinstance(value, str):
         raise CorruptError(f"{where} is damaged: {key!r} is {value!r}, expected text")
     return value
+
+
+def _inside(document: Mapping[str, Any], key: str, where: str) -> str:
+    try:
+        return normalise_inside(_text(document, key, where))
+    except OutsideRootError as error:
+        raise CorruptError(f"{where} is damaged: {key!r}: {error}") from error
 
 
 def _texts(document: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:

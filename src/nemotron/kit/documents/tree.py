@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from nemotron.kit.documents.digest import digest_of
+from nemotron.kit.documents.digest import digest_of, is_digest
 from nemotron.kit.errors import CorruptError, FormatTooNewError
 
 TREE_FORMAT = 1
@@ -69,12 +69,14 @@ class Entry:
         """
         match row:
             case [int(code), str(path), int(size), int(mtime_ns), (None | str()) as last] if (
-                0 <= code < len(_KINDS)
+                0 <= code < len(_KINDS) and size >= 0
             ):
                 kind = _KINDS[code]
                 link = kind == "link"
-                return cls(path, size, mtime_ns, None if link else last, kind, last if link else None)
-        raise CorruptError(f"{where} is damaged: {row!r} is no entry")
+                # Both become part of a path: what was never inside the folder must not get out of it now.
+                if not _OUTSIDE.search(path) and (link or last is None or is_digest(last)):
+                    return cls(path, size, mtime_ns, None if link else last, kind, last if link else None)
+        raise CorruptError(f"{where} is damaged: {_shown(row)} is no entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +150,10 @@ class Tree:
             head, *lines = [json.loads(line) for line in text.splitlines()]
             count = head["entries"]
             version = head["format_version"]
-        except (zlib.error, ValueError, KeyError, TypeError) as error:
+        except (zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
             raise CorruptError(f"{where} is damaged: {error}") from error
+        if not isinstance(version, int):
+            raise CorruptError(f"{where} is damaged: format_version is {version!r}")
         if version > TREE_FORMAT:
             raise FormatTooNewError(
                 f"{where} has tree format {version}; this kit reads up to {TREE_FORMAT}: upgrade it"
@@ -157,3 +161,8 @@ class Tree:
         if count != len(lines):
             raise CorruptError(f"{where} is damaged: expected {count} entries, found {len(lines)}")
         return cls.from_rows(lines, where)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:100]}…"
