@@ -20,6 +20,7 @@ from nemotron.kit.train_script.places import (
     current_value,
     dotted_paths,
     find,
+    put,
     shown,
     split_path,
     type_name,
@@ -155,9 +156,9 @@ class _Change:
                 self._delete()
             case "set" if self.strict:
                 path = self._spelling(self.override.path)
-                self._fit_in(self._found(path), path, parse_value(self.override.text or ""))
+                self._fit_in(self._found(path, self.override.text), path, self._value())
             case "set":
-                self._put_anyhow(self._spelling(self.override.path), parse_value(self.override.text or ""))
+                self._put_anyhow(self._spelling(self.override.path), self._value())
             case "add" | "force" as kind:
                 found = find(self.config, self.override.segments)
                 if kind == "add" and found is not None:
@@ -165,7 +166,16 @@ class _Change:
                         f"{self.override.source}: {self.override.path!r} is already in {place(self.config)}; "
                         "change it without the +, or write ++ to replace it"
                     )
-                create(self.config, self.override.segments, parse_value(self.override.text or ""))
+                create(self.config, self.override.segments, self._value())
+
+    def _value(self) -> Any:
+        try:
+            return parse_value(self.override.text or "")
+        except MisuseError as error:
+            raise MisuseError(
+                f"{self.override.path}: {error.message}. If text is meant, quote it for the config as well: "
+                f""""{self.override.path}='{self.override.text}'\""""
+            ) from error
 
     def _spelling(self, path: str) -> str:
         """Return the path as the config spells it: `--a-b=c` may mean `a_b`."""
@@ -173,19 +183,18 @@ class _Change:
             return path
         return path.replace("-", "_")
 
-    def _found(self, path: str) -> tuple[Any, Any]:
+    def _found(self, path: str, value: Any) -> tuple[Any, Any]:
         found = find(self.config, split_path(path))
         if found is None:
-            raise MisuseError(self._no_such(path))
+            raise MisuseError(self._no_such(path, value))
         return found
 
-    def _no_such(self, path: str) -> str:
+    def _no_such(self, path: str, value: Any) -> str:
         known = list(dotted_paths(self.config))
         section = path.rpartition(".")[0]
         siblings = [other for other in known if other.rpartition(".")[0] == section] or list(
             map(str, self.config)
         )
-        value = "true" if self.override.text is None else self.override.text
         adding = "" if self.override.kind == "delete" else f" To add a key, write '+{path}={value}'."
         hint = suggestion(nearest_path(path, known), siblings)
         return f"No key {path!r} in {place(self.config)}. {hint}{adding}"
@@ -199,20 +208,20 @@ class _Change:
         if not self.strict:
             self._put_anyhow(path, value)
             return
-        parent, key = self._found(path)
+        parent, key = self._found(path, str(value).lower())
         current = current_value(parent, key)
         if current is not None and not isinstance(current, bool | Anything):
             raise MisuseError(
                 f"{self.override.source}: {path!r} is no switch, {place(self.config)} has {shown(current)}; "
                 f"write --{path}=VALUE"
             )
-        parent[key] = value
+        put(parent, key, value)
 
     def _delete(self) -> None:
         from omegaconf import flag_override
 
         path = self.override.path
-        found = find(self.config, self.override.segments) if not self.strict else self._found(path)
+        found = find(self.config, self.override.segments) if not self.strict else self._found(path, None)
         if found is None:
             return
         parent, key = found
@@ -233,16 +242,16 @@ class _Change:
         parent, key = found
         current = current_value(parent, key)
         if not (isinstance(current, DictConfig) and isinstance(value, dict)):
-            parent[key] = self._fitted(path, current, value)
+            put(parent, key, self._fitted(path, current, value))
             return
         if not current:
-            parent[key] = value  # an empty section has no keys to misspell
+            put(parent, key, value)  # an empty section has no keys to misspell
             return
         for name, inner in value.items():
             inner_path = f"{path}.{name}"
             inner_found = find(current, (str(name),))
             if inner_found is None:
-                raise MisuseError(self._no_such(inner_path))
+                raise MisuseError(self._no_such(inner_path, inner))
             self._fit_in(inner_found, inner_path, inner)
 
     def _fitted(self, path: str, current: Any, value: Any) -> Any:
@@ -257,9 +266,10 @@ class _Change:
             if isinstance(value, bool) or (number and value in (0, 1)):
                 return bool(value)
         elif isinstance(current, int):
-            # `weight_decay: 0` in a file means a number, so 0.1 is no mistake.
-            if number:
-                return value
+            # `weight_decay: 0` in a file means any number, so 0.1 is no mistake; 8 GPUs stay a whole number.
+            whole = number and float(value).is_integer()
+            if whole or (number and current in (0, 1)):
+                return int(value) if whole else value
         elif isinstance(current, float):
             if number:
                 return float(value)
@@ -285,10 +295,12 @@ class _Change:
         hint = ""
         if expected == "list":
             hint = f" A list is written {path}=[…]."
-        elif expected == "map":
-            hint = f" Set one of its keys ({', '.join(f'{path}.{key}' for key in list(current)[:5])})."
+        has = shown(current)
+        if expected == "map":
+            has = f"a section with the keys {', '.join(map(str, list(current)[:8]))}"
+            hint = f" Set one of these, such as {path}.{next(iter(current), 'KEY')}."
         return (
-            f"{path}: expected {expected}, found {shown(value)}; {place(self.config)} has {shown(current)}."
+            f"{path}: expected {expected}, found {shown(value)}; {place(self.config)} has {has}."
             f"{hint} To replace it whatever its type, write '++{path}={self.override.text}'."
         )
 

@@ -82,6 +82,17 @@ def current_value(parent: Any, key: Any) -> Any:
     return parent[key]
 
 
+def put(parent: Any, key: Any, value: Any) -> None:
+    """Set what a section or list holds at a key; a typed config converts it."""
+    from omegaconf import DictConfig, OmegaConf
+
+    if isinstance(parent, DictConfig) and isinstance(key, str) and not re.search(r"[.\[\]]", key):
+        # Assignment that converts (text for an enum's name) is deprecated in OmegaConf 2.4; update is not.
+        OmegaConf.update(parent, key, value, merge=False)
+    else:
+        parent[key] = value
+
+
 def create(config: Any, segments: Sequence[str], value: Any) -> None:
     """Set a value, and make the sections on the way to it; one past the end of a list appends."""
     from omegaconf import DictConfig, OmegaConf, flag_override
@@ -93,14 +104,15 @@ def create(config: Any, segments: Sequence[str], value: Any) -> None:
         if key is None and not isinstance(node, DictConfig):
             if not (OmegaConf.is_config(node) and segment == str(len(node))):
                 here = ".".join(segments[:depth])
+                to_append = f" but {here}[{len(node)}]" if OmegaConf.is_config(node) else ""
                 raise MisuseError(
-                    f"{here!r} holds {shown(node)} in {place(config)}; nothing can be added to it"
+                    f"{here!r} holds {shown(node)} in {place(config)}; nothing can be added to it{to_append}"
                 )
             node.append(value if last else {})
             key = len(node) - 1
         elif last or key is None or current_value(node, key) is None or OmegaConf.is_missing(node, key):
             with flag_override(node, "struct", False):
-                node[segment if key is None else key] = value if last else {}
+                put(node, segment if key is None else key, value if last else {})
         if not last:
             key = segment if key is None else key
             _refuse_interpolation(config, node, key, segments[: depth + 1])

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from nemotron.kit.errors import KitError, MisuseError
+from nemotron.kit.errors import MisuseError
+from nemotron.kit.integrations.omegaconf_errors import resolution_error
 from nemotron.kit.train_script.conversion import Converter
 from nemotron.kit.train_script.loading import as_config, source_of
-from nemotron.kit.train_script.single_values import MISSING, MismatchError
+from nemotron.kit.train_script.single_values import MismatchError
 from nemotron.kit.train_script.typing_help import parameters
 
 if TYPE_CHECKING:
@@ -103,12 +104,4 @@ def _resolved(config: "DictConfig", key: Any, source: str | None) -> Any:
             return OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
         return value
     except OmegaConfBaseException as error:
-        path = getattr(error, "full_key", None) or str(key)
-        file = source or "the config"
-        cause = error.__cause__
-        if isinstance(cause, KitError):
-            cause.add_note(f"while resolving {path} of {file}")
-            raise cause from error
-        reason = str(error).partition("\n")[0]
-        hint = f" (something it needs is {MISSING})" if MISSING in reason else ""
-        raise MisuseError(f"{path} of {file} cannot be resolved: {reason}{hint}") from error
+        raise resolution_error(error, str(key), source or "the config") from None

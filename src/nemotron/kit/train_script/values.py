@@ -97,10 +97,7 @@ class _Protected:
                 raise ValueError("an empty element between commas")
             value = _decode(text)
         except ValueError as error:
-            raise MisuseError(
-                f"{source!r} is not a list or map that OmegaConf can read: {error}. "
-                f"""If it is meant as text, quote it for the config too: "KEY='{source}'" """.rstrip()
-            ) from error
+            raise MisuseError(f"{source!r} is not a list or map that OmegaConf can read: {error}") from error
         return protected._restored(value)
 
     def _replaced(self) -> str:
