@@ -1,0 +1,50 @@
+# Every path is relative: the checkout may lie in a folder with a space in its name. For the same reason tools
+# are run as `python -m`, not by their scripts.
+PYTHON ?=
+export PYTHON
+unexport PYTHONHOME PYTHONPATH
+
+python := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check format bench test-install clean
+
+help: ## list the targets
+	@echo 'nemotron.kit: needs git, make and Python 3.11 or newer; all else goes into .venv'
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
+	    printf '%-20s %s\n' "$$target" "$$what"; done
+
+demo: ## run the whole pipeline on real text, and show where the final model comes from
+	@.ci/venv examples
+	@$(python) examples/nano_pipeline/run.py --root demo/store --out demo/out
+
+test: ## run all tests
+	@.ci/venv dev
+	@$(python) -m pytest $(ARGS)
+
+check: ## what CI checks beside the tests: lint, format, strict types, import contracts
+	@.ci/venv dev
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+	$(python) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-logo
+	$(python) -m pytest -n 0 tests/architecture
+
+format: ## put the code into its one format
+	@.ci/venv dev
+	$(python) -m ruff check --fix --quiet .
+	$(python) -m ruff format .
+
+bench: ## measure the kit beside its peers
+	@.ci/venv dev
+	@$(python) bench/run.py $(ARGS)
+
+test-install: ## build the wheel, install it alone, and use it as a stranger would
+	@.ci/venv dev
+	@$(python) .ci/test_install.py
+
+clean: ## remove what make made: the environment, the demo's store and output, caches
+	rm -rf .venv demo build dist wandb .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	find src tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} +
