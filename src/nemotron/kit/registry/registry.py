@@ -5,10 +5,10 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.documents.alias import AliasMove, Tombstone
-from nemotron.kit.documents.manifest import Manifest
+from nemotron.kit.documents.manifest import Evidence, Manifest
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     ArtifactNotFoundError,
@@ -27,6 +27,9 @@ from nemotron.kit.registry.records import Draft, Entry, Published, Record
 from nemotron.kit.registry.versions import REMEMBERED_MAX, Versions
 from nemotron.kit.store.connect import open_store
 from nemotron.kit.store.protocol import Store
+
+if TYPE_CHECKING:
+    from nemotron.kit.registry.verify import Verification
 
 
 class Registry:
@@ -214,14 +217,37 @@ class Registry:
 
         return read_tree(self.store, record.manifest)
 
-    def check(self, record: Record) -> list[changes.Difference]:
-        """What has become of a reference's files since, by `stat` alone; [] for snapshots."""
+    def check(self, record: Record) -> builtins.list[changes.Difference]:
+        """What has become of a reference's files since; [] for snapshots and data at a URL.
+
+        It goes by size and time, and reads a file only where that leaves a doubt that a digest can settle.
+        """
         tree = self.tree(record)
         if record.is_snapshot or tree is None or "://" in record.path:
             return []
         from nemotron.kit.registry.verify import check
 
-        return check(record, tree, self.root)
+        return check(self.store, record, tree)
+
+    def verify(self, ref: str | ArtifactRef, evidence: Evidence | None = None) -> "Verification":
+        """Whether the files of a version are still those that were published, and how sure that is.
+
+        Args:
+            ref: the version.
+            evidence: `stat` reads no bytes; `full` reads all files that have a digest; None does what the
+                version allows.
+
+        Raises:
+            NotFoundError: there is no such version.
+            MisuseError: nothing is known of its files (a manifest of an older tool, data at a URL).
+        """
+        from nemotron.kit.registry.verify import verify
+
+        record = self.resolve(ref)
+        tree = self.tree(record)
+        if tree is None or (not record.is_snapshot and "://" in record.path):
+            raise MisuseError(f"Cannot verify {record.uri}: no listing of its files was recorded")
+        return verify(self.store, record, tree, evidence)
 
     # -- what there is -------------------------------------------------------------------------------------
 

@@ -1,28 +1,141 @@
-"""Whether the files of a reference are still those that were published."""
+"""Whether the files of a version are still those that were published, and how sure that is."""
 
-import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from nemotron.kit.documents.tree import Tree
-from nemotron.kit.errors import PathNotFoundError
-from nemotron.kit.registry import changes
+from nemotron.kit.documents.manifest import Evidence
+from nemotron.kit.documents.tree import Entry, Tree
+from nemotron.kit.errors import MisuseError, PathNotFoundError
+from nemotron.kit.registry import changes, content, layout
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_file, scan_folder
+from nemotron.kit.store.protocol import Store
+
+LOAD_BYTES_MAX = 1 << 30
 
 
-def check(record: Record, tree: Tree, root: str) -> list[changes.Difference]:
-    """Compare a reference's files with its listing, by size and time alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What a check found.
+
+    Attributes:
+        uri: the version.
+        ok: nothing is changed, missing or extra.
+        evidence: how sure that is: `full` if every file's bytes were compared, else `stat`.
+        bytes_read: how much was read for it.
+        files: the files that are not as they were, by path.
+    """
+
+    uri: str
+    ok: bool
+    evidence: Evidence
+    bytes_read: int
+    files: tuple[changes.Difference, ...]
+
+
+def verify(store: Store, record: Record, tree: Tree, evidence: Evidence | None) -> Verification:
+    """Compare what is there with what was published.
 
     Args:
-        record: a reference to local data.
+        store: of the version.
+        record: the version; its data lies on a file system or in the store.
         tree: its listing.
-        root: of the store, which is never part of the data.
+        evidence: `stat` reads no bytes; `full` reads every file of which a digest is known; None takes what
+            the version has.
+
+    Raises:
+        MisuseError: the evidence is of no known kind.
     """
+    recorded = record.manifest.content.evidence if record.manifest.content else "stat"
+    wanted = evidence or recorded
+    if wanted not in ("stat", "full"):
+        raise MisuseError(f"evidence={wanted!r} is not available; use 'stat' or 'full'")
+    if record.is_snapshot:
+        return _verify_snapshot(store, record, tree, wanted)
+    now = _scan(store, record, tree)
+    read = 0
+    if wanted == "full":
+        known = {entry.path for entry in tree.entries if entry.digest}
+        now = _with_digests(record, now, known)
+        read = sum(entry.size for entry in now.entries if entry.digest)
+    every = all(entry.digest for entry in tree.entries if entry.is_file)
+    achieved: Evidence = "full" if wanted == "full" and every else "stat"
+    return _outcome(record, changes.compare(tree, now), achieved, read)
+
+
+def check(store: Store, record: Record, tree: Tree) -> list[changes.Difference]:
+    """What a load has to know: drift by size and time.
+
+    Files that were only touched are compared by their digests where there are some, up to 1 GiB in all.
+    """
+    now = _scan(store, record, tree)
+    found = changes.compare(tree, now)
+    digests = {entry.path: entry for entry in tree.entries if entry.digest}
+    touched = [item.path for item in found if item.verdict == "touched" and item.path in digests]
+    if not touched or sum(digests[path].size for path in touched) > LOAD_BYTES_MAX:
+        return found
+    again = {
+        item.path
+        for item in changes.compare(tree, _with_digests(record, now, touched))
+        if item.verdict == "changed"
+    }
+    settled = set(touched) - again
+    return [
+        replace(item, verdict="changed") if item.path in again else item
+        for item in found
+        if item.path not in settled
+    ]
+
+
+def _scan(store: Store, record: Record, tree: Tree) -> Tree:
+    # Whether links were followed when it was published shows in the listing: then it has none.
     follow_links = not any(entry.kind == "link" for entry in tree.entries)
+    skip = store.url if store.url.startswith("/") else None
     try:
         if record.scope == "file":
-            now = scan_file(record.path)
-        else:
-            now = scan_folder(os.path.abspath(record.folder), follow_links=follow_links, skip=root)
+            return scan_file(record.path)
+        return scan_folder(record.folder, follow_links=follow_links, skip=skip)
     except PathNotFoundError:
-        now = Tree(())
-    return changes.compare(tree, now)
+        return Tree(())
+
+
+def _with_digests(record: Record, now: Tree, paths: Iterable[str]) -> Tree:
+    """The same tree, with digests of the files at `paths`."""
+    chosen = set(paths)
+    read = content.hashed(record.folder, Tree(tuple(entry for entry in now.entries if entry.path in chosen)))
+    fresh = {entry.path: entry for entry in read.entries}
+    return Tree(tuple(fresh.get(entry.path, entry) for entry in now.entries))
+
+
+def _verify_snapshot(store: Store, record: Record, tree: Tree, wanted: Evidence) -> Verification:
+    found: list[changes.Difference] = []
+    read = 0
+    for entry in tree.entries:
+        if not entry.is_file:
+            continue
+        if entry.digest is None or not store.exists(layout.blob(entry.digest)):
+            found.append(changes.Difference(entry.path, "missing"))
+        elif wanted == "full":
+            same, size = _blob_is_whole(store, entry)
+            read += size
+            if not same:
+                found.append(changes.Difference(entry.path, "changed"))
+    return _outcome(record, found, wanted, read)
+
+
+def _blob_is_whole(store: Store, entry: Entry) -> tuple[bool, int]:
+    from blake3 import blake3
+
+    hasher, size = blake3(), 0
+    for chunk in store.chunks(layout.blob(entry.digest or "")):
+        hasher.update(chunk)
+        size += len(chunk)
+    return f"blake3:{hasher.hexdigest()}" == entry.digest, size
+
+
+def _outcome(
+    record: Record, found: Iterable[changes.Difference], evidence: Evidence, bytes_read: int
+) -> Verification:
+    files = tuple(found)
+    ok = all(item.verdict == "touched" for item in files)
+    return Verification(uri=record.uri, ok=ok, evidence=evidence, bytes_read=bytes_read, files=files)

@@ -1,0 +1,159 @@
+"""What is noticed when the files of a version change, at each level of evidence."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nemotron.kit.errors import MisuseError
+from nemotron.kit.registry.records import Draft, Record
+from nemotron.kit.registry.registry import Registry
+
+Change = Callable[[Path], None]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.bin").write_bytes(b"a" * 1000)
+    (folder / "b.bin").write_bytes(b"b" * 1000)
+    (folder / "sub/c.bin").write_bytes(b"c" * 10)
+    return folder
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry.open(tmp_path / "store")
+
+
+def keep_times(path: Path, write: Callable[[], object]) -> None:
+    """Change a file and put its times back, as a tool that hides its tracks would."""
+    before = path.stat()
+    write()
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def flip_a_byte(folder: Path) -> None:
+    path = folder / "a.bin"
+    keep_times(path, lambda: path.write_bytes(b"A" + path.read_bytes()[1:]))
+
+
+def truncate(folder: Path) -> None:
+    os.truncate(folder / "a.bin", 999)
+
+
+def swap(folder: Path) -> None:
+    a, b = (folder / "a.bin", folder / "b.bin")
+    stat_a, stat_b = a.stat(), b.stat()
+    content_a, content_b = a.read_bytes(), b.read_bytes()
+    a.write_bytes(content_b)
+    b.write_bytes(content_a)
+    os.utime(a, ns=(stat_a.st_atime_ns, stat_a.st_mtime_ns))
+    os.utime(b, ns=(stat_b.st_atime_ns, stat_b.st_mtime_ns))
+
+
+def touch(folder: Path) -> None:
+    os.utime(folder / "a.bin", ns=(1, 1))
+
+
+def rewrite_same_size(folder: Path) -> None:
+    (folder / "a.bin").write_bytes(b"z" * 1000)
+    os.utime(folder / "a.bin", ns=(1, 1))
+
+
+def remove(folder: Path) -> None:
+    (folder / "sub/c.bin").unlink()
+    (folder / "sub").rmdir()
+
+
+def add(folder: Path) -> None:
+    (folder / "d.bin").write_bytes(b"d")
+
+
+NOTHING: dict[str, str] = {}
+CASES: list[tuple[Change, dict[str, str], dict[str, str]]] = [
+    # what happens, what sizes and times tell, what digests tell
+    (flip_a_byte, NOTHING, {"a.bin": "changed"}),
+    (swap, NOTHING, {"a.bin": "changed", "b.bin": "changed"}),
+    (truncate, {"a.bin": "changed"}, {"a.bin": "changed"}),
+    (touch, {"a.bin": "touched"}, {"a.bin": "touched"}),
+    (rewrite_same_size, {"a.bin": "touched"}, {"a.bin": "changed"}),
+    (remove, {"sub/c.bin": "missing"}, {"sub/c.bin": "missing"}),
+    (add, {"d.bin": "extra"}, {"d.bin": "extra"}),
+]
+
+
+@pytest.mark.parametrize(("change", "by_stat", "by_digest"), CASES)
+def test_each_level_names_what_it_can_see(
+    registry: Registry, data: Path, change: Change, by_stat: dict[str, str], by_digest: dict[str, str]
+) -> None:
+    registry.publish(Draft(name="x", source=data, evidence="full"))
+    change(data)
+    for evidence, expected in (("stat", by_stat), ("full", by_digest)):
+        found = registry.verify("art://x", evidence)  # type: ignore[arg-type]
+        assert {item.path: item.verdict for item in found.files} == expected
+        assert found.ok == (set(expected.values()) <= {"touched"})
+        assert found.evidence == evidence
+
+
+def test_stat_reads_no_bytes_and_full_says_how_many(registry: Registry, data: Path) -> None:
+    registry.publish(Draft(name="x", source=data, evidence="full"))
+    assert registry.verify("art://x", "stat").bytes_read == 0
+    assert registry.verify("art://x").bytes_read == 2010
+
+
+def test_a_version_without_digests_is_not_called_fully_verified(registry: Registry, data: Path) -> None:
+    registry.publish(Draft(name="x", source=data))
+    found = registry.verify("art://x", "full")
+    assert (found.evidence, found.bytes_read, found.ok) == ("stat", 0, True)
+
+
+def test_loading_settles_by_digest_what_was_only_touched(registry: Registry, data: Path) -> None:
+    with_digests = registry.publish(Draft(name="x", source=data, evidence="full")).record
+    without = registry.publish(Draft(name="y", source=data)).record
+    touch(data)
+    assert registry.check(with_digests) == []
+    assert [item.verdict for item in registry.check(without)] == ["touched"]
+    rewrite_same_size(data)
+    assert [(item.path, item.verdict) for item in registry.check(with_digests)] == [("a.bin", "changed")]
+
+
+@pytest.mark.parametrize("evidence", ["stat", "full"])
+def test_a_lost_blob_of_a_snapshot_is_named(registry: Registry, data: Path, evidence: str) -> None:
+    record = registry.publish(Draft(name="x", source=data, snapshot=True)).record
+    assert registry.verify("art://x", evidence).ok  # type: ignore[arg-type]
+    _blob_of(registry, record, "b.bin").unlink()
+    found = registry.verify("art://x", evidence)  # type: ignore[arg-type]
+    assert [(item.path, item.verdict) for item in found.files] == [("b.bin", "missing")]
+    assert not found.ok
+
+
+def test_a_damaged_blob_of_a_snapshot_is_named(registry: Registry, data: Path) -> None:
+    record = registry.publish(Draft(name="x", source=data, snapshot=True)).record
+    blob = _blob_of(registry, record, "b.bin")
+    blob.chmod(0o644)
+    blob.write_bytes(b"B" * 1000)
+    assert [item.path for item in registry.verify("art://x", "full").files] == ["b.bin"]
+
+
+def test_the_whole_folder_gone(registry: Registry, data: Path, tmp_path: Path) -> None:
+    registry.publish(Draft(name="x", source=data))
+    data.rename(tmp_path / "elsewhere")
+    assert {item.verdict for item in registry.verify("art://x").files} == {"missing"}
+
+
+def test_unknown_evidence_is_refused(registry: Registry, data: Path) -> None:
+    registry.publish(Draft(name="x", source=data))
+    with pytest.raises(MisuseError, match="'stat' or 'full'"):
+        registry.verify("art://x", "hopeful")  # type: ignore[arg-type]
+
+
+def _blob_of(registry: Registry, record: Record, path: str) -> Path:
+    tree = registry.tree(record)
+    assert tree is not None
+    digest = next(entry.digest for entry in tree.entries if entry.path == path)
+    assert digest is not None
+    text = digest.removeprefix("blake3:")
+    return Path(registry.root, ".kit/blobs", text[:2], text)
