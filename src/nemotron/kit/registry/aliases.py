@@ -4,14 +4,23 @@ Moving an alias is creating the next entry if it is absent: a compare-and-swap, 
 that have neither.
 """
 
+import logging
 from collections.abc import Iterator
 
 from nemotron.kit.documents.alias import AliasMove
-from nemotron.kit.errors import ConflictError, MisuseError, UnavailableError
+from nemotron.kit.errors import (
+    ConflictError,
+    CorruptError,
+    FormatTooNewError,
+    MisuseError,
+    UnavailableError,
+)
 from nemotron.kit.names import LATEST, Alias, is_alias
 from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.older import OlderGenerations
 from nemotron.kit.store.protocol import Store
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 1000
 
@@ -30,15 +39,21 @@ class Aliases:
 
     def current(self, name: str, alias: Alias) -> AliasMove | None:
         """The move that is in force, or None if the alias was never set."""
-        sequence = max(self._sequences(name, alias), default=0)
-        if sequence:
-            return self._read(name, alias, sequence)
-        number = self._older.indexed(name).aliases.get(alias.name)
-        return None if number is None else AliasMove(sequence=0, version=number)
+        return self._state(name, alias)[0]
 
     def log(self, name: str, alias: Alias) -> list[AliasMove]:
         """All moves, oldest first."""
-        return [move for n in sorted(self._sequences(name, alias)) if (move := self._read(name, alias, n))]
+        sequences = sorted(self._sequences(name, alias))
+        return [move for n in sequences if (move := self._read_whole(name, alias, n))]
+
+    def damage(self, name: str, alias: Alias) -> CorruptError | None:
+        """What is wrong with the newest entry, or None if it is whole."""
+        sequence = max(self._sequences(name, alias), default=0)
+        try:
+            self._read(name, alias, sequence)
+        except CorruptError as error:
+            return error
+        return None
 
     def all(self, name: str) -> dict[str, int]:
         """Each alias and the version it points at, sorted by alias."""
@@ -66,9 +81,9 @@ class Aliases:
             raise MisuseError(
                 "The alias 'latest' moves by itself: it is the highest version that is not withdrawn"
             )
-        write_id = stamps.uuid7()
+        write_id, taken = stamps.uuid7(), 0
         for _ in range(ATTEMPTS_MAX):
-            current = self.current(name, alias)
+            current, highest = self._state(name, alias, taken)
             points_at = current.version if current else None
             if if_current is not None and points_at != if_current:
                 shown = f"v{points_at}" if points_at else "nothing"
@@ -78,7 +93,7 @@ class Aliases:
             if current and points_at == version:
                 return current
             move = AliasMove(
-                sequence=current.sequence + 1 if current else 1,
+                sequence=highest + 1,
                 version=version,
                 previous=points_at,
                 moved_at=stamps.now(),
@@ -88,10 +103,25 @@ class Aliases:
             )
             if self._store.create(layout.alias_move(name, alias.name, move.sequence), move.to_bytes()):
                 return move
-            written = self._read(name, alias, move.sequence)
+            written = self._read_whole(name, alias, move.sequence)
             if written and written.write_id == write_id:  # it was ours: the reply to the first try was lost
                 return move
+            taken = move.sequence  # for certain, whatever a stale listing says
         raise UnavailableError(f"{name}:{alias} is being moved by others all the time; try again")
+
+    def _state(self, name: str, alias: Alias, taken: int = 0) -> tuple[AliasMove | None, int]:
+        """The move in force, and the highest sequence that is taken.
+
+        An entry that a crash left torn (possible without hard links) was never promised to anybody:
+        its sequence is taken, and it moves nothing.
+        """
+        sequences = sorted({*self._sequences(name, alias), taken} - {0}, reverse=True)
+        highest = sequences[0] if sequences else 0
+        for sequence in sequences:
+            if move := self._read_whole(name, alias, sequence):
+                return move, highest
+        number = self._older.indexed(name).aliases.get(alias.name)
+        return None if number is None else AliasMove(sequence=0, version=number), highest
 
     def _sequences(self, name: str, alias: Alias) -> Iterator[int]:
         for file_name in self._store.list(layout.alias_log(name, alias.name)):
@@ -99,7 +129,23 @@ class Aliases:
             if sequence is not None:
                 yield sequence
 
+    def _read_whole(self, name: str, alias: Alias, sequence: int) -> AliasMove | None:
+        """Like `_read`, but None for a torn entry, which it reports."""
+        try:
+            return self._read(name, alias, sequence)
+        except FormatTooNewError:
+            raise
+        except CorruptError as error:
+            log.warning("%s. This move is stepped over; run `nemotron kit doctor`", error)
+            return None
+
     def _read(self, name: str, alias: Alias, sequence: int) -> AliasMove | None:
         key = layout.alias_move(name, alias.name, sequence)
         data = self._store.read(key)
-        return None if data is None else AliasMove.from_bytes(data, f"{self._store.url}/{key}")
+        if data is None:
+            return None
+        where = f"{self._store.url}/{key}"
+        move = AliasMove.from_bytes(data, where)
+        if move.sequence != sequence:
+            raise CorruptError(f"{where} is damaged: it says it is move {move.sequence}; was it renamed?")
+        return move

@@ -236,12 +236,11 @@ class _Doctor:
             yield self._foreign(key, "not the log of an alias")
             return
         yield from self._leftovers(key)
-        try:
-            move = self.aliases.current(name, Alias(alias))
-        except CorruptError as error:
-            fix = "restore the file from a backup"
+        if error := self.aliases.damage(name, Alias(alias)):
+            fix = "move the alias again, which adds an entry; the damaged one is stepped over"
             yield Finding(kind="damaged_alias", where=self._where(key), what=str(error), fix=fix)
             return
+        move = self.aliases.current(name, Alias(alias))
         if move is None:
             return
         exists = self.versions.taken(name, move.version)
