@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from nemotron.kit.console.words import printable
-
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress as RichProgress
@@ -132,6 +130,8 @@ def _escapes(text: str, encoding: str) -> bool:
 
 
 def _tell(text: str, label: str = "", colour: str = "") -> None:
+    from nemotron.kit.console.words import printable
+
     stream = sys.stderr
     shown = "\n".join(printable(line) for line in text.splitlines())
     if label and _colourful(stream):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
+from nemotron.kit.console.path import version_document
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,26 +18,6 @@ if TYPE_CHECKING:
     from nemotron.kit.registry.records import Entry, Record
 
 FILES_SHOWN_MAX = 10
-
-
-def version_document(record: "Record", path: str | None = None) -> dict[str, Any]:
-    """The JSON object of a version, the same wherever a version is meant.
-
-    Args:
-        record: the version.
-        path: where it lies, if that was looked up.
-    """
-    return {
-        "uri": record.uri,
-        "name": record.name,
-        "semantic_name": record.manifest.semantic_name,
-        "version": record.version,
-        "type": record.type,
-        "path": path or record.path,
-        "created_at": record.created_at,
-        "metadata": record.metadata,
-        "inputs": record.inputs,
-    }
 
 
 def table(*columns: str) -> "Table":
@@ -282,36 +263,6 @@ def _below(rows: Iterable[tuple[str, str]]) -> "Table":
     for label, text in rows:
         drawn.add_row(f"  {label}", text)
     return drawn
-
-
-@dataclass(frozen=True)
-class PathView(View):
-    """Where a version, or a file inside it, lies.
-
-    Attributes:
-        record: the version.
-        path: the path.
-        metadata: the metadata as it reads there.
-        inside: the path inside the artifact, or "".
-    """
-
-    record: "Record"
-    path: str
-    metadata: Mapping[str, Any]
-    inside: str = ""
-
-    def document(self) -> Any:
-        """The version, with this path."""
-        document = {**version_document(self.record, self.path), "metadata": dict(self.metadata)}
-        return {**document, "inside": self.inside} if self.inside else document
-
-    def lines(self) -> Iterable[str]:
-        """The path."""
-        return [self.path]
-
-    def render(self) -> "str | RenderableType":
-        """The path alone, as it is: for `$(…)`."""
-        return self.path
 
 
 @dataclass(frozen=True)

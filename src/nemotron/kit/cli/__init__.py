@@ -1,0 +1,9 @@
+"""The command `nemotron`: argv in, a result and an exit code out.
+
+`app` is the Typer application, `main` the entry point. Each group of commands is a file here, read when one
+of its commands is asked for; what they write goes through `nemotron.kit.console.output`.
+"""
+
+from nemotron.kit.cli.app import app, main
+
+__all__ = ["app", "main"]

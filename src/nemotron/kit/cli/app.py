@@ -1,0 +1,148 @@
+"""The root command, the sub-application `kit`, and which file holds which command."""
+
+import os
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from nemotron.kit.cli import failures
+
+# In the order in which help lists them: the command, its file, its function.
+COMMANDS = {
+    "ls": ("listing", "ls"),
+    "show": ("listing", "show"),
+    "versions": ("listing", "versions"),
+    "resolve": ("resolving", "resolve"),
+    "lineage": ("tracing", "lineage"),
+    "register": ("publishing", "register"),
+    "rm": ("publishing", "rm"),
+    "alias": ("aliasing", "alias"),
+    "aliases": ("aliasing", "aliases"),
+    "alias-log": ("aliasing", "alias_log"),
+    "doctor": ("doctoring", "doctor"),
+}
+PROGRAM = "nemotron"
+
+
+class Group(TyperGroup):
+    """A group whose parameters are as cheap as they can be."""
+
+    def get_params(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """The parameters."""
+        return [lighten(param) for param in super().get_params(ctx)]
+
+
+class Command(TyperCommand):
+    """A command whose parameters are as cheap as they can be."""
+
+    def get_params(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """The parameters."""
+        return [lighten(param) for param in super().get_params(ctx)]
+
+
+def lighten(param: Any) -> Any:
+    """Let text that is given, and what is not given, pass as it is.
+
+    Newer Typers put every value through a pydantic adapter. That makes importing pydantic, 90 ms, the largest
+    cost of a command that has text to read and nothing to check. Typers without adapters are left alone.
+    """
+    descriptor = getattr(param, "type_descriptor", None)
+    if descriptor is None or "process_value" in vars(param):
+        return param
+    checked = param.process_value
+
+    def process_value(ctx: typer.Context, value: Any) -> Any:
+        as_it_is = (
+            not param.required if value is None else type(value) is str and descriptor.annotation is str
+        )
+        if not as_it_is:
+            return checked(ctx, value)
+        return value if param.callback is None else param.callback(ctx, param, value)
+
+    param.process_value = process_value
+    return param
+
+
+class LazyGroup(Group):
+    """A group that reads the file of a command when that command is asked for.
+
+    Reading all of them, and making all their parameters, would cost every call what only help needs.
+    """
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """The names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # type: ignore[override]
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            # Typer looks for what was meant among the commands that are there.
+            self.commands.update({name: load(name) for name in COMMANDS})
+            return None
+        if cmd_name not in self.commands:
+            self.commands[cmd_name] = load(cmd_name)
+        return self.commands[cmd_name]  # type: ignore[return-value]
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run the command, and turn the kit's errors into messages and exit codes."""
+        with failures.told():
+            return super().invoke(ctx)
+
+
+def load(name: str) -> TyperCommand:
+    """Make one command from its function."""
+    file, function = COMMANDS[name]
+    module = import_module(f"nemotron.kit.cli.{file}")
+    single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    single.command(name, cls=Command)(getattr(module, function))
+    return typer.main.get_command(single)  # type: ignore[return-value]
+
+
+app = typer.Typer(
+    name=PROGRAM,
+    cls=Group,
+    help="Tools for training Nemotron models.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+kit = typer.Typer(
+    name="kit",
+    cls=LazyGroup,
+    help="Artifacts, their versions, and where they come from.",
+    epilog="Exit codes: 0 done; 1 not found, refused, or a check that failed; 2 wrong usage.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.add_typer(kit)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        from nemotron.kit.console.output import write
+
+        write(f"nemotron-kit {version('nemotron-kit')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Tools for training Nemotron models."""
+
+
+def main() -> None:
+    """The entry point `nemotron`."""
+    if os.environ.get(f"_{PROGRAM.upper()}_COMPLETE") == "complete_bash":
+        from nemotron.kit.cli.completion import with_colons
+
+        with with_colons():
+            app(prog_name=PROGRAM)
+    app(prog_name=PROGRAM)

@@ -1,0 +1,70 @@
+"""The arguments and options that commands share, and what they lead to."""
+
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from nemotron.kit.cli import completion
+from nemotron.kit.console.output import Output, choose
+
+if TYPE_CHECKING:
+    from nemotron.kit.registry.registry import Registry
+
+Ref = Annotated[
+    str,
+    typer.Argument(
+        metavar="REF",
+        help="An artifact: NAME, NAME:v3, NAME:ALIAS, with or without art:// in front.",
+        autocompletion=completion.refs,
+        show_default=False,
+    ),
+]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="The artifact.", autocompletion=completion.names, show_default=False),
+]
+AliasName = Annotated[
+    str,
+    typer.Argument(
+        metavar="ALIAS",
+        help="A name for a version, such as production.",
+        autocompletion=completion.aliases,
+        show_default=False,
+    ),
+]
+Why = Annotated[
+    str | None,
+    typer.Option("-m", "--why", metavar="WHY", help="The reason, for the log.", show_default=False),
+]
+Root = Annotated[
+    str | None,
+    typer.Option(
+        "--root",
+        metavar="ROOT",
+        help="The artifact store: a path or URL. Else $NEMO_ARTIFACT_ROOT, "
+        "else artifacts.manifest.root in the nearest env.toml.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Bare values only, one a line.")]
+
+
+class Session(NamedTuple):
+    """What a command works with: the store, and the way to speak."""
+
+    registry: "Registry"
+    output: Output
+
+
+def session(root: str | None, as_json: bool, quiet: bool) -> Session:
+    """Open the store that the options name.
+
+    Raises:
+        MisuseError: they name none.
+        KitError: it can't be opened.
+    """
+    from nemotron.kit.cli.roots import find_root
+    from nemotron.kit.registry.registry import Registry
+
+    return Session(Registry.open(find_root(root)), choose(as_json=as_json, quiet=quiet))

@@ -1,0 +1,169 @@
+"""`register`, `rm`: versions come and go."""
+
+import json
+import os
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nemotron.kit.cli import completion
+from nemotron.kit.cli.listing import version
+from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
+from nemotron.kit.errors import MisuseError
+
+if TYPE_CHECKING:
+    from nemotron.kit.registry.registry import Registry
+
+_PATH_LIKE = ("/", "./", "../", "~")
+
+
+class Evidence(Enum):
+    """How closely the bytes are looked at."""
+
+    stat = "stat"
+    full = "full"
+
+
+def register(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A file, a folder, or a URL.", show_default=False)
+    ],
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="The artifact.",
+            autocompletion=completion.names,
+            show_default=False,
+        ),
+    ],
+    type_: Annotated[
+        str, typer.Option("--type", metavar="TYPE", help="What it is, such as ModelArtifact.")
+    ] = "artifact",
+    snapshot: Annotated[
+        bool, typer.Option("--snapshot", help="Copy the bytes into the store, instead of referring to them.")
+    ] = False,
+    evidence: Annotated[
+        Evidence,
+        typer.Option("--evidence", help="How closely to look: size and time, or a digest of each file."),
+    ] = Evidence.stat,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metadata",
+            metavar="KEY=VALUE",
+            help="Something to know about it; numbers, true, false and other JSON keep their type. "
+            "May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="REF",
+            help="What it was made from: an artifact, a path or a URL. May be repeated.",
+            autocompletion=completion.refs,
+            show_default=False,
+        ),
+    ] = None,
+    aliases: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--alias", metavar="ALIAS", help="An alias to move to it. May be repeated.", show_default=False
+        ),
+    ] = None,
+    root: Root = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Publish data that is there already as the next version of an artifact.
+
+    What is identical to the latest version stays that version.
+    """
+    from nemotron.kit.console.views import DoneView
+    from nemotron.kit.context import current_run
+    from nemotron.kit.registry.records import Draft
+
+    facts = _facts(metadata or [])
+    registry, output = session(root, as_json, quiet)
+    used, external = _inputs(registry, inputs or [])
+    draft = Draft(
+        name=name.removeprefix("art://"),
+        source=path,
+        type=type_,
+        metadata=facts,
+        inputs=external,
+        used_artifacts=used,
+        producer=os.environ.get("NEMO_EXPERIMENT_ID") or "local",
+        run=current_run().id,
+        snapshot=snapshot,
+        evidence=evidence.value,
+        aliases=tuple(aliases or ()),
+    )
+    with output.progress("Copying" if snapshot else "Reading"):
+        published = registry.publish(draft)
+    record = published.record
+    said = f"published {record.uri}" if published.created else f"{record.uri} is the same already"
+    also = f"  ({', '.join(draft.aliases)})" if draft.aliases else ""
+    extra = {"created": published.created, "aliases": list(draft.aliases)}
+    output.show(DoneView(record, f"{said}{also}", extra))
+
+
+def _facts(pairs: list[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for pair in pairs:
+        key, mark, text = pair.partition("=")
+        if not mark or not key:
+            raise MisuseError(f"Invalid metadata: {pair!r}; expected KEY=VALUE, such as tokens=25000")
+        if key in facts:
+            raise MisuseError(f"Invalid metadata: {key!r} is given twice")
+        try:
+            facts[key] = json.loads(text)
+        except (ValueError, RecursionError):
+            facts[key] = text  # no JSON: it is text, which needs no quotes here
+    return facts
+
+
+def _inputs(registry: "Registry", refs: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The artifacts among some inputs, as `name:vN`, and the URIs of the others."""
+    used: list[str] = []
+    external: list[str] = []
+    for ref in refs:
+        if ref.startswith(_PATH_LIKE):
+            external.append(f"file://{os.path.abspath(os.path.expanduser(ref))}")
+        elif "://" in ref and not ref.startswith("art://"):
+            external.append(ref)
+        else:
+            record = version(registry, ref)
+            used.append(f"{record.name}:v{record.version}")
+    return tuple(used), tuple(external)
+
+
+def rm(
+    ref: Ref,
+    why: Annotated[
+        str,
+        typer.Option(
+            "-m",
+            "--why",
+            metavar="WHY",
+            help="What a user of the version must know; everybody who asks for it reads this.",
+            show_default=False,
+        ),
+    ],
+    root: Root = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Withdraw a version: it resolves no more. Its data, its number and its lineage stay.
+
+    REF must say which version, such as NAME:v3.
+    """
+    from nemotron.kit.console.views import DoneView
+
+    registry, output = session(root, as_json, quiet)
+    record = registry.withdraw(ref, why)
+    output.show(DoneView(record, f"withdrawn {record.uri}", {"withdrawn": {"reason": why}}))

@@ -1,0 +1,73 @@
+"""A lineage graph as a command shows it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from nemotron.kit.console import words
+from nemotron.kit.console.output import View
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from nemotron.kit.lineage.graph import Graph, Node
+
+
+@dataclass(frozen=True)
+class LineageView(View):
+    """What an artifact was made from ("up"), or what was made of it ("down").
+
+    Attributes:
+        graph: as collected.
+        direction: which way the tree grows.
+    """
+
+    graph: "Graph"
+    direction: Literal["up", "down"] = "up"
+
+    def document(self) -> Any:
+        """Nodes, and edges from the input to what was made of it."""
+        return self.graph.to_document()
+
+    def lines(self) -> Iterable[str]:
+        """The URIs, the artifact itself first."""
+        return [words.printable(node.uri) for node in self.graph.nodes]
+
+    def render(self) -> "str | RenderableType":
+        """A tree; what was shown before is not unfolded again."""
+        from rich.tree import Tree
+
+        step = self.graph.inputs if self.direction == "up" else self.graph.outputs
+        tree = Tree(_label(self.graph.root, bold=True), guide_style="dim")
+        seen = {self.graph.uri}
+        # Depth first, so that "see above" is above; no recursion, lineage may be deeper than the stack.
+        waiting: list[tuple[Tree, Node]] = [(tree, node) for node in reversed(step(self.graph.uri))]
+        while waiting:
+            above, node = waiting.pop()
+            again = node.uri in seen
+            seen.add(node.uri)
+            below = step(node.uri)
+            branch = above.add(_label(node, again=again and bool(below)))
+            if not again:
+                waiting += [(branch, one) for one in reversed(below)]
+        return tree
+
+
+def _label(node: "Node", *, bold: bool = False, again: bool = False) -> "Text":
+    from rich.text import Text
+
+    colour = "cyan" if node.kind == "artifact" else "magenta" if node.kind == "external" else "red"
+    label = Text(words.printable(node.uri), f"bold {colour}" if bold else colour, overflow="fold")
+    label.append(
+        f"  {words.printable(node.type) if node.kind != 'missing' else 'missing'}", "default not bold"
+    )
+    if again:
+        return label.append("  (see above)", "dim not bold")
+    if facts := words.telling(node.metadata):
+        label.append(f"  {', '.join(facts)}", "green not bold")
+    if node.withdrawn is not None:
+        label.append(f"  withdrawn: {words.printable(node.withdrawn)}", "red not bold")
+    if node.note:
+        label.append(f"  {words.printable(node.note)}", "dim not bold")
+    return label
