@@ -132,14 +132,17 @@ class Registry:
             NotFoundError: as `resolve`, of the longest reading.
         """
         ref = ArtifactRef.parse(ref)
-        problem: ArtifactNotFoundError | None = None
-        for reading in ref.readings():
+        problem: KitError | None = None
+        readings = ref.readings()
+        for reading in readings:
+            # Saying well what is not there takes a listing; of several readings most are not there.
+            if len(readings) > 1 and not self._versions.newest(reading.name.key):
+                continue
             try:
                 return self.resolve(reading), reading.inside
             except ArtifactNotFoundError as error:
                 problem = problem or error
-        assert problem is not None
-        raise problem
+        raise problem or self._not_found(ref.name, ref.selector)
 
     def _record(self, name: ArtifactName, manifest: Manifest) -> Record:
         key = (manifest.name, manifest.version)
