@@ -1,5 +1,7 @@
 """Fill a W&B artifact before it is logged: files, references, and metadata within W&B's limits."""
 
+import importlib
+import importlib.util
 import json
 import logging
 import math
@@ -9,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nemotron.kit.documents.codec import plain
-from nemotron.kit.integrations.wandb.errors import translate
+from nemotron.kit.documents.codec import encode, plain
+from nemotron.kit.integrations.wandb.errors import translated
 from nemotron.kit.integrations.wandb.uris import local_path
 
 log = logging.getLogger(__name__)
@@ -21,45 +23,59 @@ METADATA_KEYS_RESERVED = 8
 
 METADATA_FILE = "metadata.json"
 
-# The packages without which the client refuses even to write down a reference.
-PACKAGES = {"s3": "boto3", "gs": "google-cloud-storage", "https": "azure-storage-blob and azure-identity"}
+# The packages by which the client opens references of these schemes.
+PACKAGES = {"s3": "boto3", "gs": "google.cloud.storage"}
 
 
 class References:
-    """Adds references to drafts; remembers which kinds it has already warned of."""
+    """Adds references to drafts; remembers which schemes it has already warned of."""
 
     def __init__(self) -> None:
         self._warned: set[str] = set()
 
     def add(self, draft: Any, uri: str, name: str) -> bool:
-        """Add a reference without a checksum, so that no data is read.
+        """Add a reference without a checksum: no data is read, and no server is asked.
+
+        A folder on this machine is listed, so that W&B shows its files. Everything else is one entry. The
+        client itself would look for cloud credentials first, and would refuse what it can't open from here:
+        `s3://` without boto3, `file://` of another machine.
 
         Returns:
-            False where the client can't: the package for the scheme is missing, or the folder is not on
-            this machine. The caller keeps the URI in the metadata; a warning was given.
+            False where the client can't open the reference for want of a package: the caller keeps the URI
+            in the metadata as well; a warning was given.
         """
+        scheme = uri.partition("://")[0]
         path = local_path(uri)
-        if path is not None and not os.path.exists(path):
-            self._warn(uri, f"{path} is not on this machine")
-            return False
-        try:
-            draft.add_reference(uri, name=name, checksum=False)
-        except Exception as error:
-            if not _is_missing_package(error):
-                raise translate(error, f"refer to {uri}") from error
-            scheme = uri.partition("://")[0]
-            self._warn(scheme, f"the package for {scheme}:// is missing: {PACKAGES.get(scheme, error)}")
-            return False
-        return True
-
-    def _warn(self, about: str, why: str) -> None:
-        if about not in self._warned:
-            self._warned.add(about)
-            log.warning("W&B can't hold this as a reference, it is kept in the metadata instead: %s", why)
+        make_entry = _entry_class(draft)
+        missing = scheme in PACKAGES and not _is_installed(PACKAGES[scheme])
+        if make_entry is not None and not (path is not None and os.path.exists(path)):
+            draft.manifest.add_entry(make_entry(path=name, ref=uri, digest=uri))
+        elif not missing:
+            with translated(f"refer to {uri}"):
+                draft.add_reference(uri, name=name, checksum=False)
+        if missing and scheme not in self._warned:
+            self._warned.add(scheme)
+            log.warning(
+                "W&B's client can't open %s:// references without %s; they are kept in the metadata as well",
+                scheme,
+                PACKAGES[scheme],
+            )
+        return not missing
 
 
-def _is_missing_package(error: Exception) -> bool:
-    return isinstance(error, ImportError) or "pip install" in str(error)
+def _entry_class(draft: Any) -> Any | None:
+    """The client's class for manifest entries, or None if the draft is another client's (a test's fake)."""
+    if type(draft).__module__ != "wandb.sdk.artifacts.artifact":
+        return None
+    return importlib.import_module("wandb.sdk.artifacts.artifact_manifest_entry").ArtifactManifestEntry
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        # A parent package is missing, or something put None in its place.
+        return False
 
 
 def add_file(draft: Any, path: str | os.PathLike[str], name: str) -> None:
@@ -74,7 +90,7 @@ def add_file(draft: Any, path: str | os.PathLike[str], name: str) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="nemotron-kit-") as folder:
         copy = Path(folder) / METADATA_FILE
-        copy.write_text(json.dumps({**document, "tracking": None}, indent=2), encoding="utf-8")
+        copy.write_bytes(encode({**document, "tracking": None}))
         draft.add_file(str(copy), name=name)
 
 

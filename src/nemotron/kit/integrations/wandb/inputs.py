@@ -98,7 +98,7 @@ class Inputs:
             what = existing if existing is not None else self._draft(source, name)
             with translated(f"make {source.uri} an input"):
                 used = run.use_artifact(what)
-            self._used[key] = wandb_run.qualified(run, (used if used is not None else what).name)
+            self._used[key] = wandb_run.qualified(run, used if used is not None else what)
         return self._used[key]
 
     def _look_up(self, run: Any, source: Source) -> tuple[Any | None, str]:
@@ -119,7 +119,7 @@ class Inputs:
     def _latest(self, run: Any, name: str) -> Any | None:
         try:
             with translated(f"look for {name}"):
-                return self._client(run).artifact(wandb_run.qualified(run, f"{name}:latest"))
+                return self._client(run).artifact("/".join([*wandb_run.project_of(run), f"{name}:latest"]))
         except NotFoundError:
             return None
 

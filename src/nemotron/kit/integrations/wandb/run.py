@@ -40,9 +40,16 @@ def mode(run: Any) -> Mode:
     return "offline" if getattr(run, "offline", False) is True else "online"
 
 
-def qualified(run: Any, name: str) -> str:
-    """`entity/project/name:vN` of an artifact of the run's project; a name that has them stays as it is."""
-    return name if name.count("/") == 2 else "/".join([*project_of(run), name])
+def qualified(run: Any, artifact: Any) -> str:
+    """`entity/project/name:vN` of an artifact of the run's project.
+
+    The client's `name` has the version already, or the alias by which the artifact was found.
+    """
+    name, _, selector = str(artifact.name).partition(":")
+    version = getattr(artifact, "version", None)
+    version = version if isinstance(version, str) and version else selector
+    text = f"{name}:{version}" if version else name
+    return text if text.count("/") == 2 else "/".join([*project_of(run), text])
 
 
 def project_of(run: Any) -> list[str]:

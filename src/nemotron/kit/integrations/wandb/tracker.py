@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from nemotron.kit.errors import NotFoundError, NotInitializedError, PathNotFoundError, UnavailableError
 from nemotron.kit.integrations.wandb import run as wandb_run
@@ -81,7 +82,7 @@ class WandbTracker:
         if (mode := wandb_run.mode(run)) != "online":
             raise UnavailableError(f"{ref} can't be loaded from W&B: the run is {mode}")
         used = self._use(run, ref)
-        name = wandb_run.qualified(run, used.name)
+        name = wandb_run.qualified(run, used)
         folder = _folder(used)
         self._used[run.id, ref] = self._used[run.id, f"{SCHEME}{name}"] = name
         self._kit_run().use(f"{SCHEME}{name}")
@@ -122,8 +123,8 @@ class WandbTracker:
         with translated(f"take {name}"):
             logged.wait()
         record = _record(run, artifact, sources)
-        record["artifact_id"] = wandb_run.qualified(run, _versioned(logged))
-        record["url"] = _text(getattr(logged, "url", None)) or record["url"]
+        record["artifact_id"] = wandb_run.qualified(run, logged)
+        record["url"] = _page(run, logged, artifact.type)
         record["used_artifacts"] = wandb_run.unique(used)
         record["input_artifact_refs"] = wandb_run.unique(inputs)
         return record
@@ -140,7 +141,7 @@ class WandbTracker:
         """Make an artifact that was used an input of the run, if it is not one already."""
         key = (run.id, ref)
         if key not in self._used:
-            self._used[key] = wandb_run.qualified(run, self._use(run, ref).name)
+            self._used[key] = wandb_run.qualified(run, self._use(run, ref))
         return self._used[key]
 
     def _use(self, run: Any, ref: str) -> Any:
@@ -220,24 +221,29 @@ def _record(run: Any, artifact: Any, sources: list[Source]) -> dict[str, Any]:
         "artifact_id": None,
         "artifact_type": artifact.type,
         "run_id": run.id,
-        "url": _text(getattr(run, "url", None)),
+        "url": None,
         "used_artifacts": [],
         "source_uris": [source.uri for source in sources],
         "input_artifact_refs": [],
     }
 
 
+def _page(run: Any, logged: Any, artifact_type: str) -> str | None:
+    """The page that shows a logged artifact.
+
+    The client's own `url` of an artifact costs two requests, so it is put together as the client does it, from
+    the address that the client says the project has. Queries are cut: they can hold a key.
+    """
+    project = _text(getattr(run, "project_url", None))
+    name, _, version = wandb_run.qualified(run, logged).rpartition("/")[2].partition(":")
+    if project and version:
+        return f"{project.partition('?')[0]}/artifacts/{quote(artifact_type)}/{quote(name)}/{version}"
+    url = _text(getattr(logged, "url", None)) or _text(getattr(run, "url", None))
+    return url.partition("?")[0] if url else None
+
+
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _versioned(logged: Any) -> str:
-    """`name:vN`: the client's name has the version once the artifact is logged."""
-    name: str = logged.name
-    if ":" in name:
-        return name
-    version = _text(getattr(logged, "version", None))
-    return f"{name}:{version}" if version else name
 
 
 def _folder(artifact: Any) -> Path:
