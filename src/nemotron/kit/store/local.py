@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 import threading
+from collections import deque
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,7 @@ from nemotron.kit.errors import (
     RefusedError,
     UnavailableError,
 )
+from nemotron.kit.store import files
 from nemotron.kit.store.protocol import Staging, Store, check_key
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES})
@@ -39,6 +41,8 @@ def translate(error: OSError, doing: str, path: object) -> KitError:
         doing: what was tried, such as "write".
         path: where.
     """
+    if isinstance(error, KitError):  # some of them are OSErrors too, and say it already
+        return error
     said = f"Cannot {doing} {path}: {error.strerror or error}"
     if error.errno in _FULL:
         return DiskFullError(f"{said}. Free some space or raise the quota, then try again; nothing was lost")
@@ -70,7 +74,7 @@ class LocalStore(Store):
         self.url = self.root
         self._prefix = self.root.rstrip("/") + "/"
         self._durable_folders: set[str] = set()
-        self._unsynced: list[str] = []
+        self._unsynced: deque[str] = deque()
         self._sync_lock = threading.Lock()
         if os.path.exists(self.root) and not os.path.isdir(self.root):
             raise RefusedError(f"The root {self.root} is a file; a root must be a folder")
@@ -91,7 +95,13 @@ class LocalStore(Store):
 
     def exists(self, key: str) -> bool:
         """Whether there is such an object. Links are followed here: reading it is what refuses them."""
-        return os.access(self._prefix + check_key(key), os.F_OK)
+        path = self._prefix + check_key(key)
+        try:
+            return stat.S_ISREG(os.stat(path).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:  # not to be looked at is not the same as not there
+            raise translate(error, "look at", path) from error
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading."""
@@ -147,18 +157,26 @@ class LocalStore(Store):
         """Create an object if it is absent; see the module for how."""
         path = self._path(key)
         self._refuse_links(key)
-        folder = os.path.dirname(path)
         try:
-            self._make_folder(folder, durable)
-            temporary = self._temporary(folder, data, durable)
             try:
-                created = self._claim(temporary, path, data, durable)
-            finally:
-                _unlink(temporary)
-            if created and durable:
-                _sync_path(folder)
+                return self._create(path, data, durable)
+            except FileNotFoundError:
+                # A folder that this process made is gone: somebody cleared the root. Begin anew, once.
+                self._durable_folders.clear()
+                return self._create(path, data, durable)
         except OSError as error:
             raise translate(error, "write", path) from error
+
+    def _create(self, path: str, data: bytes, durable: bool) -> bool:
+        folder = os.path.dirname(path)
+        self._make_folder(folder, durable)
+        temporary = self._temporary(folder, data, durable)
+        try:
+            created = self._claim(temporary, path, data, durable)
+        finally:
+            files.unlink(temporary)
+        if created and durable:
+            files.sync_path(folder)
         return created
 
     def replace(self, key: str, data: bytes) -> None:
@@ -172,7 +190,7 @@ class LocalStore(Store):
             try:
                 os.replace(temporary, path)
             except OSError:
-                _unlink(temporary)
+                files.unlink(temporary)
                 raise
         except OSError as error:
             raise translate(error, "write", path) from error
@@ -196,18 +214,20 @@ class LocalStore(Store):
         """Make durable what was staged: a few files one by one, many by one `syncfs`."""
         # Who finds its files taken by another thread's sync waits until that is done.
         with self._sync_lock:
-            paths, self._unsynced = self._unsynced, []
+            paths = []
+            while self._unsynced:
+                paths.append(self._unsynced.popleft())
             if paths:
                 self._sync(paths)
 
     def _sync(self, paths: builtins.list[str]) -> None:
         try:
-            if len(paths) > SYNC_SINGLY_MAX and _sync_file_system(self.root):
+            if len(paths) > SYNC_SINGLY_MAX and files.sync_file_system(self.root):
                 return
             folders = {os.path.dirname(path) for path in paths}
             above = {os.path.dirname(folder) for folder in folders}
             for path in (*paths, *folders, *above, self._path(".kit"), self.root):
-                _sync_path(path)
+                files.sync_path(path)
         except OSError as error:
             raise translate(error, "sync", self.root) from error
 
@@ -215,25 +235,26 @@ class LocalStore(Store):
         try:
             os.link(temporary, path)
             return True
-        except FileExistsError:
-            return False
         except OSError as error:
-            # NFS may have done it and lost the reply: the second name of our file tells.
+            # NFS may have done it and lost the reply, and answer "exists" when it is asked again: the second
+            # name of our file tells.
             if os.stat(temporary).st_nlink == 2:
                 return True
+            if error.errno == errno.EEXIST:
+                return False
             if error.errno not in _NO_LINKS:
                 raise
-        return _create_exclusive(path, data, durable)
+        return files.create_exclusive(path, data, durable)
 
     def _temporary(self, folder: str, data: bytes, durable: bool) -> str:
         path = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            _write_all(descriptor, data)
+            files.write_all(descriptor, data)
             if durable:
                 os.fsync(descriptor)
         except OSError:
-            _unlink(path)
+            files.unlink(path)
             raise
         finally:
             os.close(descriptor)
@@ -258,7 +279,7 @@ class LocalStore(Store):
             if not os.path.isdir(folder):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
         if durable:
-            _sync_path(above)
+            files.sync_path(above)
             if not _is_version(folder):
                 self._durable_folders.add(folder)
 
@@ -280,7 +301,7 @@ class LocalStaging(Staging):
     def write(self, chunk: bytes | memoryview) -> None:
         """Append bytes."""
         try:
-            _write_all(self._descriptor, chunk)
+            files.write_all(self._descriptor, chunk)
         except OSError as error:
             self.abort()
             raise translate(error, "write", self.path) from error
@@ -304,11 +325,11 @@ class LocalStaging(Staging):
         try:
             os.link(self.path, path)
             return True
-        except FileExistsError:
-            return False
         except OSError as error:
             if os.stat(self.path).st_nlink == 2:
                 return True
+            if error.errno == errno.EEXIST:
+                return False
             if error.errno not in _NO_LINKS:
                 raise
         # Without links a rename is as good here: the key is the content's digest, so whoever wins is right.
@@ -320,67 +341,7 @@ class LocalStaging(Staging):
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-            _unlink(self.path)
-
-
-def _create_exclusive(path: str, data: bytes, durable: bool) -> bool:
-    """The way for file systems without hard links."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    except FileExistsError:
-        return False
-    try:
-        _write_all(descriptor, data)
-        if durable:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return True
-
-
-def _write_all(descriptor: int, data: bytes | memoryview) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-
-
-def _sync_path(path: str) -> None:
-    """Sync a file or the entries of a folder."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EBADF):  # some network file systems can't sync a folder
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def _sync_file_system(folder: str) -> bool:
-    """Sync the one file system that holds a folder; False where the system has no such call.
-
-    `os.sync()` would flush every mount, and hang on a dead one.
-    """
-    import ctypes
-
-    call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if call is None:
-        return False
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if call(descriptor) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), folder)
-    finally:
-        os.close(descriptor)
-    return True
+            files.unlink(self.path)
 
 
 def _is_version(folder: str) -> bool:
