@@ -27,7 +27,10 @@ def alias(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Point an alias at a version."""
+    """Point an alias at a version.
+
+    Example: nemotron kit alias my-model:v7 production -m "best on the held-out set" --if-current v5
+    """
     from nemotron.kit.console.views import DoneView
 
     registry, output = session(root, as_json, quiet)

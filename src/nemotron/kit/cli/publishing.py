@@ -47,7 +47,11 @@ def register(
     ] = False,
     evidence: Annotated[
         Evidence,
-        typer.Option("--evidence", help="How closely to look: size and time, or a digest of each file."),
+        typer.Option(
+            "--evidence",
+            metavar="stat|full",
+            help="How closely to look: at size and time, or a digest of each file.",
+        ),
     ] = Evidence.stat,
     metadata: Annotated[
         list[str] | None,
@@ -82,6 +86,8 @@ def register(
     """Publish data that is there already as the next version of an artifact.
 
     What is identical to the latest version stays that version.
+
+    Example: nemotron kit register ./out --name my-data --metadata total_tokens=25000 --input raw-text:v3
     """
     from nemotron.kit.console.views import DoneView
     from nemotron.kit.context import current_run
@@ -160,7 +166,9 @@ def rm(
 ) -> None:
     """Withdraw a version: it resolves no more. Its data, its number and its lineage stay.
 
-    REF must say which version, such as NAME:v3.
+    REF must say which version.
+
+    Example: nemotron kit rm my-data:v3 -m "half of the shards are missing"
     """
     from nemotron.kit.console.views import DoneView
 

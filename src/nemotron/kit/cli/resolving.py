@@ -6,7 +6,9 @@ from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
 def resolve(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Print where an artifact, or a file inside it, lies.
 
-    A snapshot is laid out as a folder first. A path inside follows the version: NAME:v3/train/000.bin
+    A snapshot is laid out as a folder first. A path inside follows the version.
+
+    Example: nemotron kit resolve my-data:v3/train/000.bin
     """
     from nemotron.kit.console.path import PathView
 

@@ -26,6 +26,8 @@ def lineage(
     """Show what an artifact was made from, back to the external inputs.
 
     With --down, REF may also be the URI of an external input: what was made of this dataset?
+
+    Example: nemotron kit lineage --down hf://datasets/org/name
     """
     from nemotron.kit.console.lineage import LineageView
     from nemotron.kit.lineage.collect import collect

@@ -1,0 +1,119 @@
+"""The reference of the commands as Markdown, made from the commands themselves.
+
+`python -m nemotron.kit.cli.reference > docs/cli.md` writes it anew; a test compares.
+"""
+
+from collections.abc import Iterator
+from inspect import cleandoc
+from typing import Any
+
+from nemotron.kit.cli.app import COMMANDS, load
+from nemotron.kit.console.output import write
+
+_INTRODUCTION = """
+<!-- Made by `python -m nemotron.kit.cli.reference > docs/cli.md`; change the commands, not this file. -->
+
+# The command `nemotron kit`
+
+Artifacts, their versions, and where they come from, without writing Python.
+
+```console
+$ export NEMO_ARTIFACT_ROOT=/lustre/team/artifacts
+$ nemotron kit register ./out --name my-data --metadata total_tokens=25000000000
+published art://my-data:v1
+$ nemotron kit resolve my-data
+/home/me/out
+```
+
+**Which store.** `--root`, else `NEMO_ARTIFACT_ROOT`, else `root` in the section `[artifacts.manifest]` of
+the nearest `env.toml`, looked for in the working folder and upwards; a relative path there counts from the
+file.
+
+**A reference** (`REF`) is `NAME`, `NAME:v3` or `NAME:ALIAS`, with or without `art://` in front. Without a
+version it means the latest one.
+
+**Output.** Tables and trees for a person; colour on a terminal only (`NO_COLOR` and `FORCE_COLOR` are
+honoured). `--json` writes one JSON document to standard output, and nothing else; NaN and infinity are
+spelt as text. `--quiet` writes bare values, one a line. Remarks, warnings (`warning: …`) and errors
+(`error: …`) go to standard error, always as text: when a command fails, standard output stays empty and the
+exit code tells. (`doctor` is a check: its findings are its result, also when it fails.)
+
+**Exit codes.** 0: done. 1: not found, refused, or a check that failed. 2: wrong usage, such as a reference
+or name that is none, or no store named. 130: interrupted.
+
+**A version as JSON** has, wherever a version is meant, `uri`, `name` (the key), `semantic_name`, `version`
+(a number), `type`, `path`, `created_at`, `metadata` and `inputs` (URIs).
+
+**Completion** of commands, names, versions and aliases: `nemotron --install-completion`.
+
+Options of every command:
+
+{common}
+"""
+_JSON = {
+    "ls": "A list of `{name, semantic_name, latest, versions, type, aliases}`: `latest` is a "
+    "number, or null if every version is withdrawn; `versions` counts the living ones; "
+    "`aliases` maps each alias to its version.",
+    "show": "The version, and `aliases`, `producer`, `run`, `data` (`present`, `gone`, `remote`, or "
+    "`stored` for a snapshot that is not laid out), `mode`, `evidence`, `scope`, `files`, "
+    "`size`, `digest`.",
+    "versions": "A list of versions, each with `aliases`, `files`, `size` and `withdrawn`: null, or "
+    "`{reason, at, by}`.",
+    "resolve": "The version; `path` is the one asked for. With a path inside, also `inside`.",
+    "lineage": "`{uri, nodes, edges}`: nodes have `uri`, `kind`, `type` and what is known of the "
+    "artifact; edges are `{from, to, role}`, from the input to what was made of it.",
+    "register": "The version, and `created` (false: it was there already) and `aliases`.",
+    "rm": "The version, and `withdrawn: {reason}`.",
+    "alias": "The version, and `alias`, `previous`, `moved`, `moved_at`, `moved_by`, `why`.",
+    "aliases": "Each alias with its version, `{alias: number}`.",
+    "alias-log": "A list of moves, oldest first: `{uri, sequence, version, previous, moved_at, moved_by, "
+    "why}`.",
+    "doctor": "`{root, ok, findings}`; each finding has `kind`, `level` (`problem` or `note`), `where`, "
+    "`what`, `fix`. `ok` is false if there is a problem; notes alone don't count.",
+}
+_COMMON = ("root", "as_json", "quiet")
+
+
+def reference() -> str:
+    """The whole page."""
+    some: Any = load("ls")
+    common = _table([param for param in some.params if param.name in _COMMON])
+    introduction = cleandoc(_INTRODUCTION).replace("{common}", common)
+    return introduction + "\n" + "".join(f"\n{_section(name)}" for name in COMMANDS)
+
+
+def _section(name: str) -> str:
+    command: Any = load(name)
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    options = [param for param in command.params if param.param_type_name == "option"]
+    needed = "".join(f" {option.opts[0]} {option.metavar}" for option in options if option.required)
+    usage = (
+        f"nemotron kit {name}{''.join(f' {argument.metavar}' for argument in arguments)}{needed} [OPTIONS]"
+    )
+    table = _table([param for param in command.params if param.name not in _COMMON])
+    parts = (f"## {name}", f"```console\n$ {usage}\n```", command.help, table, f"JSON: {_JSON[name]}")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(params: list[Any]) -> str:
+    rows = [f"| `{left}` | {right} |" for left, right in _rows(params)]
+    return "\n".join(["| | |", "| --- | --- |", *rows]) if rows else ""
+
+
+def _rows(params: list[Any]) -> Iterator[tuple[str, str]]:
+    for param in params:
+        names = (
+            [param.metavar] if param.param_type_name == "argument" else [*param.opts, *param.secondary_opts]
+        )
+        value = f" {param.metavar}" if param.param_type_name == "option" and param.metavar else ""
+        default = getattr(param.default, "value", param.default)
+        remark = "" if param.required else f" Default: `{default}`." if _is_told(default) else ""
+        yield f"{', '.join(names)}{value}".replace("|", "\\|"), f"{param.help}{remark}"
+
+
+def _is_told(default: Any) -> bool:
+    return isinstance(default, str | int) and not isinstance(default, bool)
+
+
+if __name__ == "__main__":
+    write(reference())
