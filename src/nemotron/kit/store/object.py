@@ -53,7 +53,8 @@ class BucketStore(Store):
     Args:
         url: `s3://bucket/prefix`, `gs://…`, `az://container/prefix` or `abfs://…`.
         options: passed to obstore as the store's configuration; they win over the environment. Client
-            options of obstore (`timeout`, `proxy_url`, …) go under the key `client_options`.
+            options of obstore (`timeout`, `proxy_url`, …) go under the key `client_options`, those of its
+            retries under `retry_config`.
 
     Raises:
         MissingExtraError: obstore is not installed.
@@ -253,20 +254,21 @@ def _connect(scheme: str, bucket: str, options: dict[str, Any]) -> "Bucket":
             f"Stores at {scheme}:// need obstore: pip install 'nemotron-kit[{extra}]'"
         ) from error
     client = dict(options.pop("client_options", {}))
+    retry = options.pop("retry_config", None)
+    settings: dict[str, Any] = {"config": options, "client_options": client, "retry_config": retry}
     try:
         match EXTRAS[scheme]:
             case "s3":
-                return _connect_s3(bucket, options, client)
+                return _connect_s3(bucket, options, client, retry)
             case "gcs":
-                return backends.GCSStore(bucket, config=options, client_options=client)  # type: ignore[arg-type]
+                return backends.GCSStore(bucket, **settings)
             case _:
-                container = bucket.partition("@")[0]
-                return backends.AzureStore(container, config=options, client_options=client)  # type: ignore[arg-type]
+                return backends.AzureStore(bucket.partition("@")[0], **settings)
     except BaseError as error:
         raise MisuseError(f"Cannot open {scheme}://{bucket}: {_first_line(str(error))}") from error
 
 
-def _connect_s3(bucket: str, options: dict[str, Any], client: dict[str, Any]) -> "Bucket":
+def _connect_s3(bucket: str, options: dict[str, Any], client: dict[str, Any], retry: Any) -> "Bucket":
     from obstore.store import S3Store
 
     endpoint = str(
@@ -283,7 +285,7 @@ def _connect_s3(bucket: str, options: dict[str, Any], client: dict[str, Any]) ->
         client.setdefault("allow_http", endpoint.startswith("http://") or None)
     client = {key: value for key, value in client.items() if value is not None}
     options = {_S3_NAMES.get(key, key): value for key, value in options.items()}
-    return S3Store(bucket, config=options, client_options=client)  # type: ignore[arg-type]
+    return S3Store(bucket, config=options, client_options=client, retry_config=retry)  # type: ignore[arg-type]
 
 
 # What users of s3fs call the same options.
