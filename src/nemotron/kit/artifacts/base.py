@@ -1,0 +1,160 @@
+"""`Artifact`: a path with typed metadata, which can be saved, versioned and loaded again."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from nemotron.kit.artifacts import kinds
+from nemotron.kit.artifacts.inputs import InputDatasetInfo
+from nemotron.kit.artifacts.paths import is_url
+from nemotron.kit.artifacts.value import ArtifactValue, TrackingInfo
+from nemotron.kit.registry.scan import METADATA_FILE
+
+if TYPE_CHECKING:
+    from nemotron.kit.tracking.protocol import EvidenceLevel
+
+__all__ = ["Artifact", "TrackingInfo"]
+
+
+class Artifact(ArtifactValue):
+    """A path with typed metadata.
+
+    Kinds add fields. A field that is not given is taken from `metadata`, and one that is set shows there; the
+    two stay in step, and assignment is validated. What a kind has no field for goes into `metadata={…}`; the
+    base class keeps unknown keywords there by itself.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> artifact = Artifact(path=Path(tempfile.mkdtemp(), "out"), rows=3)
+    >>> artifact.save().metadata
+    {'rows': 3}
+    >>> Artifact.load(artifact.path).metadata
+    {'rows': 3}
+
+    Attributes:
+        path: where it lies: a folder, for some kinds a file, or a URL (then a `UPath`).
+        type: the class's name, where nothing else is said.
+        metadata: the fields that are set, and whatever else there is to say.
+        created_at: ISO 8601 with zone.
+        producer: the run that saved it, or "local".
+        tracking: what the tracker said when it was saved.
+        name: the name it is saved under, such as `nano3/pretrain/data`.
+    """
+
+    _keeps_unknown: ClassVar[bool] = True
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        kinds.register(cls)
+
+    # -- saving --------------------------------------------------------------------------------------------
+
+    def save(
+        self,
+        name: str | None = None,
+        *,
+        inputs: "Iterable[Artifact | InputDatasetInfo | str | os.PathLike[str]] | None" = None,
+        snapshot: bool | None = None,
+        evidence: "EvidenceLevel | None" = None,
+        aliases: Iterable[str] = (),
+        all_ranks: bool = False,
+        follow_links: bool = False,
+    ) -> Self:
+        """Write `metadata.json` beside the data, and commit a version if there is a store or another tracker.
+
+        What is identical to the latest version is that version. What this run has loaded becomes an input.
+        On a non-zero `RANK` nothing is saved.
+
+        Args:
+            name: the name to publish under; `self.name`, else the type, by default.
+            inputs: what it was made from, instead of what was loaded: artifacts, `art://` references, URIs,
+                paths, `InputDatasetInfo`s.
+            snapshot: copy the bytes into the store, so that later changes do not reach the version.
+            evidence: how closely the bytes are looked at, "stat" or "full"; as in `kit.init` by default.
+            aliases: to be moved to the version.
+            all_ranks: save whatever the rank.
+            follow_links: take the targets of links that leave the folder as content.
+
+        Returns:
+            The artifact itself, with `uri`, `tracking` and `producer` filled in.
+
+        Raises:
+            InvalidNameError: the name is none.
+            InvalidMetadataError: a metadata value has no JSON form.
+            NotFoundError: an input, or the data itself, is not there.
+            RefusedError: nothing could be written, and there is no store to keep the record.
+            KitError: the store did not take it; the message says why.
+
+        >>> import tempfile
+        >>> Artifact(path=tempfile.mkdtemp(), rows=3).save().producer
+        'local'
+        """
+        from nemotron.kit.artifacts.saving import save
+        from nemotron.kit.tracking.protocol import SaveOptions
+
+        options = SaveOptions(
+            snapshot=snapshot,
+            evidence=evidence,
+            aliases=(aliases,) if isinstance(aliases, str) else tuple(aliases),
+            follow_links=follow_links,
+        )
+        save(self, name, inputs, options, all_ranks=all_ranks)
+        return self
+
+    def get_wandb_files(self) -> list[tuple[str, str]]:
+        """Small files that W&B gets a copy of: [(local path, name)]."""
+        return self._files_in(self._get_output_dir(), METADATA_FILE)
+
+    @staticmethod
+    def _files_in(folder: Path, *names: str) -> list[tuple[str, str]]:
+        """Those files of a local folder that exist, as (path, name)."""
+        if is_url(folder):
+            return []
+        return [(str(folder / name), name) for name in names if (folder / name).is_file()]
+
+    # -- loading -------------------------------------------------------------------------------------------
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None, tracked_artifact: str | None = None) -> Self:
+        """Load a saved artifact, as the class it was saved as.
+
+        Args:
+            path: its folder, its `metadata.json`, or the file that it is; a folder that was moved since is
+                followed.
+            tracked_artifact: a reference such as `name:v3`, which the active tracker resolves; goes before
+                `path`. Without either, what the step before printed is read from standard input.
+
+        Raises:
+            MisuseError: nothing to load from, or it is of another kind than the class.
+            FileNotFoundError: there is no metadata at the path.
+            CorruptError: the metadata is damaged.
+            NotFoundError: the tracker has no such artifact.
+            DriftError: its files are no longer those that were published, and `on_drift` is "error".
+        """
+        from nemotron.kit.artifacts.loading import load
+
+        return load(cls, path, tracked_artifact)
+
+    @classmethod
+    def from_uri(cls, uri: str) -> Self:
+        """Load an artifact by `art://NAME[:VERSION]`, as the class it was saved as.
+
+        It becomes an input of what this run saves. Whether a reference's files are still those that were
+        published is looked at once per version and process.
+
+        Args:
+            uri: a name with or without a version or alias, a W&B reference (`art://entity/project/name:v3`,
+                asked for in the store first), or `art:///absolute/path`.
+
+        Raises:
+            InvalidReferenceError: it is no `art://` URI.
+            NotFoundError: there is no such artifact or version.
+            MisuseError: it is of another kind than the class.
+            NotInitializedError: there is no store.
+            DriftError: the files differ, and `on_drift` is "error".
+        """
+        from nemotron.kit.artifacts.loading import from_uri
+
+        return from_uri(cls, uri)

@@ -1,0 +1,58 @@
+"""Telling whoever loads a reference that its files are no longer those that were published."""
+
+import logging
+from collections.abc import Sequence
+
+from nemotron.kit import context
+from nemotron.kit.errors import DriftError, KitError
+from nemotron.kit.registry.changes import Difference
+from nemotron.kit.registry.records import Record
+from nemotron.kit.registry.registry import Registry
+
+log = logging.getLogger(__name__)
+
+NAMED_MAX = 5
+# (root, uri) of what this process has looked at: loading a version again should cost nothing.
+_looked_at: set[tuple[str, str]] = set()
+
+
+def look(registry: Registry, record: Record) -> None:
+    """Compare a version's files with what was published, once per version and process.
+
+    Raises:
+        DriftError: they differ, and `on_drift` is "error".
+    """
+    reaction = context.settings().on_drift
+    key = (registry.root, record.uri)
+    if reaction == "ignore" or (key in _looked_at and reaction != "error"):
+        return
+    _looked_at.add(key)
+    try:
+        differences = registry.check(record)
+    except KitError as error:
+        log.warning("Cannot tell whether %s is still what was published: %s", record.uri, error)
+        return
+    changed = [difference for difference in differences if difference.verdict != "touched"]
+    if changed and reaction == "error":
+        raise DriftError(f"{_said(record, changed)} (on_drift='error')")
+    if changed:
+        log.warning("%s", _said(record, changed))
+    elif differences:
+        log.warning(
+            "%s: written since it was published, same size, content not verified: %s",
+            record.uri,
+            _names(differences),
+        )
+
+
+def _said(record: Record, changed: Sequence[Difference]) -> str:
+    return (
+        f"{record.uri} is no longer what was published: {_names(changed)}. Its data lies in {record.folder}; "
+        "publish it again as a new version, or keep copies with save(snapshot=True)"
+    )
+
+
+def _names(differences: Sequence[Difference]) -> str:
+    shown = ", ".join(f"{difference.path} {difference.verdict}" for difference in differences[:NAMED_MAX])
+    more = len(differences) - NAMED_MAX
+    return f"{shown} and {more} more" if more > 0 else shown

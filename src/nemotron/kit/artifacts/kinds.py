@@ -1,0 +1,67 @@
+"""Which class a type on disk stands for: the kit's own kinds, and every class that somebody derived."""
+
+import weakref
+from importlib import import_module
+from typing import TypeVar
+
+from nemotron.kit.artifacts.value import ArtifactValue
+from nemotron.kit.errors import MisuseError
+
+# The kit's kinds and the modules that they are in, which are imported when the kind is met.
+KINDS = {
+    "DataBlendsArtifact": "data_blends",
+    "EmbedDataArtifact": "embed",
+    "EmbedModelArtifact": "embed",
+    "EnergonWebDatasetArtifact": "energon_webdataset",
+    "ModelArtifact": "model",
+    "PretrainBlendsArtifact": "pretrain_blends",
+    "PretrainDataArtifact": "pretrain_data",
+    "RerankDataArtifact": "rerank",
+    "RerankModelArtifact": "rerank",
+    "SFTDataArtifact": "sft_data",
+    "SplitJsonlDataArtifact": "split_jsonl",
+}
+
+Kind = TypeVar("Kind", bound=ArtifactValue)
+
+_classes: "weakref.WeakValueDictionary[str, type[ArtifactValue]]" = weakref.WeakValueDictionary()
+
+
+def register(cls: type[ArtifactValue]) -> None:
+    """Let a class be found by its type; the last one of a name counts."""
+    _classes[cls.type_name()] = _classes[cls.__name__] = cls
+
+
+def named(type_name: str) -> type[ArtifactValue] | None:
+    """The class of a type, or None if nobody has defined one in this process."""
+    if type_name not in _classes and type_name in KINDS:
+        import_module(f"{__package__}.{KINDS[type_name]}")
+    return _classes.get(type_name)
+
+
+def choose(asked: type[Kind], type_name: str, where: str) -> type[Kind]:
+    """The class to load something as: its own, if that is what was asked for, or is derived from it.
+
+    Args:
+        asked: the class that `load` or `from_uri` was called on.
+        type_name: what the artifact says it is.
+        where: what is loaded, for the message.
+
+    Raises:
+        MisuseError: it is of another kind.
+    """
+    if type_name in (asked.type_name(), asked.__name__):
+        return asked
+    found = named(type_name)
+    if found is None:
+        # Other tools write types such as "model" or "dataset", which may be any kind; a class name is one.
+        if asked._keeps_unknown or not type_name[:1].isupper():
+            return asked
+    elif issubclass(found, asked):
+        return found
+    elif issubclass(asked, found):
+        return asked
+    raise MisuseError(
+        f"{where} is a {type_name}, not a {asked.__name__}; load it as {type_name}, or with Artifact, "
+        "which takes every kind"
+    )

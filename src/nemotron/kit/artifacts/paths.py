@@ -1,0 +1,78 @@
+"""Where artifacts lie: local paths, and URLs that stay URLs."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from nemotron.kit.errors import MissingExtraError, MisuseError
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# pathlib folds the two slashes of a URL: Path("s3://bucket/x") is s3:/bucket/x, a folder that nobody means.
+_FOLDED = re.compile(r"(s3a?|gc?s|az|abfss?|hf|https?|memory|file):/(?!/)")
+
+
+def is_url(path: Any) -> bool:
+    """Whether a path, or its text, is a URL.
+
+    >>> is_url("s3://bucket/data"), is_url("/data"), is_url("file:///data")
+    (True, False, True)
+    """
+    return _URL.match(str(path)) is not None
+
+
+def to_path(value: Any) -> Path:
+    """The path of what people write: `~` is the home folder, `file://` is local, other URLs become a `UPath`.
+
+    Raises:
+        MisuseError: it is no path.
+        MissingExtraError: it is a URL and universal-pathlib is not installed.
+    """
+    if not isinstance(value, str | os.PathLike):
+        if is_url(value):  # a UPath: universal-pathlib's are no os.PathLike where they are remote
+            return value  # type: ignore[no-any-return]
+        raise MisuseError(f"Not a path: {value!r}; expected text or a pathlib path")
+    text = os.fspath(value)
+    if isinstance(text, bytes) or not text or "\x00" in text:
+        raise MisuseError(f"Not a path: {text!r}")
+    if folded := _FOLDED.match(text):
+        text = f"{folded[1]}://{text[folded.end() :]}"
+    if not is_url(text):
+        expanded = os.path.expanduser(text)
+        return value if isinstance(value, Path) and expanded == text else Path(expanded)
+    scheme = text.partition("://")[0].lower()
+    if scheme == "file":
+        return Path(unquote(urlsplit(text).path))
+    if scheme == "art":
+        raise MisuseError(f"{text} names an artifact; load it with Artifact.from_uri({text!r})")
+    return _remote(text)
+
+
+def to_path_field(value: Any) -> Path:
+    """`to_path` for pydantic, which would wrap a `MissingExtraError` (a ValueError) in one of its own."""
+    try:
+        return to_path(value)
+    except MissingExtraError as error:
+        raise ImportError(error.message) from error
+
+
+def _remote(url: str) -> Path:
+    try:
+        from upath import UPath
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{url} is a URL, which needs universal-pathlib: pip install 'nemotron-kit[remote]'"
+        ) from error
+    path: Any = UPath(url)
+    return path  # type: ignore[no-any-return]
+
+
+def absolute(path: Any) -> str:
+    """The text of a path: absolute, or a URL."""
+    return str(path) if is_url(path) else os.path.abspath(path)
+
+
+def to_uri(path: Any) -> str:
+    """A path as a URI: `file://…`, or the URL that it is."""
+    return str(path) if is_url(path) else f"file://{os.path.abspath(path)}"

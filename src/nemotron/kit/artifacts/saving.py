@@ -1,0 +1,281 @@
+"""Saving: `metadata.json` beside the data, the version in the tracker, and what the tracker said."""
+
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nemotron.kit import context
+from nemotron.kit.artifacts.inputs import InputDatasetInfo, to_wandb_uri
+from nemotron.kit.artifacts.ondisk import Companion, is_checkout, make_folder, remember
+from nemotron.kit.artifacts.paths import absolute, is_url, to_uri
+from nemotron.kit.artifacts.value import ArtifactValue, TrackingInfo
+from nemotron.kit.errors import InvalidReferenceError, MisuseError, NotFoundError, RefusedError
+from nemotron.kit.names import LATEST, SCHEME, Alias, ArtifactName, ArtifactRef, Version, local_path
+from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTracker
+
+log = logging.getLogger(__name__)
+
+Input = ArtifactValue | InputDatasetInfo | str | os.PathLike[str]
+
+
+def save(
+    artifact: ArtifactValue,
+    name: str | None,
+    inputs: Iterable[Input] | None,
+    options: SaveOptions,
+    *,
+    all_ranks: bool,
+) -> None:
+    """See `Artifact.save`."""
+    spelt = artifact.name if name is None else ArtifactName.parse(name).semantic
+    options = _checked(artifact, options)
+    if not all_ranks and (rank := _other_rank()):
+        _say_not_saved(rank)
+        _forget(artifact)
+        return
+    tracker = context.current_tracker()
+    if tracker is not None and not tracker.is_active():
+        tracker = None
+    if name is not None:
+        artifact.name = spelt
+    artifact.producer = (tracker.get_run_id() if tracker else None) or "local"
+    document = artifact.to_document()
+    folder = _record_folder(artifact)
+    make_folder(folder)
+    companion = Companion(folder, document["path"])
+    if tracker is None:
+        _save_beside(artifact, companion, document, inputs, options)
+        return
+    used, external = resolve_inputs(artifact, inputs)
+    # Not synced: it is written again when the tracker has answered.
+    if not companion.says(document, "tracking", "created_at", "producer"):
+        companion.write(document, durable=False)
+    record = _commit(artifact, tracker, spelt, used, replace(options, external_inputs=tuple(external)))
+    _take_record(artifact, record)
+    _finish(artifact, companion, created=record.get("created") is not False)
+
+
+def _checked(artifact: ArtifactValue, options: SaveOptions) -> SaveOptions:
+    """Refuse what would fail only after the version is there, and decide what was left open."""
+    for alias in options.aliases:
+        if Alias(alias) == LATEST:
+            raise MisuseError("latest is moved by the kit itself; leave it out of aliases=")
+    if options.snapshot is None and is_checkout(artifact.path):
+        # What a store laid out may be cleared away, so a mere reference to it would not last.
+        return replace(options, snapshot=True)
+    return options
+
+
+# -- ranks -------------------------------------------------------------------------------------------------
+
+
+def _other_rank() -> str | None:
+    """This process's rank, if it is one that does not save."""
+    rank = os.environ.get("RANK", "").strip()
+    return None if rank in ("", "0") else rank
+
+
+@cache
+def _say_not_saved(rank: str) -> None:
+    log.warning("RANK is %s: nothing is saved on this rank; save(all_ranks=True) saves here too", rank)
+
+
+def _forget(artifact: ArtifactValue) -> None:
+    """It is not, or not any more, a version that this process knows."""
+    artifact._name = artifact._version = artifact.tracking = None
+
+
+# -- the file beside the data ------------------------------------------------------------------------------
+
+
+def _record_folder(artifact: ArtifactValue) -> Path:
+    """Where `metadata.json` goes: the output folder, or the folder around an artifact that is a file."""
+    folder = artifact._get_output_dir()
+    if is_url(folder):
+        return folder
+    if folder != artifact.path and os.path.isdir(artifact.path):
+        raise MisuseError(
+            f"The path of a {type(artifact).__name__} is a file, and {artifact.path} is a folder: "
+            "name the file in it"
+        )
+    return Path(absolute(folder.parent if os.path.isfile(folder) else folder))
+
+
+def _save_beside(
+    artifact: ArtifactValue,
+    companion: Companion,
+    document: dict[str, Any],
+    inputs: Iterable[Input] | None,
+    options: SaveOptions,
+) -> None:
+    """Save where there is no tracker: the file is all there is."""
+    _say_ignored(options, inputs, "there is no store: call nemotron.kit.init(root=…) before")
+    if companion.says(document, "tracking", "created_at", "producer"):
+        _adopt(artifact, companion)
+    else:
+        _forget(artifact)
+        companion.write(artifact.to_document(), durable=True)
+    if companion.problem is not None:
+        problem = companion.problem
+        raise type(problem)(
+            f"{problem}. There is no store to keep the record instead: call nemotron.kit.init(root=…), "
+            "or save to another folder"
+        ) from problem
+    if artifact.name:
+        remember(artifact.name, document["path"])
+
+
+def _finish(artifact: ArtifactValue, companion: Companion, *, created: bool) -> None:
+    """Write what the tracker said; nothing where the file says it already."""
+    document = artifact.to_document()
+    if not created and companion.says(document, "created_at", "producer"):
+        _adopt(artifact, companion)
+        return
+    companion.write(document, durable=True)
+    problem = companion.problem
+    if problem is None or is_checkout(companion.folder):
+        return
+    level = logging.INFO if isinstance(problem, RefusedError) else logging.WARNING
+    log.log(level, "%s is recorded in the store only: %s", artifact.uri or artifact.art_path, problem)
+
+
+def _adopt(artifact: ArtifactValue, companion: Companion) -> None:
+    """Be what was saved before: the same artifact, with the time and the maker that it had then."""
+    document = companion.document or {}
+    artifact.created_at = document["created_at"]
+    artifact.producer = document["producer"]
+    artifact.tracking = document["tracking"]
+    _take_id(artifact)
+
+
+# -- the tracker -------------------------------------------------------------------------------------------
+
+
+def _commit(
+    artifact: ArtifactValue, tracker: LineageTracker, name: str | None, used: list[str], options: SaveOptions
+) -> dict[str, Any]:
+    if isinstance(tracker, StoreTracker):
+        return tracker.log_artifact_with(artifact, name or artifact.type, used, options)
+    plain = replace(options, external_inputs=())
+    _say_ignored(plain, options.external_inputs or None, f"{type(tracker).__name__} is no store")
+    # Other trackers know no names with slashes: they get the key.
+    return tracker.log_artifact(artifact, artifact._derive_artifact_name(name), used)
+
+
+def _say_ignored(options: SaveOptions, inputs: Any, why: str) -> None:
+    """Say which options have no effect; passing over them in silence would look like success."""
+    asked = {
+        "snapshot": options.snapshot,
+        "evidence": options.evidence,
+        "aliases": options.aliases,
+        "follow_links": options.follow_links,
+        "inputs": inputs,
+    }
+    if names := [f"{name}=" for name, value in asked.items() if value]:
+        log.warning("save() passes over %s, because %s", ", ".join(names), why)
+
+
+def _take_record(artifact: ArtifactValue, record: dict[str, Any]) -> None:
+    artifact.tracking = TrackingInfo(
+        artifact_id=record.get("artifact_id"),
+        artifact_type=record.get("artifact_type"),
+        run_id=record.get("run_id"),
+        url=record.get("url"),
+        used_artifacts=record.get("used_artifacts") or [],
+    )
+    _take_id(artifact)
+
+
+def _take_id(artifact: ArtifactValue) -> None:
+    """Let the artifact know its name and version from what the tracker calls it."""
+    identity = artifact.tracking.artifact_id if artifact.tracking else None
+    artifact._name, artifact._version = split_id(identity)
+
+
+def split_id(identity: str | None) -> tuple[str | None, int | None]:
+    """The name and version in a tracker's `name:vN`; (None, None) if it is no such thing.
+
+    >>> split_id("my-data:v3"), split_id("team/project/my-data:v0")
+    (('my-data', 3), ('team/project/my-data', 0))
+    """
+    try:
+        ref = ArtifactRef.parse(identity or "")
+    except MisuseError:
+        return None, None  # a third-party tracker may call it what it likes
+    if not isinstance(ref.selector, Version) or ref.inside:
+        return None, None
+    return (ref.name.semantic if ref.wandb else ref.name.key), ref.selector.number
+
+
+# -- inputs ------------------------------------------------------------------------------------------------
+
+
+def resolve_inputs(artifact: ArtifactValue, inputs: Iterable[Input] | None) -> tuple[list[str], list[str]]:
+    """What the artifact was made from: (`name:vN` of artifacts, URIs of what is none).
+
+    Args:
+        artifact: the one that is saved.
+        inputs: what the caller says; None for what was loaded in this run.
+
+    Raises:
+        NotFoundError: an artifact that is named is not there.
+        MisuseError: an input is none of the things that can be one.
+    """
+    if isinstance(inputs, str | ArtifactValue):  # both can be iterated over, which nobody means
+        inputs = [inputs]
+    if inputs is None:
+        uris: list[str] = [*context.used(), *artifact._used_artifacts]
+    else:
+        uris = [_input_uri(item) for item in inputs]
+    used, external = [], []
+    for uri in dict.fromkeys(uris):
+        if uri.startswith(SCHEME) or "://" not in uri:
+            used.append(uri.removeprefix(SCHEME))
+        else:
+            external.append(uri)
+    return used, external
+
+
+def _input_uri(item: Input) -> str:
+    if isinstance(item, ArtifactValue):
+        return item.uri or to_uri(item.path)
+    if isinstance(item, InputDatasetInfo):
+        return item.uri if is_url(item.uri) else to_wandb_uri(item.uri)
+    if not isinstance(item, str | os.PathLike) and not is_url(item):
+        raise MisuseError(
+            f"Not an input: {item!r}; expected an artifact, an art:// reference, a URI, a path or an "
+            "InputDatasetInfo"
+        )
+    text = str(item)
+    if text.startswith(SCHEME):
+        where = local_path(text)
+        return _fixed(text) if where is None else f"file://{where}"
+    if is_url(text):
+        return text
+    if isinstance(item, os.PathLike) or text.startswith(("/", ".", "~")) or os.path.exists(text):
+        return to_wandb_uri(text)
+    try:
+        return _fixed(f"{SCHEME}{text}")
+    except (NotFoundError, InvalidReferenceError) as error:
+        raise MisuseError(
+            f"Not an input: {text!r} is no path that exists and no artifact ({error}); "
+            "write art://NAME:vN, a URI such as hf://org/name, or an absolute path"
+        ) from error
+
+
+def _fixed(reference: str) -> str:
+    """An `art://` reference with `latest` and aliases turned into the version that they mean now."""
+    ref = ArtifactRef.parse(reference)
+    registry = context.current_registry()
+    if registry is None:
+        return reference
+    try:
+        return registry.find(ref)[0].uri
+    except NotFoundError:
+        if ref.wandb is None:
+            raise
+        return reference  # of W&B, whose tracker knows it
