@@ -38,7 +38,7 @@ class Checkup:
                 yield Finding(kind="damaged_tombstone", where=where, what=str(error), fix=fix)
             return
         key = layout.metadata(manifest.name, manifest.version)
-        if not self._store.exists(key):
+        if manifest.write_id and not self._store.exists(key):  # older tools wrote none, or others
             yield Finding(
                 kind="missing_companion",
                 where=f"{self._registry.root}/{key}",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, FormatTooNewError, InvalidNameError, KitError
-from nemotron.kit.names import LATEST, Alias, ArtifactName
+from nemotron.kit.names import LATEST, Alias, ArtifactName, is_alias
 from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.aliases import Aliases
 from nemotron.kit.registry.checkup import Checkup
@@ -16,7 +16,6 @@ from nemotron.kit.registry.versions import Versions
 from nemotron.kit.store.local import translate
 
 _TEMPORARY = ".tmp-"
-_OLD_INDEX = ".art_index.json"
 _OWN_FILES = frozenset({"manifest.json", "metadata.json", "tombstone.json"})
 
 
@@ -113,12 +112,12 @@ class _Doctor:
             )
 
     def _other(self, name: str) -> Iterator[Finding]:
-        if name == _OLD_INDEX:
+        if name == layout.OLDER_INDEX:
             yield Finding(
-                kind="old_index",
+                kind="older_index",
                 where=self._where(name),
-                what="an earlier tool keeps its index of versions here; this command does not look into it",
-                fix="nothing, as long as nobody publishes with both",
+                what="an earlier tool's index; its versions are read, and new ones continue their numbers",
+                fix="nothing, as long as nobody publishes with the earlier tool any more",
                 level="note",
             )
         elif name != ".kit":
@@ -140,7 +139,8 @@ class _Doctor:
             yield self._foreign(name, "it is a file")
             return
         children = sorted(self.store.list(name))
-        numbers = sorted(n for child in children if (n := layout.version_number(child)))
+        older = self.versions.older.numbers(name)
+        numbers = sorted({n for child in children if (n := layout.version_number(child))} | older)
         if not numbers:
             yield self._foreign(name, "a folder without versions")
             return
@@ -198,7 +198,8 @@ class _Doctor:
         yield from self.checkup.version(manifest)
 
     def _gaps(self, name: str, taken: list[int]) -> Iterator[Finding]:
-        for number in sorted(set(range(1, taken[-1])).difference(taken)):
+        first = self.versions.older.highest(name) + 1  # older tools left gaps, and no harm is in them
+        for number in sorted(set(range(first, taken[-1])).difference(taken)):
             yield Finding(
                 kind="gap",
                 where=self._where(f"{name}/v{number}"),
@@ -218,6 +219,8 @@ class _Doctor:
 
     def _hint(self, name: str, newest: int, manifests: dict[int, Manifest]) -> Iterator[Finding]:
         data = self.store.read(layout.latest(name))
+        if data is None and newest in self.versions.older.numbers(name):
+            return  # not every older tool wrote one
         living = (n for n in sorted(manifests, reverse=True) if not self.versions.is_withdrawn(name, n))
         said = None if data is None else data[:32].decode("ascii", "replace").strip()
         if said not in (f"v{newest}", f"v{next(living, newest)}"):
@@ -232,7 +235,7 @@ class _Doctor:
 
     def _alias(self, name: str, alias: str) -> Iterator[Finding]:
         key = layout.alias_log(name, alias)
-        if not self._is_folder(key) or not _is_alias(alias):
+        if not self._is_folder(key) or not is_alias(alias) or alias == LATEST.name:
             yield self._foreign(key, "not the log of an alias")
             return
         yield from self._leftovers(key)
@@ -313,12 +316,5 @@ class _Doctor:
 def _is_key(name: str) -> bool:
     try:
         return ArtifactName.parse(name).key == name
-    except InvalidNameError:
-        return False
-
-
-def _is_alias(name: str) -> bool:
-    try:
-        return Alias(name) != LATEST
     except InvalidNameError:
         return False
