@@ -140,6 +140,15 @@ Selector = Version | Alias
 LATEST = Alias("latest")
 
 
+def is_key(text: str) -> bool:
+    """Whether it can be the name of an artifact in a store.
+
+    >>> is_key("nano3-data"), is_key("nano3/data"), is_key(".kit")
+    (True, False, False)
+    """
+    return _segment_problem(text) is None
+
+
 def is_alias(text: str) -> bool:
     """Whether it can be an alias.
 

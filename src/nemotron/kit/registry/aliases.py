@@ -61,6 +61,17 @@ class Aliases:
         moves = {text: self.current(name, Alias(text)) for text in sorted(known) if is_alias(text)}
         return {text: move.version for text, move in moves.items() if move}
 
+    def check(self, alias: Alias) -> None:
+        """See that somebody may move it.
+
+        Raises:
+            MisuseError: the alias is `latest`.
+        """
+        if alias == LATEST:
+            raise MisuseError(
+                "The alias 'latest' moves by itself: it is the highest version that is not withdrawn"
+            )
+
     def move(
         self, name: str, alias: Alias, version: int, why: str | None = None, if_current: int | None = None
     ) -> AliasMove:
@@ -77,10 +88,7 @@ class Aliases:
             ConflictError: it points elsewhere than `if_current`.
             MisuseError: the alias is `latest`.
         """
-        if alias == LATEST:
-            raise MisuseError(
-                "The alias 'latest' moves by itself: it is the highest version that is not withdrawn"
-            )
+        self.check(alias)
         write_id, taken = stamps.uuid7(), 0
         for _ in range(ATTEMPTS_MAX):
             current, highest = self._state(name, alias, taken)

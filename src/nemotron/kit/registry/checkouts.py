@@ -40,9 +40,11 @@ def _cached(store: Store, record: Record) -> str:
 
 
 def _laid_out(store: Store, record: Record, tree: Tree, target: str) -> str:
+    # Asked first: what appears while this looks was laid out by somebody else, whole.
+    was_there = os.path.lexists(target)
     if is_laid_out(tree, target):
         return target
-    if os.path.lexists(target):
+    if was_there:
         _set_aside(target)
     taken = any(entry.path == METADATA_FILE for entry in tree.entries)
     extra = {} if taken else {METADATA_FILE: codec.encode(companion(record, target))}

@@ -173,7 +173,7 @@ def _into_place(building: str, target: str) -> None:
 
 
 def is_laid_out(tree: Tree, target: str) -> bool:
-    """Whether every file of a tree is in a folder with its size."""
+    """Whether every file of a tree is in a folder, by size and time, and by its bytes where those differ."""
     for entry in tree.entries:
         try:
             info = os.lstat(f"{target}/{entry.path}")
@@ -181,7 +181,12 @@ def is_laid_out(tree: Tree, target: str) -> bool:
             if entry.kind == "link":
                 continue  # left out because it leaves the folder
             return False
-        if entry.is_file and (not stat.S_ISREG(info.st_mode) or info.st_size != entry.size):
+        if not entry.is_file:
+            continue
+        if not stat.S_ISREG(info.st_mode) or info.st_size != entry.size:
+            return False
+        # Not every file system keeps times to the nanosecond; the bytes decide.
+        if info.st_mtime_ns != entry.mtime_ns and _read_steadily(target, entry, None).digest != entry.digest:
             return False
     return os.path.isdir(target)
 

@@ -12,6 +12,7 @@ from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     ConflictError,
+    CorruptError,
     FormatTooNewError,
     KitError,
     MisuseError,
@@ -39,7 +40,7 @@ def publish(store: Store, versions: Versions, draft: Draft) -> Published:
     assert isinstance(metadata, dict)
     source = _source(draft)
     latest = versions.latest(name.key) if draft.snapshot else None
-    looked_at, tree = _gather(store, draft, source, read_tree(store, latest) if latest else None)
+    looked_at, tree = _gather(store, draft, source, _readable_tree(store, latest) if latest else None)
     manifest = Manifest(
         name=name.key,
         semantic_name=name.semantic,
@@ -125,7 +126,7 @@ def _commit(store: Store, versions: Versions, draft: Manifest, tree: Tree | None
         number = versions.newest(draft.name)
         latest = versions.latest(draft.name, number)
         _refuse_other_spelling(versions, draft, number)
-        if latest and changes.identical(latest, read_tree(store, latest), draft, tree):
+        if latest and _says_the_same(store, latest, draft, tree):
             return Published(Record(latest, store.url), created=False)
         manifest, large = _numbered(draft, number + 1, tree)
         if large and not listing_written:
@@ -139,10 +140,27 @@ def _commit(store: Store, versions: Versions, draft: Manifest, tree: Tree | None
             _write_companions(store, manifest)
             return Published(Record(manifest, store.url), created=True)
         winner = versions.read_whole(draft.name, number + 1)
-        if winner and changes.identical(winner, read_tree(store, winner), draft, tree):
+        if winner and _says_the_same(store, winner, draft, tree):
             return Published(Record(winner, store.url), created=False)
         time.sleep(random.uniform(0, min(PAUSE_MAX_S, 0.0005 * (attempt + 1))))
     raise UnavailableError(f"{draft.name} is published by so many others that no number was left; try again")
+
+
+def _says_the_same(store: Store, old: Manifest, draft: Manifest, tree: Tree | None) -> bool:
+    listing = _readable_tree(store, old)
+    has_one = old.content is not None and (old.content.listing or old.content.tree) is not None
+    return (listing is not None or not has_one) and changes.identical(old, listing, draft, tree)
+
+
+def _readable_tree(store: Store, manifest: Manifest) -> Tree | None:
+    """The listing of an earlier version, or None: a damaged one does not keep the next from being made."""
+    try:
+        return read_tree(store, manifest)
+    except FormatTooNewError:
+        raise
+    except CorruptError as error:
+        log.warning("%s. %s can't be compared with; run `nemotron kit doctor`", error, manifest.uri)
+        return None
 
 
 def _numbered(draft: Manifest, number: int, tree: Tree | None) -> tuple[Manifest, tuple[str, bytes] | None]:

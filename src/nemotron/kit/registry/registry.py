@@ -2,6 +2,7 @@
 
 import builtins
 import difflib
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,10 +19,11 @@ from nemotron.kit.errors import (
     MisuseError,
     OutsideRootError,
     PathNotFoundError,
+    RefusedError,
     WithdrawnError,
 )
 from nemotron.kit.names import LATEST, Alias, ArtifactName, ArtifactRef, Version, parse_selector
-from nemotron.kit.registry import changes, layout, stamps
+from nemotron.kit.registry import changes
 from nemotron.kit.registry.aliases import Aliases
 from nemotron.kit.registry.records import Draft, Entry, Published, Record
 from nemotron.kit.registry.versions import REMEMBERED_MAX, Versions
@@ -30,6 +32,8 @@ from nemotron.kit.store.protocol import Store
 
 if TYPE_CHECKING:
     from nemotron.kit.registry.verify import Verification
+
+log = logging.getLogger(__name__)
 
 
 class Registry:
@@ -82,7 +86,10 @@ class Registry:
         """
         from nemotron.kit.registry.publishing import prepare, publish
 
-        ArtifactName.parse(draft.name)  # nothing is founded for a name that is none
+        # Nothing is founded or committed for a name or an alias that is none.
+        ArtifactName.parse(draft.name)
+        for alias in draft.aliases:
+            self._aliases.check(Alias(alias))
         if not self._prepared:
             prepare(self.store)
             self._prepared = True
@@ -176,7 +183,7 @@ class Registry:
         from nemotron.kit.registry import checkouts
 
         key = (record.name, record.version)
-        if key not in self._checked_out:
+        if not os.path.isdir(self._checked_out.get(key, "")):
             self._checked_out[key] = checkouts.check_out(self.store, record, self.tree(record))
         return Path(self._checked_out[key])
 
@@ -276,7 +283,15 @@ class Registry:
 
     def list(self) -> list[Entry]:
         """All names, sorted."""
-        return [entry for name in self._versions.names() if (entry := self.get(name))]
+        return [entry for name in self._versions.names() if (entry := self._get_whole(name))]
+
+    def _get_whole(self, name: str) -> Entry | None:
+        """Like `get`, but None for a damaged name, which it reports."""
+        try:
+            return self.get(name)
+        except (CorruptError, RefusedError) as error:
+            log.warning("%s. %s is left out of the list; run `nemotron kit doctor`", error, name)
+            return None
 
     def versions(self, name: str) -> builtins.list[Record]:
         """The living versions of a name, oldest first.
@@ -343,8 +358,7 @@ class Registry:
         if not reason.strip():
             raise MisuseError(f"Say why {ref} is withdrawn: whoever asks for it will read the reason")
         record = self.resolve(ref)
-        stone = Tombstone(reason=reason, withdrawn_at=stamps.now(), withdrawn_by=stamps.who())
-        if not self.store.create(layout.tombstone(record.name, record.version), stone.to_bytes()):
+        if not self._versions.withdraw(record.name, record.version, reason):
             raise self._withdrawn(ArtifactName(record.name), record.version)
         return record
 
@@ -378,10 +392,6 @@ class Registry:
         near = difflib.get_close_matches(name.key, names, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"it holds {len(names)} other artifacts"
         if not names:
-            exists = bool(self.store.list())
-            hint = (
-                "it holds no artifacts"
-                if exists
-                else "nothing was published there yet; is it the right root?"
-            )
+            empty = "nothing was published there yet; is it the right root?"
+            hint = "it holds no artifacts" if self.store.list() else empty
         return ArtifactNotFoundError(name.semantic, f"Artifact not found: {name} in {self.root}; {hint}")

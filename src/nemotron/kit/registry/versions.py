@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.documents.manifest import Manifest
-from nemotron.kit.errors import CorruptError, FormatTooNewError
-from nemotron.kit.registry import layout
+from nemotron.kit.errors import CorruptError, FormatTooNewError, RefusedError
+from nemotron.kit.names import is_key
+from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.older import OlderGenerations
 from nemotron.kit.store.protocol import Store
 
@@ -81,6 +82,15 @@ class Versions:
         data = self._store.read(key)
         return None if data is None else Tombstone.from_bytes(data, f"{self._store.url}/{key}")
 
+    def withdraw(self, name: str, number: int, reason: str) -> bool:
+        """Withdraw a version; False if somebody else did."""
+        stone = Tombstone(
+            reason=reason, withdrawn_at=stamps.now(), withdrawn_by=stamps.who(), write_id=stamps.uuid7()
+        )
+        # "Exists" may mean this very one: the reply to the first try was lost.
+        created = self._store.create(layout.tombstone(name, number), stone.to_bytes())
+        return created or self.withdrawal(name, number) == stone
+
     def newest(self, name: str) -> int:
         """The highest number given out, 0 for none.
 
@@ -132,12 +142,23 @@ class Versions:
 
     def names(self) -> list[str]:
         """All names that have a version, sorted."""
-        children = {name for name in self._store.list() if name[0] != "."} | self.older.names()
-        return sorted(name for name in children if self.taken(name, 1) or self.older.numbers(name))
+        children = {name for name in self._store.list() if is_key(name)} | self.older.names()
+        return sorted(name for name in children if self._is_there(name))
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            return self.taken(name, 1) or bool(self.older.numbers(name))
+        except RefusedError as error:  # one name that can't be looked at does not hide the others
+            log.warning("%s. This name is left out", error)
+            return False
 
     def _hint(self, name: str) -> int:
         """The number that the hint speaks of, if there is such a version, else 0."""
-        data = self._store.read(layout.latest(name))
+        try:
+            data = self._store.read(layout.latest(name))
+        except RefusedError as error:  # a link or a folder, as other tools make them: as good as no hint
+            log.info("%s. The versions are counted instead", error)
+            return 0
         if data is None or len(data) > 32:
             return 0
         number = layout.version_number(data.decode("ascii", "replace").strip()) or 0
