@@ -1,6 +1,7 @@
 """Find the recipe function that a config names, and the arguments that it is called with."""
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from types import ModuleType
@@ -44,6 +45,8 @@ def import_recipe_function(target: str) -> Callable[..., Any]:
             found = getattr(found, part)
         except AttributeError as error:
             where = getattr(found, "__name__", type(found).__name__)
+            if isinstance(found, ModuleType) and _is_module(f"{where}.{part}"):
+                raise _failed(target, "it is a module; add the name of a function in it") from error
             near = get_close_matches(part, dir(found), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise _failed(target, f"{where!r} has no {part!r}{hint}") from error
@@ -66,6 +69,13 @@ def _module(target: str, parts: list[str]) -> ModuleType:
         except ImportError as error:
             raise _failed(target, str(error)) from error
     raise _failed(target, "there is no such module")
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the parent is no package
+        return False
 
 
 def _failed(target: str, why: str) -> RecipeImportError:

@@ -204,7 +204,9 @@ class Converter:
         if not isinstance(value, Mapping):
             raise mismatch(where, spell(hint), value)
         key_type, value_type = arguments
-        keys = _gathered(functools.partial(self.value, key_type, key, f"{where} (key)") for key in value)
+        keys = _gathered(
+            functools.partial(self.value, key_type, key, f"{_join(where, key)} (key)") for key in value
+        )
         values = _gathered(
             functools.partial(self.value, value_type, element, _join(where, key))
             for key, element in value.items()

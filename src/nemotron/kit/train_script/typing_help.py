@@ -46,12 +46,14 @@ def type_of(cls: type, parameter: inspect.Parameter, names: Mapping[str, Any]) -
 
 def _evaluated(annotation: Any, owner: type, names: Mapping[str, Any]) -> Any:
     module = sys.modules.get(owner.__module__)
-    known = {**names, **vars(module)} if module is not None else dict(names)
+    # A class nested in the owner may be meant, a field's default (`int: float = 0.0`) never is.
+    nested = {name: value for name, value in vars(owner).items() if isinstance(value, type)}
+    known = {**nested, **(vars(module) if module is not None else {})}
+    if "<locals>" in owner.__qualname__:
+        known |= names
     holder = SimpleNamespace(__annotations__={"it": annotation})
     try:
-        hints = typing.get_type_hints(
-            holder, known, {owner.__name__: owner, **vars(owner)}, include_extras=True
-        )
+        hints = typing.get_type_hints(holder, known, {owner.__name__: owner}, include_extras=True)
     except NameError as error:
         raise UnknownTypeError(f"{error}; define or import it at the top of {owner.__module__}") from error
     return bare(hints["it"])
