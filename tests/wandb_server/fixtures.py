@@ -49,6 +49,6 @@ def wandb_server(real_wandb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def offline_wandb(real_wandb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The client in offline mode; `read_log(tmp_path)` reads what it wrote after `finish()`."""
+    """The client in offline mode; `read_log(tmp_path)` reads what it wrote, after `teardown()`."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     return real_wandb

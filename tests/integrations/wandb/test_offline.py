@@ -35,6 +35,7 @@ def test_artifacts_are_written_down_with_their_inputs_as_text(
     assert "offline" in warning
 
     offline_wandb.finish()
+    offline_wandb.teardown()  # finish() does not wait for the log
     records = read_log(tmp_path / "wandb-folders")
     artifacts = {r.artifact.name: r.artifact for r in records if r.WhichOneof("record_type") == "artifact"}
     assert list(artifacts) == ["nano3-data", "model"]

@@ -110,11 +110,9 @@ class Inputs:
         found = self._latest(run, source.name)
         if found is None:
             return None, source.name
-        if getattr(found, "type", source.type) != source.type:
+        if isinstance(kind := getattr(found, "type", None), str) and kind != source.type:
             return None, f"{source.name}-{source.type}"
-        theirs = (getattr(found, "metadata", None) or {}).get("source_uri")
-        agrees = isinstance(theirs, str) and to_wandb_uri(theirs) == to_wandb_uri(source.uri)
-        return (found if agrees else None), source.name
+        return (found if _agrees(found, source) else None), source.name
 
     def _latest(self, run: Any, name: str) -> Any | None:
         try:
@@ -139,3 +137,11 @@ class Inputs:
         if not self._references.add(draft, uri, source.entry):
             draft.metadata = {**metadata, "references": {source.entry: uri}}
         return draft
+
+
+def _agrees(found: Any, source: Source) -> bool:
+    """Whether an artifact comes from where the source is; one that can't say so is not doubted."""
+    if not hasattr(found, "metadata"):
+        return True
+    theirs = (found.metadata or {}).get("source_uri")
+    return isinstance(theirs, str) and to_wandb_uri(theirs) == to_wandb_uri(source.uri)

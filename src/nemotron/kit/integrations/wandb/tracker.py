@@ -231,8 +231,8 @@ def _record(run: Any, artifact: Any, sources: list[Source]) -> dict[str, Any]:
 def _page(run: Any, logged: Any, artifact_type: str) -> str | None:
     """The page that shows a logged artifact.
 
-    The client's own `url` of an artifact costs two requests, so it is put together as the client does it, from
-    the address that the client says the project has. Queries are cut: they can hold a key.
+    The client's own `url` of an artifact costs two requests, so it is put together as the client does it,
+    from the address that the client says the project has. Queries are cut: they can hold a key.
     """
     project = _text(getattr(run, "project_url", None))
     name, _, version = wandb_run.qualified(run, logged).rpartition("/")[2].partition(":")
