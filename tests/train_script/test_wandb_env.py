@@ -1,12 +1,17 @@
 import importlib
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import nemotron.kit.start
+from nemotron.kit import context
 from nemotron.kit.errors import MissingExtraError
+from nemotron.kit.integrations.wandb.tracker import WandbTracker
+from nemotron.kit.tracking.composite import CompositeTracker
+from nemotron.kit.tracking.file import FileTracker
 from nemotron.kit.train_script import init_wandb_from_env, wandb_env
 
 
@@ -109,3 +114,16 @@ def test_the_module_may_be_reloaded(
     monkeypatch.setenv("WANDB_PROJECT", "nano")
     importlib.reload(wandb_env).init_wandb_from_env()
     assert (len(fake.calls), joined) == (1, ["joined"])
+
+
+def test_the_store_stays_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake: FakeWandb) -> None:
+    nemotron.kit.start.init(root=tmp_path)
+    monkeypatch.setenv("WANDB_PROJECT", "nano")
+    for _ in range(2):
+        init_wandb_from_env()
+        tracker = context.current_tracker()
+        assert isinstance(tracker, CompositeTracker)
+        assert [type(part) for part in tracker.trackers] == [FileTracker, WandbTracker]
+    registry = context.current_registry()
+    assert registry is not None
+    assert registry.root == str(tmp_path)
