@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
+from nemotron.kit.errors import MisuseError
 
 if TYPE_CHECKING:
     from nemotron.kit.lineage.collect import Direction
@@ -36,4 +37,8 @@ def lineage(
     direction: Direction = "down" if down else "up"
     with output.progress("Reading manifests"):
         graph = collect(registry, ref, direction=direction, depth=depth)
+    if graph.root.kind == "external" and not down:
+        raise MisuseError(
+            f"{ref} is no artifact: nobody knows what it was made from. Ask with --down what came of it"
+        )
     output.show(LineageView(graph, direction))

@@ -1,0 +1,28 @@
+"""A call of each command that succeeds on the store of `tests/cli`, and one with any reference."""
+
+from collections.abc import Callable
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "ls": ("ls",),
+    "show": ("show", "nano3/data:v1"),
+    "versions": ("versions", "art://nano3/data"),
+    "resolve": ("resolve", "base:good"),
+    "lineage": ("lineage", "tuned"),
+    "register": ("register", "data", "--name", "again"),
+    "rm": ("rm", "nano3-data:v1", "-m", "half of it is missing"),
+    "alias": ("alias", "base:v1", "production"),
+    "aliases": ("aliases", "base"),
+    "alias-log": ("alias-log", "base", "good"),
+    "doctor": ("doctor",),
+}
+REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
+    "show": lambda ref: ("show", "--", ref),
+    "versions": lambda ref: ("versions", "--", ref),
+    "resolve": lambda ref: ("resolve", "--", ref),
+    "lineage": lambda ref: ("lineage", "--", ref),
+    "rm": lambda ref: ("rm", "-m", "why", "--", ref),
+    "alias": lambda ref: ("alias", "--", ref, "production"),
+    "aliases": lambda ref: ("aliases", "--", ref),
+    "alias-log": lambda ref: ("alias-log", "--", ref, "good"),
+}
+NAMED = ("aliases", "alias-log")

@@ -1,0 +1,149 @@
+"""`ls`, `versions`, `show`."""
+
+import shutil
+from pathlib import Path
+
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+
+VERSION_FIELDS = {"uri", "name", "version", "type", "path", "created_at", "metadata", "inputs"}
+
+
+def test_ls(kit, store: Registry) -> None:
+    assert kit("ls").out == (
+        "NAME         LATEST   VERSIONS   TYPE                   ALIASES\n"
+        "base         v1       1          ModelArtifact          good→v1\n"
+        "nano3/data   v2       2          PretrainDataArtifact\n"
+        "tuned        v1       1          ModelArtifact\n"
+    )
+    assert kit("ls", "-q").out == "base\nnano3-data\ntuned\n"
+    assert kit("ls", "--json").json[0] == {
+        "name": "base",
+        "semantic_name": "base",
+        "latest": 1,
+        "versions": 1,
+        "type": "ModelArtifact",
+        "aliases": {"good": 1},
+    }
+
+
+def test_ls_of_an_empty_root_says_how_to_begin_but_not_to_a_program(kit, registry: Registry) -> None:
+    said = kit("ls")
+    assert (said.code, said.out) == (0, "")
+    assert "nemotron kit register" in said.err
+    as_json = kit("ls", "--json")
+    assert (as_json.json, as_json.err) == ([], "")
+    assert (kit("ls", "-q").out, kit("ls", "-q").err) == ("", "")
+    assert not Path(registry.root).exists()
+
+
+def test_versions_are_oldest_first_with_withdrawn_ones_marked(kit, store: Registry) -> None:
+    kit("rm", "nano3-data:v1", "-m", "bad\x1b[31m tokens")
+    said = kit("versions", "nano3/data")
+    lines = said.out.splitlines()
+    assert [line.split()[0] for line in lines] == ["VERSION", "v1", "v2"]
+    assert "withdrawn: bad\\x1b[31m tokens" in lines[1]
+    assert "just now" in lines[2]
+    assert "8 B" in lines[2]
+    assert "latest" in lines[2]
+    assert "25B tokens" in lines[2]
+    first, second = kit("versions", "nano3/data", "--json").json
+    assert first.keys() >= VERSION_FIELDS | {"aliases", "withdrawn"}
+    assert first["withdrawn"]["reason"] == "bad\x1b[31m tokens"
+    assert (second["version"], second["withdrawn"], second["aliases"]) == (2, None, ["latest"])
+    assert (second["files"], second["size"]) == (2, 8)
+    assert kit("versions", "nano3/data", "-q").out == "art://nano3-data:v2\n"
+
+
+def test_versions_when_all_are_withdrawn(kit, store: Registry) -> None:
+    kit("rm", "tuned:v1", "-m", "no good")
+    assert "withdrawn: no good" in kit("versions", "tuned").out
+    assert kit("ls", "--json").json[-1]["latest"] is None
+    assert "withdrawn" in kit("ls").out
+
+
+def test_show_has_everything(kit, store: Registry, data: Path) -> None:
+    out = kit("show", "nano3/data").out
+    for text in (
+        "art://nano3-data:v2",
+        "PretrainDataArtifact",
+        "latest",
+        "nano3/data",
+        str(data),
+        "just now",
+        "2 files, 8 B; reference, evidence stat",
+        "hf://datasets/org/name",
+        "total_tokens",
+        "25,000,000,000",
+        "train/a.txt",
+        "6 B",
+    ):
+        assert text in out
+    document = kit("show", "nano3/data:v1", "--json").json
+    assert document.keys() >= VERSION_FIELDS
+    assert document["uri"] == "art://nano3-data:v1"
+    assert document["version"] == 1
+    assert document["inputs"] == ["hf://datasets/org/name"]
+    assert document["metadata"]["round"] == 1
+    assert (document["data"], document["mode"], document["files"]) == ("present", "reference", 2)
+    assert document["aliases"] == []
+    assert kit("show", "base", "-q").out == "art://base:v1\n"
+
+
+def test_show_says_when_the_data_is_gone(kit, store: Registry, data: Path) -> None:
+    shutil.rmtree(data)
+    assert "gone: the data was moved or deleted" in kit("show", "nano3/data").out
+    assert kit("show", "nano3/data", "--json").json["data"] == "gone"
+    assert kit("show", "base", "--json").json["data"] == "stored"  # a snapshot needs no original
+
+
+def test_show_of_a_snapshot_and_of_data_at_a_url(kit, store: Registry) -> None:
+    assert "laid out when it is resolved" in kit("show", "base:good").out
+    assert kit("show", "base").out.splitlines()[0] == "art://base:v1  ModelArtifact  latest, good"
+    kit("resolve", "base")
+    assert kit("show", "base", "--json").json["data"] == "present"
+    store.publish(Draft(name="far", source="s3://bucket/x"))
+    assert kit("show", "far", "--json").json["data"] == "remote"
+    assert "not looked at when it was published" in kit("show", "far").out
+
+
+def test_show_of_many_files_and_no_metadata(kit, registry: Registry, tmp_path: Path) -> None:
+    for index in range(30):
+        Path(tmp_path, "many", f"{index:02}").mkdir(parents=True)
+    Path(tmp_path, "many", "link").symlink_to("00")
+    registry.publish(Draft(name="many", source=tmp_path / "many"))
+    out = kit("show", "many").out
+    assert "… and 21 more" in out
+    assert "metadata" not in out
+    assert "empty folder" in out
+
+
+def test_what_metadata_holds_is_shown_and_not_obeyed(kit, registry: Registry, data: Path) -> None:
+    evil = {"note": "[red]x[/red] \x1b]0;owned\x07", "k\x1b[2J": {"deep": ["\x1b[31m"]}, "long": "y" * 500}
+    registry.publish(
+        Draft(name="evil", source=data, metadata=evil, type="T\x1b[0m", inputs=("hf://\x1b[1m",))
+    )
+    for call in (
+        ("show", "evil"),
+        ("versions", "evil"),
+        ("ls",),
+        ("lineage", "evil"),
+        ("show", "evil", "-q"),
+    ):
+        out = kit(*call).out
+        assert out
+        assert "\x1b" not in out
+        assert "\x07" not in out
+    assert "[red]x[/red]" in kit("show", "evil").out
+    assert kit("show", "evil", "--json").json["metadata"] == evil
+
+
+def test_nan_is_text_in_json(kit, store: Registry) -> None:
+    assert kit("show", "tuned", "--json").json["metadata"] == {"loss": "NaN"}
+    assert "nan" in kit("show", "tuned").out
+
+
+def test_a_path_inside_is_no_version(kit, store: Registry) -> None:
+    said = kit("show", "base:v1/b.txt")
+    assert (said.code, said.out) == (2, "")
+    assert "nemotron kit resolve" in said.err

@@ -1,0 +1,63 @@
+"""`lineage`."""
+
+from pathlib import Path
+
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+
+
+def test_up(kit, store: Registry) -> None:
+    assert kit("lineage", "tuned").out == (
+        "art://tuned:v1  ModelArtifact  loss nan\n"
+        "├── art://base:v1  ModelArtifact  step 1,000, final loss 2.31\n"
+        "│   └── art://nano3-data:v2  PretrainDataArtifact  25B tokens\n"
+        "│       └── hf://datasets/org/name  external\n"
+        "└── art://nano3-data:v2  PretrainDataArtifact  (see above)\n"
+    )
+
+
+def test_down(kit, store: Registry) -> None:
+    lines = kit("lineage", "nano3/data:v2", "--down").out.splitlines()
+    assert lines[0].startswith("art://nano3-data:v2")
+    assert any("art://base:v1" in line for line in lines)
+    assert any("art://tuned:v1" in line for line in lines)
+    assert "art://tuned:v1" in kit("lineage", "hf://datasets/org/name", "--down", "-q").out.splitlines()
+    assert kit("lineage", "hf://datasets/org/name").code == 2
+    assert kit("lineage", "hf://datasets/other/name", "--down").code == 1
+
+
+def test_json_goes_from_the_input_to_what_was_made_of_it(kit, store: Registry) -> None:
+    document = kit("lineage", "tuned", "--json").json
+    assert document["uri"] == "art://tuned:v1"
+    assert {node["uri"] for node in document["nodes"]} == {
+        "art://tuned:v1",
+        "art://base:v1",
+        "art://nano3-data:v2",
+        "hf://datasets/org/name",
+    }
+    assert all({"uri", "type"} <= node.keys() for node in document["nodes"])
+    edges = {(edge["from"], edge["to"]) for edge in document["edges"]}
+    assert ("art://base:v1", "art://tuned:v1") in edges
+    assert all("role" in edge for edge in document["edges"])
+
+
+def test_depth(kit, store: Registry) -> None:
+    assert kit("lineage", "tuned", "--depth", "0", "-q").out == "art://tuned:v1\n"
+    assert len(kit("lineage", "tuned", "--depth", "1", "-q").out.splitlines()) == 3
+    assert kit("lineage", "tuned", "--depth", "-1").code == 2
+    assert kit("lineage", "tuned", "--depth", "x").code == 2
+
+
+def test_withdrawn_and_missing_inputs_stay_in_sight(kit, store: Registry, data: Path) -> None:
+    kit("rm", "base:v1", "-m", "bad tokens")
+    assert "withdrawn: bad tokens" in kit("lineage", "tuned").out
+    store.publish(Draft(name="orphan", source=data, used_artifacts=("gone:v7",)))
+    assert "art://gone:v7  missing" in kit("lineage", "orphan").out
+
+
+def test_a_long_history_does_not_exhaust_the_stack(kit, registry: Registry, data: Path) -> None:
+    for number in range(1, 401):
+        used = (f"chain:v{number - 1}",) if number > 1 else ()
+        registry.publish(Draft(name="chain", source=data, metadata={"n": number}, used_artifacts=used))
+    assert len(kit("lineage", "chain", "-q").out.splitlines()) == 400
+    assert kit("lineage", "chain").out.count("art://chain:v") == 400
