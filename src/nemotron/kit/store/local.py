@@ -333,6 +333,8 @@ class LocalStaging(Staging):
             if error.errno not in _NO_LINKS:
                 raise
         # Without links a rename is as good here: the key is the content's digest, so whoever wins is right.
+        if os.path.lexists(path):
+            return False
         os.replace(self.path, path)
         return True
 

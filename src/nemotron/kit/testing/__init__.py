@@ -10,3 +10,9 @@
 >>> store.create("a/b", b"1"), store.read("a/b")
 (False, b'1')
 """
+
+import sys
+
+if pytest := sys.modules.get("pytest"):
+    # So that a failing assertion of the suite shows its values.
+    pytest.register_assert_rewrite(f"{__name__}.store_suite")

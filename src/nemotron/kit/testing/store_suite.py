@@ -1,0 +1,384 @@
+"""The conformance suite of stores. A backend's test is a subclass with a fixture:
+
+    class TestLocal(StoreSuite):
+        @pytest.fixture
+        def opener(self, tmp_path):
+            return functools.partial(LocalStore, tmp_path / "root")
+
+`opener` opens the same, at first empty, store each time it is called; it is handed to other processes, so it
+must be picklable. A store that no other process can reach overrides `store` instead.
+"""
+
+import multiprocessing
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from nemotron.kit.errors import KitError, MissingExtraError, OutsideRootError, PathNotFoundError
+from nemotron.kit.store.protocol import Staging, Store
+from nemotron.kit.testing import racers
+
+try:
+    import pytest
+except ImportError as missing:
+    raise MissingExtraError(
+        "The suite needs pytest: pip install 'nemotron-kit[test]' (no module named pytest)"
+    ) from missing
+
+THREADS = 16
+THREAD_KEYS = 40
+PROCESSES = 4
+PROCESS_KEYS = 60
+READS_MIN = 2000
+WAIT_S = 120
+
+HOSTILE_KEYS = (
+    "",
+    ".",
+    "..",
+    "/",
+    "/abs",
+    "a/",
+    "a//b",
+    "./a",
+    "a/.",
+    "../a",
+    "a/../b",
+    "a/../../b",
+    "a/..",
+    "a\x00b",
+    "a\nb",
+    "a\r",
+    "a\x7f",
+)
+ODD_KEYS = ("a b", "ä", "%2e%2e", "a%2fb", "...", "..a", ".a", "a.", "a\\b", "~", "$HOME", "-rf", "x" * 200)
+
+
+class StoreSuite:
+    """What every store promises, from the text of `Store`."""
+
+    # Where there are no hard links, a reader may see a part of a small object that is being created.
+    readers_see_whole_objects = True
+
+    @pytest.fixture
+    def opener(self) -> Callable[[], Store] | None:
+        """Opens the store, here and in other processes; None where others can't reach it."""
+        return None
+
+    @pytest.fixture
+    def store(self, opener: Callable[[], Store] | None) -> Store:
+        """An empty store."""
+        if opener is None:
+            pytest.fail("A subclass of StoreSuite overrides the fixture `opener` or the fixture `store`")
+        return opener()
+
+    @pytest.fixture
+    def again(self, opener: Callable[[], Store] | None, store: Store) -> Store:
+        """A second handle on the same store."""
+        if opener is None:
+            pytest.skip("there is one handle on this store")
+        return opener()
+
+    # -- nothing there -------------------------------------------------------------------------------------
+
+    def test_what_is_not_there(self, store: Store) -> None:
+        """Absence is an answer, not an error, except to who opens it."""
+        assert store.read("a/b") is None
+        assert store.exists("a/b") is False
+        assert store.list() == []
+        assert store.list("a") == []
+        store.remove("a/b")
+        with pytest.raises(PathNotFoundError):
+            store.open("a/b")
+        with pytest.raises(PathNotFoundError):
+            list(store.chunks("a/b"))
+
+    def test_looking_makes_nothing(self, store: Store) -> None:
+        """Reading leaves no trace."""
+        store.read("a/b")
+        store.exists("a/b")
+        store.list("a")
+        store.remove("a/b")
+        assert store.list() == []
+
+    def test_the_store_says_where_it_is(self, store: Store) -> None:
+        """For messages."""
+        assert store.url
+        assert store.url in repr(store)
+
+    # -- create-if-absent ----------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("durable", [True, False])
+    def test_the_first_wins(self, store: Store, durable: bool) -> None:
+        """The one primitive."""
+        assert store.create("a/b/c", b"first", durable=durable) is True
+        assert store.create("a/b/c", b"second", durable=durable) is False
+        assert store.create("a/b/c", b"first", durable=durable) is False
+        assert store.read("a/b/c") == b"first"
+        assert store.exists("a/b/c") is True
+
+    def test_an_empty_object_counts_as_there(self, store: Store) -> None:
+        """Some clients overwrite empty objects."""
+        assert store.create("a", b"") is True
+        assert store.create("a", b"x") is False
+        assert store.read("a") == b""
+        assert store.exists("a")
+
+    @pytest.mark.parametrize("size", [1, 4095, 4096, 65537, 1 << 20], ids=str)
+    def test_bytes_come_back_as_they_were(self, store: Store, size: int) -> None:
+        """All 256 values, at sizes around the usual buffers."""
+        data = (bytes(range(256)) * (size // 256 + 1))[:size]
+        assert store.create("a/b", data)
+        assert store.read("a/b") == data
+        with store.open("a/b") as file:
+            assert file.read() == data
+        assert b"".join(store.chunks("a/b")) == data
+
+    def test_one_object_says_nothing_of_another(self, store: Store) -> None:
+        """Names that begin alike are still other names."""
+        assert store.create("a/b", b"1")
+        assert store.create("a/bc", b"2")
+        assert store.create("ab/c", b"3")
+        assert store.create("a/c/b", b"4")
+        assert [store.read(key) for key in ("a/b", "a/bc", "ab/c", "a/c/b")] == [b"1", b"2", b"3", b"4"]
+        assert store.read("a/B") is None
+
+    def test_a_prefix_is_no_object(self, store: Store) -> None:
+        """`a/b` makes nothing of `a` that could be taken for an object."""
+        store.create("a/b/c", b"1")
+        assert store.exists("a/b") is False
+        assert store.exists("a") is False
+        with pytest.raises(KitError):
+            store.open("a/b").read()
+
+    @pytest.mark.parametrize("key", HOSTILE_KEYS, ids=ascii)
+    def test_what_is_no_key_is_refused(self, store: Store, key: str) -> None:
+        """Nothing reaches outside the root, whatever is asked."""
+        calls: list[Callable[[], object]] = [
+            lambda: store.read(key),
+            lambda: store.exists(key),
+            lambda: store.open(key),
+            lambda: list(store.chunks(key)),
+            lambda: store.create(key, b"x"),
+            lambda: store.replace(key, b"x"),
+            lambda: store.remove(key),
+            lambda: _staged(store, key, b"x"),
+        ]
+        if key:
+            calls.append(lambda: store.list(key))
+        for call in calls:
+            with pytest.raises(OutsideRootError):
+                call()
+        assert [name for name in store.list() if not name.startswith(".")] == []
+
+    @pytest.mark.parametrize("key", ODD_KEYS, ids=ascii)
+    def test_odd_keys_are_keys(self, store: Store, key: str) -> None:
+        """What is odd but inside is kept as it is, under exactly that name."""
+        assert store.create(f"{key}/{key}", b"x")
+        assert store.read(f"{key}/{key}") == b"x"
+        assert store.list() == [key]
+        assert store.list(key) == [key]
+        store.remove(f"{key}/{key}")
+        assert store.read(f"{key}/{key}") is None
+
+    # -- hints, removal, listing ---------------------------------------------------------------------------
+
+    def test_hints_are_replaced(self, store: Store) -> None:
+        """The last one written is there."""
+        for data in (b"v1", b"v22", b"", b"v3"):
+            store.replace("a/latest", data)
+            assert store.read("a/latest") == data
+        assert store.create("a/latest", b"v4") is False
+
+    def test_what_was_removed_can_be_created_again(self, store: Store) -> None:
+        """Removal is whole, and can be repeated."""
+        store.create("a/b", b"1")
+        store.remove("a/b")
+        store.remove("a/b")
+        assert store.exists("a/b") is False
+        assert store.create("a/b", b"2") is True
+        assert store.read("a/b") == b"2"
+
+    def test_listing_names_what_is_right_below(self, store: Store) -> None:
+        """Objects and folders, each once, by its last part."""
+        for key in ("x", "a/1", "a/2", "a/3/deep", "a/3/er", "ab/1", "b/c/d/e"):
+            store.create(key, b"")
+        assert sorted(store.list()) == ["a", "ab", "b", "x"]
+        assert sorted(store.list("a")) == ["1", "2", "3"]
+        assert sorted(store.list("a/3")) == ["deep", "er"]
+        assert store.list("b") == ["c"]
+        assert store.list("x") == []
+        assert store.list("a/1/2") == []
+
+    def test_listings_show_no_temporary_names(self, store: Store) -> None:
+        """What is on its way is nobody's business."""
+        store.create("a/b", b"1")
+        store.replace("a/c", b"1")
+        with store.stage() as staging:
+            staging.write(b"half")
+            assert sorted(store.list("a")) == ["b", "c"]
+        assert [name for name in store.list() if not name.startswith(".")] == ["a"]
+
+    # -- staged content ------------------------------------------------------------------------------------
+
+    def test_staged_content_gets_its_name_at_the_end(self, store: Store) -> None:
+        """In pieces of any kind; nothing is to be seen before."""
+        with store.stage() as staging:
+            staging.write(b"one ")
+            staging.write(memoryview(b"two ")[:3])
+            staging.write(b"")
+            assert store.exists("c/x") is False
+            assert staging.commit("c/x") is True
+        assert store.read("c/x") == b"one two"
+        store.sync()
+        store.sync()
+
+    def test_staged_content_of_any_size(self, store: Store) -> None:
+        """Empty, and larger than one chunk."""
+        assert _staged(store, "c/empty", b"") is True
+        assert store.read("c/empty") == b""
+        data = bytes(range(256)) * (12 << 10)
+        assert _staged(store, "c/large", data) is True
+        assert b"".join(store.chunks("c/large")) == data
+        store.sync()
+
+    def test_staged_content_that_is_there_is_dropped(self, store: Store) -> None:
+        """The first stays, whichever way it came."""
+        assert _staged(store, "c/x", b"same") is True
+        assert _staged(store, "c/x", b"same") is False
+        assert store.read("c/x") == b"same"
+        store.sync()
+
+    def test_staged_content_that_is_not_committed_leaves_nothing(self, store: Store) -> None:
+        """Neither by an error nor by leaving the block."""
+        with suppress(InterruptedError), store.stage() as staging:
+            staging.write(b"x")
+            raise InterruptedError
+        with store.stage() as staging:
+            staging.write(b"x")
+        staging.abort()
+        store.sync()
+        assert [name for name in store.list() if not name.startswith(".")] == []
+
+    def test_two_stagings_do_not_mix(self, store: Store) -> None:
+        """Each has its own bytes."""
+        with store.stage() as one, store.stage() as two:
+            one.write(b"1")
+            two.write(b"2")
+            one.write(b"1")
+            assert two.commit("two")
+            assert one.commit("one")
+        assert (store.read("one"), store.read("two")) == (b"11", b"2")
+
+    # -- others --------------------------------------------------------------------------------------------
+
+    def test_a_second_handle_sees_it_at_once(self, store: Store, again: Store) -> None:
+        """Nothing is remembered that may change."""
+        assert again.read("a/b") is None
+        assert again.list("a") == []
+        store.create("a/b", b"1")
+        assert again.read("a/b") == b"1"
+        assert again.exists("a/b")
+        assert again.list("a") == ["b"]
+        assert again.create("a/b", b"2") is False
+        again.replace("a/hint", b"v1")
+        assert store.read("a/hint") == b"v1"
+        again.remove("a/b")
+        assert store.exists("a/b") is False
+        assert store.create("a/b", b"3") is True
+
+    def test_a_local_path_is_where_the_bytes_are(self, store: Store) -> None:
+        """Or None."""
+        store.create("a/b", b"bytes")
+        path = store.local_path("a/b")
+        if path is not None:
+            assert path.read_bytes() == b"bytes"
+
+    def test_one_winner_among_threads(self, store: Store) -> None:
+        """Every key is won once, and holds what its winner wrote."""
+        start = threading.Barrier(THREADS)
+
+        def claim(racer: int) -> list[int]:
+            start.wait(WAIT_S)
+            return [
+                key for key in range(THREAD_KEYS) if store.create(f"race/{key}", racers.payload(racer, key))
+            ]
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            _judge(store, dict(enumerate(pool.map(claim, range(THREADS)))), THREAD_KEYS)
+
+    def test_one_winner_among_processes(self, store: Store, opener: Callable[[], Store] | None) -> None:
+        """As among threads, with nothing shared but the store."""
+        if opener is None:
+            pytest.skip("no other process can reach this store")
+        spawn = multiprocessing.get_context("spawn")
+        start, results = spawn.Barrier(PROCESSES), spawn.Queue()
+        children = [
+            spawn.Process(target=racers.claim, args=(opener, racer, PROCESS_KEYS, start, results))
+            for racer in range(PROCESSES)
+        ]
+        for child in children:
+            child.start()
+        won = dict(results.get(timeout=WAIT_S) for _ in children)
+        for child in children:
+            child.join(WAIT_S)
+        results.close()
+        assert [child.exitcode for child in children] == [0] * PROCESSES
+        _judge(store, won, PROCESS_KEYS)
+
+    @pytest.mark.parametrize("way", ["create", "replace", "stage"])
+    def test_readers_see_all_or_nothing(self, store: Store, way: str) -> None:
+        """Thousands of reads while objects come into being."""
+        reads, done = 0, threading.Event()
+        data = racers.payload(1, 1)
+
+        def write() -> None:
+            key = 0
+            while not done.is_set():
+                _write(store, way, f"a/{key % 50}", data)
+                if way != "replace":
+                    store.remove(f"a/{key % 50}")
+                key += 1
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            while reads < READS_MIN:
+                seen = store.read(f"a/{reads % 50}")
+                reads += 1
+                if seen is not None and self.readers_see_whole_objects:
+                    assert seen == data
+                assert seen is None or data.startswith(seen)
+        finally:
+            done.set()
+            writer.join(WAIT_S)
+
+
+def _write(store: Store, way: str, key: str, data: bytes) -> None:
+    if way == "create":
+        store.create(key, data, durable=False)
+    elif way == "replace":
+        store.replace(key, data)
+    else:
+        _staged(store, key, data)
+
+
+def _staged(store: Store, key: str, data: bytes) -> bool:
+    staging: Staging
+    with store.stage() as staging:
+        for start in range(0, len(data), racers.PAYLOAD_SIZE):
+            staging.write(data[start : start + racers.PAYLOAD_SIZE])
+        return staging.commit(key)
+
+
+def _judge(store: Store, won: dict[int, list[int]], keys: int) -> None:
+    """Each key was won exactly once, and holds its winner's bytes."""
+    winners: dict[int, int] = {}
+    for racer, claimed in won.items():
+        for key in claimed:
+            assert key not in winners, f"{key} was given to {winners[key]} and to {racer}"
+            winners[key] = racer
+    assert sorted(winners) == list(range(keys))
+    for key, racer in winners.items():
+        assert store.read(f"race/{key}") == racers.payload(racer, key)
