@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nemotron import kit
 from nemotron.kit.errors import UnavailableError
 from nemotron.kit.integrations.wandb.tracker import WandbTracker
 from wandb_server import read_log
@@ -60,3 +61,13 @@ def test_nothing_can_be_loaded(offline_wandb: ModuleType) -> None:
     offline_wandb.init(project="proj")
     with pytest.raises(UnavailableError, match="the run is offline"):
         WandbTracker().use_artifact("art://data:v1", "artifact")
+
+
+def test_saving_raises_nothing_and_claims_no_version(offline_wandb: ModuleType, tmp_path: Path) -> None:
+    kit.init(backend="wandb", wandb_project="proj")
+    run = offline_wandb.init(project="proj")
+    model = kit.ModelArtifact(path=tmp_path / "model", step=10)
+    model.save(name="model")
+    assert model.uri is None
+    assert model.tracking is not None
+    assert (model.tracking.run_id, model.tracking.artifact_id) == (run.id, None)
