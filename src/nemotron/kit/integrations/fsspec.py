@@ -179,9 +179,13 @@ class ArtifactFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def _names(self) -> Iterator[dict[str, Any]]:
         registry = self.registry
         for entry in registry.list():
-            if entry.latest is not None:
+            if entry.latest is None:
+                continue
+            try:
                 record = registry.resolve(f"{entry.name}:v{entry.latest}")
-                yield _artifact(entry.name, _Place(registry, record, ""))
+            except NotFoundError:
+                continue  # it was withdrawn meanwhile
+            yield _artifact(entry.name, _Place(registry, record, ""))
 
     def _children(self, path: str) -> Iterator[dict[str, Any]]:
         place = self._place(path)
