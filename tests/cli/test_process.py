@@ -1,0 +1,180 @@
+"""The command as a process: what only the real thing shows."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import pytest
+
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+
+MODULE = [sys.executable, "-m", "nemotron.kit.cli"]
+HEAVY = ("pydantic", "rich", "fsspec", "omegaconf", "wandb", "numpy", "pyarrow", "upath", "tomllib")
+
+
+def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*MODULE, *arguments], capture_output=True, text=True, check=False, **options)
+
+
+def test_the_entry_point(store: Registry, data: Path) -> None:
+    command = shutil.which("nemotron", path=sysconfig.get_path("scripts"))
+    assert command, "the package is not installed"
+    done = subprocess.run([command, "kit", "resolve", "art://nano3/data"], capture_output=True, check=True)
+    assert done.stdout == f"{data}\n".encode()
+    assert done.stderr == b""
+
+
+def test_the_module_and_its_exit_codes(store: Registry, data: Path) -> None:
+    assert run("kit", "resolve", "nano3/data:v1").stdout == f"{data}\n"
+    assert run("kit", "resolve", "nano3/data:v7").returncode == 1
+    assert run("kit", "resolve", "../x").returncode == 2
+    failed = run("kit", "resolve", "none", "--json")
+    assert (failed.stdout, failed.stderr[:7]) == ("", "error: ")
+    assert "Traceback" not in failed.stderr
+    version = run("--version")
+    assert version.stdout.startswith("nemotron-kit ")
+    help_text = run("kit", "--help")
+    assert help_text.returncode == 0
+    assert "Usage: nemotron kit" in help_text.stdout
+
+
+def test_resolve_loads_nothing_heavy(store: Registry) -> None:
+    program = (
+        "import sys\n"
+        "from nemotron.kit.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "kit", "resolve", "nano3/data"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    assert not loaded & set(HEAVY)
+    modules = set(done.stderr.split())
+    assert "nemotron.kit.console.views" not in modules
+    assert "nemotron.kit.cli.publishing" not in modules
+
+
+def test_a_closed_pipe_is_quiet(store: Registry, data: Path) -> None:
+    for number in range(200):
+        store.publish(Draft(name="many", source=data, metadata={"n": number, "text": "x" * 500}))
+    with subprocess.Popen(
+        [*MODULE, "kit", "versions", "many", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_an_interrupt_is_130_without_a_traceback(registry: Registry, tmp_path: Path) -> None:
+    # A source that never ends: reading it is what gets interrupted.
+    started = tmp_path / "started"
+    program = (
+        "import time, pathlib\n"
+        "from nemotron.kit.cli import main\n"
+        "from nemotron.kit.registry.registry import Registry\n"
+        f"def slow(self): pathlib.Path({str(started)!r}).touch(); time.sleep(60)\n"
+        "Registry.list = slow\n"
+        "main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "kit", "ls"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        while not started.exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == b""
+    assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
+)
+def test_colour_in_a_pipe(store: Registry, variables: dict[str, str], coloured: bool) -> None:
+    environment = {**os.environ, "TERM": "xterm-256color", **variables}
+    assert ("\x1b[3" in run("kit", "ls", env=environment).stdout) == coloured
+    assert ("\x1b[1;31m" in run("kit", "show", "none", env=environment).stderr) == coloured
+    assert "\x1b" not in run("kit", "ls", "--json", env=environment).stdout
+    assert "\x1b" not in run("kit", "resolve", "base", env=environment).stdout
+
+
+def on_a_terminal(*arguments: str, columns: int = 80, **variables: str) -> str:
+    """What a person sees in a terminal of this width."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        environment = {**os.environ, "TERM": "xterm-256color", **variables}
+        os.execve(sys.executable, [*MODULE, *arguments], environment)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    said = b""
+    try:
+        while chunk := os.read(terminal, 65536):
+            said += chunk
+    except OSError:  # how Linux tells that the other end is closed
+        pass
+    finally:
+        os.close(terminal)
+        os.waitpid(pid, 0)
+    return said.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_colour_unless_it_wants_none(store: Registry) -> None:
+    assert "\x1b[36m" in on_a_terminal("kit", "ls")
+    assert "\x1b" not in on_a_terminal("kit", "ls", NO_COLOR="1").replace("\x1b[1m", "").replace(
+        "\x1b[0m", ""
+    )
+    assert "\x1b" not in on_a_terminal("kit", "ls", TERM="dumb")
+    assert "\x1b[1;31merror: \x1b[0m" in on_a_terminal("kit", "show", "none")
+
+
+def test_a_pipe_is_never_folded_and_a_terminal_is(registry: Registry, tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    registry.publish(Draft(name="n" * 100, source=deep))
+    assert str(deep) in run("kit", "show", "n" * 100).stdout
+    assert "n" * 100 in run("kit", "ls").stdout.splitlines()[1]
+    seen = re.sub(r"\x1b\[[0-9;]*m", "", on_a_terminal("kit", "show", "n" * 100, columns=60))
+    assert all(len(line) <= 60 for line in seen.splitlines())
+    assert "d" * 40 in seen
+
+
+def test_a_file_name_that_is_no_utf8_comes_out_as_it_is(registry: Registry, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/\xff\xfe"
+    os.mkdir(folder)
+    registry.publish(Draft(name="odd", source=os.fsdecode(folder)))
+    done = subprocess.run([*MODULE, "kit", "resolve", "odd"], capture_output=True, check=True)
+    assert done.stdout == folder + b"\n"
+    as_json = run("kit", "resolve", "odd", "--json")
+    assert json.loads(as_json.stdout)["path"] == os.fsdecode(folder)
+    assert "\\udcff" in run("kit", "show", "odd").stdout
+
+
+def test_an_ascii_terminal(store: Registry, data: Path) -> None:
+    store.publish(Draft(name="uni", source=data, metadata={"note": "héllo — ✓"}))
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    for call in (("show", "uni"), ("lineage", "tuned"), ("aliases", "base"), ("ls",)):
+        done = run("kit", *call, env=environment)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.isascii()
+    note = json.loads(run("kit", "show", "uni", "--json", env=environment).stdout)["metadata"]["note"]
+    assert note == "héllo — ✓"
