@@ -396,7 +396,7 @@ def test_every_problem_is_told_at_once_with_the_file(tmp_path: Path) -> None:
     first, *lines = caught.value.message.splitlines()
     assert first == f"The config {path} does not fit Config:"
     assert sorted(lines) == [
-        "  extras[0].lr: must be set (it is ???), expected float",
+        "  extras[0].lr: must be set (it is ???), expected float; add extras[0].lr=VALUE",
         "  seed: must be set, expected int",
         "  train.name: expected str, found [1] (list)",
         "  train.optimizer.lr: expected float, found 'fast' (str)",
@@ -425,6 +425,22 @@ def test_not_strict_leaves_unknown_keys_out() -> None:
     assert omegaconf_to_dataclass(nested, Train, strict=False).optimizer == Adam(1.0)
     with pytest.raises(MisuseError, match="expected float"):
         omegaconf_to_dataclass({"lr": "x"}, Adam, strict=False)
+
+
+def test_what_others_point_to_may_be_there() -> None:
+    config = {
+        "root": "/data",
+        "base": {"lr": 2, "unused": "???"},
+        "seed": 1,
+        "out": "${root}/x",
+        "train": {"half": 5, "steps": "${.half}", "optimizer": {"lr": "${...base.lr}"}},
+        "extras": [{"lr": "${extras[1].other}"}, {"lr": 1, "other": 3}],
+    }
+    made = omegaconf_to_dataclass(config, Config)
+    assert (made.out, made.train.steps, made.train.optimizer.lr) == (Path("/data/x"), 5, 2.0)
+    assert made.extras == [Sgd(3.0), Sgd(1.0)]
+    with pytest.raises(MisuseError, match="rot: Config has no field 'rot'"):
+        omegaconf_to_dataclass({**config, "rot": 1}, Config)
 
 
 # -- interpolations ----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from types import NoneType
 from typing import Any
 
 from nemotron.kit.train_script.nearest import nearest, suggestion
+from nemotron.kit.train_script.references import dotted
 from nemotron.kit.train_script.single_values import MISSING, MismatchError, mismatch, single_value
 from nemotron.kit.train_script.typing_help import (
     UnknownTypeError,
@@ -40,11 +41,13 @@ class Converter:
         build: False only checks: nothing is constructed, and text with an interpolation fits everywhere.
         strict: False leaves unknown keys out.
         names: names for annotations that are written as text (see `type_of`).
+        referenced: the paths that interpolations point to; they may be unknown.
     """
 
     build: bool
     strict: bool
     names: Mapping[str, Any]
+    referenced: frozenset[str] = frozenset()
 
     def dataclass(self, cls: type, data: Any, where: str, default: Any = None) -> Any:
         """Make an instance of a dataclass from a map.
@@ -82,7 +85,7 @@ class Converter:
                     arguments[name] = self._parameter(cls, parameter, value, path, inner)
                 elif free:
                     arguments[name] = value
-                elif self.strict:
+                elif self.strict and dotted(path) not in self.referenced:
                     raise MismatchError([_unknown(cls, name, path, accepted, own)])
             except MismatchError as error:
                 problems.extend(error.lines)
@@ -104,7 +107,8 @@ class Converter:
         if not self.build and isinstance(value, str) and "${" in value:
             return value
         if isinstance(value, str) and value == MISSING:
-            raise MismatchError([f"{where}: must be set (it is {MISSING}), expected {spell(hint)}"])
+            line = f"{where}: must be set (it is {MISSING}), expected {spell(hint)}; add {where}=VALUE"
+            raise MismatchError([line])
         origin, arguments = typing.get_origin(hint) or hint, typing.get_args(hint)
         if origin is typing.Annotated:
             return self._annotated(hint, value, where, default)

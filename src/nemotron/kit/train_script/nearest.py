@@ -25,15 +25,23 @@ def nearest_path(path: str, known: Iterable[str]) -> str | None:
     >>> nearest_path("lr", ["data.path", "train.lr"])
     'train.lr'
     """
-    paths = list(known)
-    tail = path.rpartition(".")[2].lower()
-    same_tail = [other for other in paths if other.rpartition(".")[2].lower() == tail]
+    section, _, tail = path.rpartition(".")
+    siblings: dict[str, str] = {}
+    elsewhere: list[str] = []
+    for other in known:
+        other_section, _, other_tail = other.rpartition(".")
+        if other_section == section:
+            siblings[other_tail] = other
+        else:
+            elsewhere.append(other)
+    found = nearest(tail, siblings)
+    if found is not None:
+        return siblings[found]
+    same_tail = [other for other in elsewhere if other.rpartition(".")[2].lower() == tail.lower()]
     if same_tail:
         return max(same_tail, key=lambda other: SequenceMatcher(None, path, other).ratio())
-    whole = nearest(path, paths)
-    if whole is not None:
-        return whole
-    by_tail = {other.rpartition(".")[2]: other for other in reversed(paths)}
+    # Only the tail: a right section and a wrong key would make every sibling look near.
+    by_tail = {other.rpartition(".")[2]: other for other in reversed(elsewhere)}
     found = nearest(tail, by_tail)
     return by_tail[found] if found is not None else None
 

@@ -9,8 +9,9 @@ from nemotron.kit.errors import MisuseError
 from nemotron.kit.integrations.omegaconf_errors import resolution_error
 from nemotron.kit.train_script.conversion import Converter
 from nemotron.kit.train_script.loading import as_config, source_of
+from nemotron.kit.train_script.references import referenced_paths
 from nemotron.kit.train_script.single_values import MismatchError
-from nemotron.kit.train_script.typing_help import parameters
+from nemotron.kit.train_script.typing_help import parameters, takes
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -34,8 +35,9 @@ def omegaconf_to_dataclass(
     Args:
         config: an OmegaConf config, or a plain dict.
         cls: a dataclass; inheritance, `InitVar` and annotations as text are understood.
-        strict: False leaves keys out that the dataclass does not have. The top-level sections `run` and
-            `artifacts`, which belong to the launcher, may always be there.
+        strict: False leaves keys out that the dataclass does not have. What an interpolation points to
+            (`root` in `path: ${root}/x`) may always be there, and so may the top-level sections `run` and
+            `artifacts`, which belong to the launcher.
 
     Raises:
         TypeError: `X must be a dataclass`.
@@ -61,26 +63,20 @@ def omegaconf_to_dataclass(
     names = dict(sys._getframe(1).f_locals)
     origin = as_config(config)
     source = source_of(origin)
-    wanted = _wanted(_plain(origin), cls, strict)
+    entries = _plain(origin)
+    own = parameters(cls)
+    meant = {key: value for key, value in entries.items() if str(key) in own or key not in _KIT_SECTIONS}
+    check = Converter(build=False, strict=strict, names=names, referenced=referenced_paths(entries))
     try:
-        Converter(build=False, strict=strict, names=names).dataclass(cls, wanted, "")
-        resolved = {key: _resolved(origin, key, source) for key in wanted}
-        return cast(T, Converter(build=True, strict=strict, names=names).dataclass(cls, resolved, ""))
+        check.dataclass(cls, meant, "")
+        # Only what the dataclass takes is resolved: other sections may need resolvers that are not here.
+        resolved = {key: _resolved(origin, key, source) for key in meant if takes(own, key)}
+        build = dataclasses.replace(check, build=True)
+        return cast(T, build.dataclass(cls, resolved, ""))
     except MismatchError as error:
         file = f" {source}" if source else ""
         lines = "\n".join(f"  {line}" for line in error.lines)
         raise MisuseError(f"The config{file} does not fit {cls.__name__}:\n{lines}") from error
-
-
-def _wanted(entries: dict[Any, Any], cls: type, strict: bool) -> dict[Any, Any]:
-    """Return the entries that are meant for the dataclass: its fields, and what may be a misspelt one."""
-    fields = parameters(cls)
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in fields.values())
-    return {
-        key: value
-        for key, value in entries.items()
-        if str(key) in fields or ((strict or takes_any) and key not in _KIT_SECTIONS)
-    }
 
 
 def _plain(config: "DictConfig") -> dict[Any, Any]:
@@ -91,10 +87,7 @@ def _plain(config: "DictConfig") -> dict[Any, Any]:
 
 
 def _resolved(config: "DictConfig", key: Any, source: str | None) -> Any:
-    """Return one entry of a config as plain values, with its interpolations resolved.
-
-    Only what the dataclass takes is resolved: other sections may need resolvers that this process lacks.
-    """
+    """Return one entry of a config as plain values, with its interpolations resolved."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 

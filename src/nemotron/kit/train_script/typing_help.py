@@ -22,6 +22,12 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
     }
 
 
+def takes(accepted: Mapping[str, inspect.Parameter], key: object) -> bool:
+    """Tell whether a constructor with these `parameters` takes a key of a config by name."""
+    free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+    return free or str(key) in accepted
+
+
 def type_of(cls: type, parameter: inspect.Parameter, names: Mapping[str, Any]) -> Any:
     """Return the type of one constructor parameter; `Any` when it is not annotated.
 
