@@ -12,8 +12,9 @@ import secrets
 import stat
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from nemotron.kit.errors import (
     DiskFullError,
@@ -31,6 +32,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _TEMPORARY = ".tmp-"
 SYNC_SINGLY_MAX = 16
+T = TypeVar("T")
 
 
 def translate(error: OSError, doing: str, path: object) -> KitError:
@@ -52,7 +54,7 @@ def translate(error: OSError, doing: str, path: object) -> KitError:
         return PathNotFoundError(said)
     if error.errno == errno.ELOOP:
         return OutsideRootError(f"{said}. It is a link, and links are not followed: they may lead anywhere")
-    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG):
         return RefusedError(
             f"{said}. A root must be a folder, with nothing of yours where the kit keeps its files"
         )
@@ -158,14 +160,17 @@ class LocalStore(Store):
         path = self._path(key)
         self._refuse_links(key)
         try:
-            try:
-                return self._create(path, data, durable)
-            except FileNotFoundError:
-                # A folder that this process made is gone: somebody cleared the root. Begin anew, once.
-                self._durable_folders.clear()
-                return self._create(path, data, durable)
+            return self._anew(lambda: self._create(path, data, durable))
         except OSError as error:
             raise translate(error, "write", path) from error
+
+    def _anew(self, work: Callable[[], T]) -> T:
+        """Do something; again if a folder that this process made is gone: somebody cleared the root."""
+        try:
+            return work()
+        except FileNotFoundError:
+            self._durable_folders.clear()
+            return work()
 
     def _create(self, path: str, data: bytes, durable: bool) -> bool:
         folder = os.path.dirname(path)
@@ -185,7 +190,7 @@ class LocalStore(Store):
         self._refuse_links(key)
         folder = os.path.dirname(path)
         try:
-            self._make_folder(folder, durable=False)
+            self._anew(lambda: self._make_folder(folder, durable=False))
             temporary = self._temporary(folder, data, durable=False)
             try:
                 os.replace(temporary, path)
@@ -266,7 +271,7 @@ class LocalStore(Store):
         Whether another process that made one has synced it can't be seen, so each is synced once by every
         process that relies on it.
         """
-        if folder in self._durable_folders or (not durable and os.path.isdir(folder)):
+        if (durable and folder in self._durable_folders) or (not durable and os.path.isdir(folder)):
             return
         above = os.path.dirname(folder)
         if folder != self.root and folder != above:
@@ -293,7 +298,7 @@ class LocalStaging(Staging):
         self.path = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
         try:
             store._refuse_links(".kit/staging/x")
-            store._make_folder(folder, durable=False)
+            store._anew(lambda: store._make_folder(folder, durable=False))
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise translate(error, "write", folder) from error
@@ -312,7 +317,7 @@ class LocalStaging(Staging):
         self._store._refuse_links(key)
         folder = os.path.dirname(path)
         try:
-            self._store._make_folder(folder, durable=False)
+            self._store._anew(lambda: self._store._make_folder(folder, durable=False))
             created = self._link(path)
             self._store._unsynced.append(path)
         except OSError as error:

@@ -9,6 +9,7 @@
 must be picklable. A store that no other process can reach overrides `store` instead.
 """
 
+import itertools
 import multiprocessing
 import threading
 from collections.abc import Callable
@@ -31,6 +32,7 @@ THREAD_KEYS = 40
 PROCESSES = 4
 PROCESS_KEYS = 60
 READS_MIN = 2000
+WRITES_MIN = 200
 WAIT_S = 120
 
 HOSTILE_KEYS = (
@@ -330,29 +332,30 @@ class StoreSuite:
     @pytest.mark.parametrize("way", ["create", "replace", "stage"])
     def test_readers_see_all_or_nothing(self, store: Store, way: str) -> None:
         """Thousands of reads while objects come into being."""
-        reads, done = 0, threading.Event()
-        data = racers.payload(1, 1)
+        reads, writes, enough = 0, itertools.count(), threading.Event()
+        data, written = racers.payload(1, 1), 0
 
         def write() -> None:
-            key = 0
-            while not done.is_set():
-                _write(store, way, f"a/{key % 50}", data)
-                if way != "replace":
-                    store.remove(f"a/{key % 50}")
-                key += 1
+            nonlocal written
+            for written in writes:
+                if enough.is_set():
+                    return
+                _write(store, way, f"a/{written % 50}", data)
+                if way != "replace" or written % 3 == 0:
+                    store.remove(f"a/{written % 50}")
 
-        writer = threading.Thread(target=write)
-        writer.start()
-        try:
-            while reads < READS_MIN:
-                seen = store.read(f"a/{reads % 50}")
-                reads += 1
-                if seen is not None and self.readers_see_whole_objects:
-                    assert seen == data
-                assert seen is None or data.startswith(seen)
-        finally:
-            done.set()
-            writer.join(WAIT_S)
+        with ThreadPoolExecutor(1) as pool:
+            writer = pool.submit(write)
+            try:
+                while (reads < READS_MIN or written < WRITES_MIN) and not writer.done():
+                    seen = store.read(f"a/{reads % 50}")
+                    reads += 1
+                    if seen is not None and self.readers_see_whole_objects:
+                        assert seen == data
+                    assert seen is None or data.startswith(seen)
+            finally:
+                enough.set()
+            writer.result(WAIT_S)
 
 
 def _write(store: Store, way: str, key: str, data: bytes) -> None:
