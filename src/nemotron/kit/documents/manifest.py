@@ -37,6 +37,7 @@ class Content:
         scope: `folder`, everything in it; `file`, one file of it.
         entry: the file that the artifact's path names, relative to the folder, or None for the folder.
         origin: the folder that paths in a snapshot's metadata speak of: where it was copied from.
+        follow_links: the targets of links that leave the folder are content.
         files: number of files.
         size: bytes of all files.
         digest: identity of the content, where every file has a digest.
@@ -49,6 +50,7 @@ class Content:
     scope: Scope = "folder"
     entry: str | None = None
     origin: str | None = None
+    follow_links: bool = False
     files: int = 0
     size: int = 0
     digest: str | None = None
@@ -67,6 +69,8 @@ class Content:
             "size": self.size,
             "digest": self.digest,
         }
+        if self.follow_links:
+            document["follow_links"] = True
         if self.tree is not None:
             document["tree"] = self.tree
         if self.listing is not None:
@@ -99,6 +103,7 @@ class Content:
             scope=scope,
             entry=None if entry is None else _inside(document, "entry", where),
             origin=None if document.get("origin") is None else _text(document, "origin", where),
+            follow_links=document.get("follow_links") is True,
             files=_whole(document, "files", where),
             size=_whole(document, "size", where),
             digest=digest,

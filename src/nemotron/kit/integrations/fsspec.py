@@ -322,7 +322,10 @@ def _followed(place: _Place, path: Path) -> os.stat_result | None:
     top = place.registry.folder(place.record)
     above = [os.path.realpath(folder) for folder in path.parents if folder == top or top in folder.parents]
     real = os.path.realpath(path)
-    if real in above or not real.startswith(f"{os.path.realpath(top)}/"):
+    if real in above or not (
+        real.startswith(f"{os.path.realpath(top)}/")
+        or place.registry.follows(place.record, path.relative_to(top).as_posix())
+    ):
         return None
     try:
         return os.stat(real)

@@ -105,6 +105,7 @@ def _gather(
         scope="file" if single else "folder",
         entry=entry,
         origin=folder if draft.snapshot else None,
+        follow_links=draft.follow_links,
         files=tree.files,
         size=tree.size,
     )

@@ -1,19 +1,17 @@
 """The registry: what callers ask of a store of artifacts."""
 
 import builtins
-import difflib
 import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemotron.kit.documents.alias import AliasMove, Tombstone
+from nemotron.kit.documents.alias import AliasMove
 from nemotron.kit.documents.manifest import Evidence, Manifest
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     ArtifactNotFoundError,
-    ArtifactVersionNotFoundError,
     CorruptError,
     KitError,
     MisuseError,
@@ -213,13 +211,23 @@ class Registry:
         if not os.path.lexists(found):
             where = "" if os.path.isdir(folder) else ", which is gone: its data was moved or deleted"
             raise PathNotFoundError(f"No {path or 'data'} in {record.uri}: looked in {folder}{where}")
-        top = os.path.realpath(folder)
-        real = os.path.realpath(found)
-        if real != top and not real.startswith(f"{top}/"):
+        from nemotron.kit.registry.scan import leaves
+
+        if leaves(str(found), os.path.realpath(folder)) and not self.follows(record, path):
             raise OutsideRootError(
                 f"{record.uri}/{path} is a link that leaves the artifact; it is not followed"
             )
         return found
+
+    def follows(self, record: Record, path: str) -> bool:
+        """Whether a path inside may lead out of the folder: it was published so, with `follow_links`."""
+        content = record.manifest.content
+        if content is None or not content.follow_links or record.is_snapshot:
+            return False
+        tree = self.tree(record)
+        return tree is not None and any(
+            entry.path == path or entry.path.startswith(f"{path}/") for entry in tree.entries
+        )
 
     def tree(self, record: Record) -> Tree | None:
         """The listing of a version's content; None where there is none (old manifests, data at a URL)."""
@@ -365,33 +373,11 @@ class Registry:
     # -- what to say when it is not there ------------------------------------------------------------------
 
     def _withdrawn(self, name: ArtifactName, number: int) -> WithdrawnError:
-        try:
-            stone = self._versions.withdrawal(name.key, number)
-        except CorruptError as error:
-            stone = Tombstone(reason=f"(the reason can't be read: {error})")
-        why = f" by {stone.withdrawn_by} at {stone.withdrawn_at}: {stone.reason}" if stone else ""
-        return WithdrawnError(
-            name.key, f"v{number}", f"Artifact version withdrawn: {name.key}:v{number}{why}"
-        )
+        from nemotron.kit.registry.absence import withdrawn
+
+        return withdrawn(self._versions, name, number)
 
     def _not_found(self, name: ArtifactName, selector: Version | Alias | None) -> KitError:
-        newest = self._versions.newest(name.key)
-        if newest and selector in (None, LATEST):
-            reason = "every version of it is withdrawn or damaged"
-            return ArtifactVersionNotFoundError(
-                name.semantic, "latest", f"Artifact version not found: {name}:latest in {self.root}: {reason}"
-            )
-        if newest:
-            known = [f"v1 to v{newest}" if newest > 1 else "v1", *self._aliases.all(name.key)]
-            return ArtifactVersionNotFoundError(
-                name.semantic,
-                str(selector),
-                f"Artifact version not found: {name}:{selector} in {self.root}; there is {', '.join(known)}",
-            )
-        names = self._versions.names()
-        near = difflib.get_close_matches(name.key, names, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"it holds {len(names)} other artifacts"
-        if not names:
-            empty = "nothing was published there yet; is it the right root?"
-            hint = "it holds no artifacts" if self.store.list() else empty
-        return ArtifactNotFoundError(name.semantic, f"Artifact not found: {name} in {self.root}; {hint}")
+        from nemotron.kit.registry.absence import not_found
+
+        return not_found(self._versions, self._aliases, name, selector)

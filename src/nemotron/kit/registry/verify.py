@@ -52,7 +52,7 @@ def verify(store: Store, record: Record, tree: Tree, evidence: Evidence | None) 
         raise MisuseError(f"evidence={wanted!r} is not available; use 'stat' or 'full'")
     if record.is_snapshot:
         return _verify_snapshot(store, record, tree, wanted)
-    now = _scan(store, record, tree)
+    now = _scan(store, record)
     read = 0
     if wanted == "full":
         known = {entry.path for entry in tree.entries if entry.digest}
@@ -68,7 +68,7 @@ def check(store: Store, record: Record, tree: Tree) -> list[changes.Difference]:
 
     Files that were only touched are compared by their digests where there are some, up to 1 GiB in all.
     """
-    now = _scan(store, record, tree)
+    now = _scan(store, record)
     found = changes.compare(tree, now)
     digests = {entry.path: entry for entry in tree.entries if entry.digest}
     touched = [item.path for item in found if item.verdict == "touched" and item.path in digests]
@@ -87,14 +87,15 @@ def check(store: Store, record: Record, tree: Tree) -> list[changes.Difference]:
     ]
 
 
-def _scan(store: Store, record: Record, tree: Tree) -> Tree:
-    # Whether links were followed when it was published shows in the listing: then it has none.
-    follow_links = not any(entry.kind == "link" for entry in tree.entries)
+def _scan(store: Store, record: Record) -> Tree:
+    looked_at = record.manifest.content
     skip = store.url if store.url.startswith("/") else None
     try:
         if record.scope == "file":
             return scan_file(record.path)
-        return scan_folder(record.folder, follow_links=follow_links, skip=skip)
+        return scan_folder(
+            record.folder, follow_links=looked_at is not None and looked_at.follow_links, skip=skip
+        )
     except PathNotFoundError:
         return Tree(())
 

@@ -28,7 +28,7 @@ class Versions:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self.older = OlderGenerations(store)
         self._manifests: dict[tuple[str, int], Manifest] = {}
         self._newest: dict[str, int] = {}
@@ -55,10 +55,10 @@ class Versions:
         if older and (indexed := self.older.manifest(name, number)):
             return indexed
         key = layout.manifest(name, number)
-        data = self._store.read(key)
+        data = self.store.read(key)
         if data is None or (older and not self.older.is_commit(data, name, number)):
             return None
-        where = f"{self._store.url}/{key}"
+        where = f"{self.store.url}/{key}"
         manifest = Manifest.from_bytes(data, where)
         if (manifest.name, manifest.version) != (name, number):
             raise CorruptError(
@@ -70,17 +70,17 @@ class Versions:
         """Whether the number was given out."""
         if (name, number) in self._manifests or number in self.older.numbers(name):
             return True
-        return self._store.exists(layout.manifest(name, number))
+        return self.store.exists(layout.manifest(name, number))
 
     def is_withdrawn(self, name: str, number: int) -> bool:
         """Whether a version was withdrawn."""
-        return self._store.exists(layout.tombstone(name, number))
+        return self.store.exists(layout.tombstone(name, number))
 
     def withdrawal(self, name: str, number: int) -> Tombstone | None:
         """Why a version was withdrawn, or None if it is alive."""
         key = layout.tombstone(name, number)
-        data = self._store.read(key)
-        return None if data is None else Tombstone.from_bytes(data, f"{self._store.url}/{key}")
+        data = self.store.read(key)
+        return None if data is None else Tombstone.from_bytes(data, f"{self.store.url}/{key}")
 
     def withdraw(self, name: str, number: int, reason: str) -> bool:
         """Withdraw a version; False if somebody else did."""
@@ -88,7 +88,7 @@ class Versions:
             reason=reason, withdrawn_at=stamps.now(), withdrawn_by=stamps.who(), write_id=stamps.uuid7()
         )
         # "Exists" may mean this very one: the reply to the first try was lost.
-        created = self._store.create(layout.tombstone(name, number), stone.to_bytes())
+        created = self.store.create(layout.tombstone(name, number), stone.to_bytes())
         return created or self.withdrawal(name, number) == stone
 
     def newest(self, name: str) -> int:
@@ -142,7 +142,7 @@ class Versions:
 
     def names(self) -> list[str]:
         """All names that have a version, sorted."""
-        children = {name for name in self._store.list() if is_key(name)} | self.older.names()
+        children = {name for name in self.store.list() if is_key(name)} | self.older.names()
         return sorted(name for name in children if self._is_there(name))
 
     def _is_there(self, name: str) -> bool:
@@ -155,7 +155,7 @@ class Versions:
     def _hint(self, name: str) -> int:
         """The number that the hint speaks of, if there is such a version, else 0."""
         try:
-            data = self._store.read(layout.latest(name))
+            data = self.store.read(layout.latest(name))
         except RefusedError as error:  # a link or a folder, as other tools make them: as good as no hint
             log.info("%s. The versions are counted instead", error)
             return 0
