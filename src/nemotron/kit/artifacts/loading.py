@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -278,8 +279,14 @@ def relocated(cls: type[ArtifactValue], document: dict[str, Any], folder: Path) 
 
 def _is_store_record(document: dict[str, Any], folder: Path) -> bool:
     """Whether it is the copy that a store keeps of a version's record, away from the data."""
-    identity = (document.get("tracking") or {}).get("artifact_id")
-    return identity == f"{folder.parent.name}:{folder.name}" and (folder / "manifest.json").is_file()
+    if not re.fullmatch(r"v[0-9]+", folder.name):
+        return False
+    manifest = read(folder / "manifest.json") or {}
+    return (
+        str(manifest.get("version")).removeprefix("v") == folder.name[1:]
+        and manifest.get("type") == document.get("type")
+        and "path" in manifest
+    )
 
 
 def _recognise(artifact: ArtifactValue) -> None:

@@ -13,7 +13,13 @@ from nemotron.kit.artifacts.inputs import InputDatasetInfo, to_wandb_uri
 from nemotron.kit.artifacts.ondisk import Companion, is_checkout, make_folder, remember
 from nemotron.kit.artifacts.paths import absolute, is_url, to_uri
 from nemotron.kit.artifacts.value import ArtifactValue, TrackingInfo
-from nemotron.kit.errors import InvalidReferenceError, MisuseError, NotFoundError, RefusedError
+from nemotron.kit.errors import (
+    InvalidNameError,
+    InvalidReferenceError,
+    MisuseError,
+    NotFoundError,
+    RefusedError,
+)
 from nemotron.kit.names import LATEST, SCHEME, Alias, ArtifactName, ArtifactRef, Version, local_path
 from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTracker
 
@@ -33,6 +39,8 @@ def save(
     """See `Artifact.save`."""
     spelt = artifact.name if name is None else ArtifactName.parse(name).semantic
     options = _checked(artifact, options)
+    if name is not None:
+        artifact.name = spelt
     if not all_ranks and (rank := _other_rank()):
         _say_not_saved(rank)
         _forget(artifact)
@@ -40,8 +48,7 @@ def save(
     tracker = context.current_tracker()
     if tracker is not None and not tracker.is_active():
         tracker = None
-    if name is not None:
-        artifact.name = spelt
+    used, external = resolve_inputs(artifact, inputs)
     artifact.producer = (tracker.get_run_id() if tracker else None) or "local"
     document = artifact.to_document()
     folder = _record_folder(artifact)
@@ -50,7 +57,6 @@ def save(
     if tracker is None:
         _save_beside(artifact, companion, document, inputs, options)
         return
-    used, external = resolve_inputs(artifact, inputs)
     # Not synced: it is written again when the tracker has answered.
     if not companion.says(document, "tracking", "created_at", "producer"):
         companion.write(document, durable=False)
@@ -162,8 +168,9 @@ def _commit(
         return tracker.log_artifact_with(artifact, name or artifact.type, used, options)
     plain = replace(options, external_inputs=())
     _say_ignored(plain, options.external_inputs or None, f"{type(tracker).__name__} is no store")
-    # Other trackers know no names with slashes: they get the key.
-    return tracker.log_artifact(artifact, artifact._derive_artifact_name(name), used)
+    # Other people's trackers know neither names with slashes nor art://.
+    refs = [ref.removeprefix(SCHEME) for ref in used]
+    return tracker.log_artifact(artifact, artifact._derive_artifact_name(name), refs)
 
 
 def _say_ignored(options: SaveOptions, inputs: Any, why: str) -> None:
@@ -215,7 +222,7 @@ def split_id(identity: str | None) -> tuple[str | None, int | None]:
 
 
 def resolve_inputs(artifact: ArtifactValue, inputs: Iterable[Input] | None) -> tuple[list[str], list[str]]:
-    """What the artifact was made from: (`name:vN` of artifacts, URIs of what is none).
+    """What the artifact was made from: (references of artifacts, URIs of what is none).
 
     Args:
         artifact: the one that is saved.
@@ -234,7 +241,7 @@ def resolve_inputs(artifact: ArtifactValue, inputs: Iterable[Input] | None) -> t
     used, external = [], []
     for uri in dict.fromkeys(uris):
         if uri.startswith(SCHEME) or "://" not in uri:
-            used.append(uri.removeprefix(SCHEME))
+            used.append(uri)
         else:
             external.append(uri)
     return used, external
@@ -256,15 +263,26 @@ def _input_uri(item: Input) -> str:
         return _fixed(text) if where is None else f"file://{where}"
     if is_url(text):
         return text
-    if isinstance(item, os.PathLike) or text.startswith(("/", ".", "~")) or os.path.exists(text):
+    if isinstance(item, os.PathLike) or text.startswith(("/", ".", "~")):
         return to_wandb_uri(text)
+    return _bare(text)
+
+
+def _bare(text: str) -> str:
+    """What a text without a scheme means: an artifact of the store, or a file; both is an error."""
+    is_path = os.path.exists(text)
     try:
-        return _fixed(f"{SCHEME}{text}")
-    except (NotFoundError, InvalidReferenceError) as error:
+        uri = _fixed(f"{SCHEME}{text}") if context.current_registry() else None
+    except (NotFoundError, InvalidReferenceError, InvalidNameError) as error:
+        if is_path:
+            return to_wandb_uri(text)
         raise MisuseError(
             f"Not an input: {text!r} is no path that exists and no artifact ({error}); "
             "write art://NAME:vN, a URI such as hf://org/name, or an absolute path"
         ) from error
+    if is_path and uri:
+        raise MisuseError(f"{text!r} is an artifact and a path as well; write art://{text} or ./{text}")
+    return uri or (to_wandb_uri(text) if is_path else f"{SCHEME}{text}")
 
 
 def _fixed(reference: str) -> str:

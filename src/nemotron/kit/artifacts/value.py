@@ -15,6 +15,7 @@ from pydantic import (
     PlainValidator,
     PrivateAttr,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     ArtifactPath = Path
 else:
     ArtifactPath = Annotated[
-        Any, PlainValidator(to_path_field), PlainSerializer(str, return_type=str, when_used="json")
+        Any,
+        PlainValidator(to_path_field),
+        PlainSerializer(str, return_type=str, when_used="json"),
+        WithJsonSchema({"type": "string", "format": "path"}),
     ]
 
 # The validation context of what was read from a store or a file: unknown fields are kept, not refused.
@@ -175,9 +179,7 @@ class ArtifactValue(BaseModel):
     def _bind(self) -> Self:
         held = self.__dict__["metadata"]
         if not (isinstance(held, Metadata) and held.belongs_to(self)):
-            self.__dict__["metadata"] = Metadata(self, held)
-            for name in self._own_fields:
-                self._mirror(name)
+            self._rebind()
         return self
 
     def _mirror(self, name: str) -> None:
@@ -228,8 +230,10 @@ class ArtifactValue(BaseModel):
         setattr(self, name, field.get_default(call_default_factory=True, validated_data={}))
 
     def _rebind(self) -> Self:
-        """Give a copy a dictionary of its own."""
+        """Give it a dictionary of its own, which shows its fields."""
         self.__dict__["metadata"] = Metadata(self, self.__dict__["metadata"])
+        for name in self._own_fields:
+            self._mirror(name)
         return self
 
     def __copy__(self) -> Self:
