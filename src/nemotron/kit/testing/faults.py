@@ -16,12 +16,13 @@ nemotron.kit.errors.UnavailableError: Injected fault: before read(a), call 2
 """
 
 import builtins
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 from nemotron.kit.errors import UnavailableError
 from nemotron.kit.store.protocol import Staging, Store
@@ -29,6 +30,38 @@ from nemotron.kit.store.protocol import Staging, Store
 When = Literal["before", "after", "lost", "torn"]
 WRITES = frozenset({"create", "replace", "remove", "commit"})
 T = TypeVar("T")
+
+
+def failing(
+    call: Callable[..., T],
+    number: int,
+    *,
+    after: bool = False,
+    only: Callable[[tuple[Any, ...]], bool] | None = None,
+) -> Callable[..., T]:
+    """A system call that fails, to be put in the place of the real one.
+
+    Args:
+        call: the real one, such as `os.link`.
+        number: the error, such as `errno.ENOSPC`.
+        after: whether it does its work first.
+        only: told the arguments, says whether this call fails.
+
+    >>> import errno
+    >>> failing(os.link, errno.EPERM)("a", "b")
+    Traceback (most recent call last):
+    ...
+    PermissionError: [Errno 1] Operation not permitted: 'a'
+    """
+
+    def fail(*arguments: Any, **named: Any) -> T:
+        if only is not None and not only(arguments):
+            return call(*arguments, **named)
+        if after:
+            call(*arguments, **named)
+        raise OSError(number, os.strerror(number), str(arguments[0]))
+
+    return fail
 
 
 class Crashed(BaseException):

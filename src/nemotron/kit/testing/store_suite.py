@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from nemotron.kit.errors import KitError, MissingExtraError, OutsideRootError, PathNotFoundError
-from nemotron.kit.store.protocol import Staging, Store
+from nemotron.kit.store.protocol import Store
 from nemotron.kit.testing import racers
 
 try:
@@ -55,6 +55,28 @@ HOSTILE_KEYS = (
     "a\x7f",
 )
 ODD_KEYS = ("a b", "ä", "%2e%2e", "a%2fb", "...", "..a", ".a", "a.", "a\\b", "~", "$HOME", "-rf", "x" * 200)
+
+
+def stage(store: Store, key: str, data: bytes = b"x") -> bool:
+    """Put content into a store by way of staging."""
+    with store.stage() as staging:
+        for start in range(0, len(data), racers.PAYLOAD_SIZE):
+            staging.write(data[start : start + racers.PAYLOAD_SIZE])
+        return staging.commit(key)
+
+
+# Every way to touch a key.
+WAYS: dict[str, Callable[[Store, str], object]] = {
+    "read": lambda store, key: store.read(key),
+    "exists": lambda store, key: store.exists(key),
+    "open": lambda store, key: store.open(key),
+    "chunks": lambda store, key: list(store.chunks(key)),
+    "list": lambda store, key: store.list(key),
+    "create": lambda store, key: store.create(key, b"x"),
+    "replace": lambda store, key: store.replace(key, b"x"),
+    "remove": lambda store, key: store.remove(key),
+    "stage": stage,
+}
 
 
 class StoreSuite:
@@ -157,21 +179,10 @@ class StoreSuite:
     @pytest.mark.parametrize("key", HOSTILE_KEYS, ids=ascii)
     def test_what_is_no_key_is_refused(self, store: Store, key: str) -> None:
         """Nothing reaches outside the root, whatever is asked."""
-        calls: list[Callable[[], object]] = [
-            lambda: store.read(key),
-            lambda: store.exists(key),
-            lambda: store.open(key),
-            lambda: list(store.chunks(key)),
-            lambda: store.create(key, b"x"),
-            lambda: store.replace(key, b"x"),
-            lambda: store.remove(key),
-            lambda: _staged(store, key, b"x"),
-        ]
-        if key:
-            calls.append(lambda: store.list(key))
-        for call in calls:
-            with pytest.raises(OutsideRootError):
-                call()
+        for name, way in WAYS.items():
+            if key or name != "list":  # "" is the root itself
+                with pytest.raises(OutsideRootError):
+                    way(store, key)
         assert [name for name in store.list() if not name.startswith(".")] == []
 
     @pytest.mark.parametrize("key", ODD_KEYS, ids=ascii)
@@ -238,17 +249,17 @@ class StoreSuite:
 
     def test_staged_content_of_any_size(self, store: Store) -> None:
         """Empty, and larger than one chunk."""
-        assert _staged(store, "c/empty", b"") is True
+        assert stage(store, "c/empty", b"") is True
         assert store.read("c/empty") == b""
         data = bytes(range(256)) * (12 << 10)
-        assert _staged(store, "c/large", data) is True
+        assert stage(store, "c/large", data) is True
         assert b"".join(store.chunks("c/large")) == data
         store.sync()
 
     def test_staged_content_that_is_there_is_dropped(self, store: Store) -> None:
         """The first stays, whichever way it came."""
-        assert _staged(store, "c/x", b"same") is True
-        assert _staged(store, "c/x", b"same") is False
+        assert stage(store, "c/x", b"same") is True
+        assert stage(store, "c/x", b"same") is False
         assert store.read("c/x") == b"same"
         store.sync()
 
@@ -364,15 +375,7 @@ def _write(store: Store, way: str, key: str, data: bytes) -> None:
     elif way == "replace":
         store.replace(key, data)
     else:
-        _staged(store, key, data)
-
-
-def _staged(store: Store, key: str, data: bytes) -> bool:
-    staging: Staging
-    with store.stage() as staging:
-        for start in range(0, len(data), racers.PAYLOAD_SIZE):
-            staging.write(data[start : start + racers.PAYLOAD_SIZE])
-        return staging.commit(key)
+        stage(store, key, data)
 
 
 def _judge(store: Store, won: dict[int, list[int]], keys: int) -> None:

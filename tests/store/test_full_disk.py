@@ -1,0 +1,211 @@
+"""What the operating system refuses, and what that means to the caller."""
+
+import errno
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from nemotron.kit.errors import (
+    DiskFullError,
+    KitError,
+    OutsideRootError,
+    PathNotFoundError,
+    RefusedError,
+    UnavailableError,
+)
+from nemotron.kit.store.local import LocalStore, translate
+from nemotron.kit.testing.faults import failing
+from nemotron.kit.testing.store_suite import WAYS
+
+# -- a full disk -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG], ids=errno.errorcode.get)
+@pytest.mark.parametrize("call", ["write", "fsync", "mkdir"])
+def test_a_full_disk_leaves_nothing_and_says_so(store, root, monkeypatch, call, number, files_below):
+    store.create("old/x", b"old")
+    monkeypatch.setattr(os, call, failing(getattr(os, call), number))
+    with pytest.raises(DiskFullError, match=r"Cannot write .*root/new/x: .*Free some space"):
+        store.create("new/x", b"new")
+    monkeypatch.undo()
+    assert files_below(root) == ["old/x"]
+    assert store.read("old/x") == b"old"
+    assert store.create("new/x", b"new") is True
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_write(store, root, monkeypatch, files_below):
+    real = os.write
+
+    def write(descriptor, data):
+        if len(data) < 700:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, bytes(data)[:300])  # a short write, as a disk that is nearly full makes
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(DiskFullError):
+        store.create("a/b", b"x" * 1000)
+    with pytest.raises(DiskFullError), store.stage() as staging:
+        staging.write(b"x" * 1000)
+    with pytest.raises(DiskFullError):
+        store.replace("a/hint", b"x" * 1000)
+    monkeypatch.undo()
+    assert files_below(root) == []
+
+
+def test_short_writes_are_completed(store, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data)[:7]))
+    assert store.create("a/b", bytes(range(256)))
+    assert store.read("a/b") == bytes(range(256))
+
+
+LIMITED = """
+import json, resource, sys
+from nemotron.kit.errors import DiskFullError
+from nemotron.kit.store.local import LocalStore
+store = LocalStore(sys.argv[1])
+assert store.create("a/small", b"x" * 1000)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    store.create("a/large", b"x" * 10_000)
+except DiskFullError as error:
+    print(json.dumps([error.kind, str(error)]))
+assert store.create("a/small2", b"x" * 1000)
+"""
+
+
+def test_a_file_size_limit_is_a_full_disk(root, files_below):
+    done = subprocess.run([sys.executable, "-c", LIMITED, root], capture_output=True, text=True, check=True)
+    kind, message = json.loads(done.stdout)
+    assert kind == "disk_full"
+    assert "a/large" in message
+    assert files_below(root) == ["a/small", "a/small2"]
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 4096
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A real file system of 256 KiB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k,nr_inodes=200", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"a file system can't be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(store, size):
+    """Create objects until the disk is full; how many there were."""
+    for number in range(1000):
+        try:
+            assert store.create(f"a/{number}", bytes([number % 256]) * size)
+        except DiskFullError:
+            return number
+    raise AssertionError("the disk never got full")
+
+
+def test_a_real_disk_of_256_kib(tiny_disk):
+    store = LocalStore(tiny_disk / "root")
+    written = fill(store, 30_000)
+    assert 4 <= written <= 9
+    assert sorted(store.list("a")) == [str(n) for n in range(written)]
+    for number in range(written):
+        assert store.read(f"a/{number}") == bytes([number]) * 30_000
+    with pytest.raises(DiskFullError), store.stage() as staging:
+        staging.write(b"x" * 300_000)
+    store.remove("a/0")
+    assert store.create("a/again", b"x" * 30_000)
+
+
+def test_a_real_disk_without_inodes(tiny_disk):
+    store = LocalStore(tiny_disk / "root")
+    written = fill(store, 0)
+    assert written > 100
+    assert len(store.list("a")) == written
+
+
+@pytest.mark.parametrize("way", ["create", "replace", "remove", "stage"])
+def test_a_real_read_only_disk(tiny_disk, way):
+    store = LocalStore(tiny_disk / "root")
+    store.create("name/x", b"x")
+    subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True, capture_output=True)
+    with pytest.raises(RefusedError, match="Read-only"):
+        WAYS[way](store, "name/x" if way in ("remove", "replace") else "name/y")
+    assert store.read("name/x") == b"x"
+    assert store.list("name") == ["x"]
+
+
+# -- what the operating system says ------------------------------------------------------------------------
+
+SAID = {
+    errno.ENOSPC: DiskFullError,
+    errno.EDQUOT: DiskFullError,
+    errno.EFBIG: DiskFullError,
+    errno.EACCES: RefusedError,
+    errno.EPERM: RefusedError,
+    errno.EROFS: RefusedError,
+    errno.ENOENT: PathNotFoundError,
+    errno.ELOOP: OutsideRootError,
+    errno.ENOTDIR: RefusedError,
+    errno.EISDIR: RefusedError,
+    errno.EEXIST: RefusedError,  # a file where a folder should be
+    errno.ENAMETOOLONG: RefusedError,
+    errno.EIO: UnavailableError,
+    errno.ESTALE: UnavailableError,
+    errno.ETIMEDOUT: UnavailableError,
+    errno.EMFILE: UnavailableError,
+    errno.EINTR: UnavailableError,
+}
+
+
+@pytest.mark.parametrize("number", errno.errorcode, ids=errno.errorcode.get)
+def test_every_error_number_is_an_error_of_the_kit(number):
+    error = translate(OSError(number, os.strerror(number)), "write", "/root/x")
+    assert type(error) is SAID.get(number, UnavailableError)
+    assert str(error).startswith(f"Cannot write /root/x: {os.strerror(number)}")
+
+
+def test_the_kits_own_errors_are_not_said_twice():
+    error = RefusedError("said")
+    assert translate(error, "write", "/x") is error
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ELOOP], ids=errno.errorcode.get
+)
+def test_what_can_not_be_looked_at_is_not_absent(store, monkeypatch, number):
+    store.create("a/b", b"x")
+    monkeypatch.setattr(os, "stat", failing(os.stat, number, only=lambda args: "root" in str(args[0])))
+    with pytest.raises(SAID[number]):
+        store.exists("a/b")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES], ids=errno.errorcode.get)
+def test_what_can_not_be_opened_or_listed_is_not_absent(store, monkeypatch, number):
+    store.create("a/b", b"x")
+    monkeypatch.setattr(os, "open", failing(os.open, number))
+    monkeypatch.setattr(os, "listdir", failing(os.listdir, number))
+    with pytest.raises(SAID[number]):
+        store.read("a/b")
+    with pytest.raises(SAID[number]):
+        store.list("a")
+
+
+def test_no_file_stays_open_after_an_error(store, root):
+    (root / "a/folder").mkdir(parents=True)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with pytest.raises(KitError):
+            store.read("a/folder")
+        with store.stage() as staging:
+            staging.write(b"x")
+    assert len(os.listdir("/proc/self/fd")) == before
