@@ -39,7 +39,7 @@ format: ## put the code into its one format
 
 bench: ## measure the kit beside its peers
 	@.ci/venv dev
-	@$(python) bench/run.py $(ARGS)
+	@$(python) bench/house.py $(ARGS)
 
 test-install: ## build the wheel, install it alone, and use it as a stranger would
 	@.ci/venv dev
