@@ -84,7 +84,7 @@ def _gather(
     single = not os.path.isdir(path)
     folder, entry = (os.path.dirname(path), os.path.basename(path)) if single else (path, draft.entry)
     skip = store.url if store.url.startswith("/") else None
-    if folder == skip and not single:
+    if skip is not None and not single and os.path.realpath(folder) == os.path.realpath(skip):
         raise MisuseError(f"Cannot publish {folder}: it is the store itself; publish a folder of data")
     tree = (
         scan.scan_file(path)

@@ -86,7 +86,7 @@ def _walk(folder: str, prefix: str, top: str, seen: set[str] | None, skip: str |
     if not children and prefix:
         yield Entry(prefix[:-1], kind="dir")
     for child in children:
-        if child.path == skip:
+        if skip is not None and _is_same(child, skip):
             continue
         try:
             yield from _child(child, f"{prefix}{child.name}", top, seen, skip)
@@ -95,6 +95,13 @@ def _walk(folder: str, prefix: str, top: str, seen: set[str] | None, skip: str |
         except OSError as error:
             if error.errno != errno.ENOENT:
                 raise translate(error, "look at", child.path) from error
+
+
+def _is_same(child: "os.DirEntry[str]", path: str) -> bool:
+    """Whether it lies at an absolute path, also when that was reached by way of a link."""
+    if child.path == path:
+        return True
+    return child.name == os.path.basename(path) and os.path.realpath(child.path) == os.path.realpath(path)
 
 
 def _child(
