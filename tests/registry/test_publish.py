@@ -1,0 +1,327 @@
+"""Publishing: what is written, what is refused, and what bad input leaves behind."""
+
+import json
+import os
+import socket
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from nemotron.kit.errors import (
+    DiskFullError,
+    InvalidMetadataError,
+    InvalidNameError,
+    KitError,
+    MisuseError,
+    NameConflictError,
+    PathNotFoundError,
+    RefusedError,
+)
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+
+
+def everything_below(root):
+    return sorted(path.relative_to(root).as_posix() for path in Path(root).rglob("*"))
+
+
+def test_numbers_begin_at_one_and_have_no_gaps(publish):
+    found = [publish(metadata={"step": step}) for step in range(12)]
+    assert [item.record.version for item in found] == list(range(1, 13))
+    assert all(item.created for item in found)
+    assert [publish(name, metadata={}).record.uri for name in ("x", "y")] == ["art://x:v1", "art://y:v1"]
+
+
+def test_what_a_record_says(publish, data, registry):
+    record = publish(
+        "nano3/data",
+        type="PretrainDataArtifact",
+        metadata={"tokens": 3, "where": data / "part.txt"},
+        inputs=("hf://x", "hf://y", "hf://x"),
+        used_artifacts=("base:v2", "tokenizer:v1", "base:v2"),
+        producer="job-7",
+        run="0190-run",
+    ).record
+    assert record.uri == "art://nano3-data:v1"
+    assert (record.name, record.version, record.type) == ("nano3-data", 1, "PretrainDataArtifact")
+    assert record.path == record.folder == str(data)
+    assert record.metadata == {"tokens": 3, "where": str(data / "part.txt")}
+    assert record.inputs == ["art://base:v2", "art://tokenizer:v1", "hf://x", "hf://y"]
+    assert (record.manifest.producer, record.manifest.run) == ("job-7", "0190-run")
+    assert record.manifest.semantic_name == "nano3/data"
+    assert datetime.fromisoformat(record.created_at).tzinfo is not None
+    assert registry.resolve("nano3/data:v1") == record
+
+
+def test_what_is_on_disk_after_the_first_publish(publish, root):
+    record = publish().record
+    day = record.created_at[:10]
+    files = [path for path in everything_below(root) if (root / path).is_file()]
+    journal = f".kit/journal/{day}/{record.manifest.write_id}.m"
+    assert files == [".kit/format.json", journal, "m/latest", "m/v1/manifest.json", "m/v1/metadata.json"]
+    founded = json.loads((root / ".kit/format.json").read_text())
+    assert founded["format_version"] == 1
+    assert founded["older_generations"] is False
+
+
+def test_a_file_is_an_artifact_too(publish, data, registry):
+    record = publish(source=data / "part.txt").record
+    assert record.path == str(data / "part.txt")
+    assert record.folder == str(data)
+    assert (record.scope, record.manifest.content.entry) == ("file", "part.txt")
+    assert [entry.path for entry in registry.tree(record).entries] == ["part.txt"]
+    assert registry.location(record) == data / "part.txt"
+
+
+def test_a_file_in_a_folder_is_the_artifact_with_its_folder(publish, data, registry):
+    record = publish(entry="part.txt").record
+    assert record.path == str(data / "part.txt")
+    assert (record.scope, record.folder) == ("folder", str(data))
+    assert [entry.path for entry in registry.tree(record).entries] == ["part.txt", "sub/more.bin"]
+
+
+def test_an_entry_in_a_folder_of_the_artifact(publish, data, registry):
+    record = publish(entry="sub/more.bin").record
+    assert (record.path, record.folder) == (str(data / "sub/more.bin"), str(data))
+    assert registry.location(record) == data / "sub/more.bin"
+
+
+def test_a_url_is_recorded_and_not_looked_at(publish, registry):
+    record = publish(source="s3://bucket/key").record
+    assert record.path == "s3://bucket/key"
+    assert registry.tree(record) is None
+    assert registry.check(record) == []
+    with pytest.raises(MisuseError, match="no local folder"):
+        registry.folder(record)
+    with pytest.raises(MisuseError, match="snapshot of s3://"):
+        publish("n", source="s3://bucket/key", snapshot=True)
+
+
+def test_an_empty_folder_is_an_artifact(publish, tmp_path, registry):
+    (tmp_path / "empty").mkdir()
+    for snapshot in (False, True):
+        record = publish(f"m{snapshot}", source=tmp_path / "empty", snapshot=snapshot).record
+        assert registry.tree(record).files == 0
+        assert list(registry.folder(record).glob("[!m]*")) == []
+
+
+def test_odd_file_names_are_content(publish, tmp_path, registry, opened):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = [
+        "new\nline",
+        "sp ace",
+        "ä",
+        "-rf",
+        "%2e%2e",
+        "...",
+        "quote'\"",
+        "back\\slash",
+        os.fsdecode(b"\xff.bin"),
+    ]
+    for name in names:
+        (folder / name).write_text(ascii(name))
+    for snapshot in (False, True):
+        record = publish(f"odd{snapshot}", source=folder, snapshot=snapshot).record
+        read = opened().resolve(record.uri)
+        assert {entry.path for entry in opened().tree(read).entries} == set(names)
+        laid_out = opened().folder(read)
+        assert {name: (laid_out / name).read_text() for name in names} == {
+            name: ascii(name) for name in names
+        }
+
+
+def test_paths_under_the_root_move_with_it(publish, root, tmp_path):
+    inside = root / "uploads/run1"
+    inside.mkdir(parents=True)
+    (inside / "f").write_text("x")
+    publish("m", source=inside)
+    publish("s", snapshot=True)
+    root.rename(tmp_path / "moved")
+    moved = Registry.open(tmp_path / "moved")
+    assert moved.resolve("m").path == str(tmp_path / "moved/uploads/run1")
+    assert moved.check(moved.resolve("m")) == []
+    assert (moved.folder(moved.resolve("s")) / "part.txt").read_text() == "hello"
+    assert str(moved.folder(moved.resolve("s"))).startswith(str(tmp_path / "moved"))
+
+
+def test_a_store_inside_the_data_is_not_part_of_it(data):
+    registry = Registry.open(data / "store")
+    for step in range(3):
+        record = registry.publish(Draft(name="m", source=data, metadata={"step": step})).record
+        assert [entry.path for entry in registry.tree(record).entries] == ["part.txt", "sub/more.bin"]
+    assert registry.check(record) == []
+
+
+def test_a_store_inside_the_data_is_not_part_of_it_by_way_of_a_link(data, tmp_path):
+    (tmp_path / "link").symlink_to(data)
+    registry = Registry.open(data / "store")
+    for step in range(2):
+        draft = Draft(name="m", source=tmp_path / "link", metadata={"step": step})
+        record = registry.publish(draft).record
+        assert [entry.path for entry in registry.tree(record).entries] == ["part.txt", "sub/more.bin"]
+
+
+def test_the_store_itself_is_no_artifact(publish, root):
+    publish()
+    with pytest.raises(MisuseError, match="it is the store itself"):
+        publish("n", source=root)
+
+
+def test_aliases_are_moved_with_the_publish(publish, registry):
+    publish(aliases=("production", "best"))
+    publish(metadata={"x": 2}, aliases=("best",))
+    assert registry.aliases("m") == {"best": 2, "production": 1}
+
+
+# -- refused -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/abs", "a/../../x", "a\x00b", "a\n", "%2e%2e", "v1", ".kit", "x" * 10_000, ""]
+)
+def test_hostile_names_write_nothing(publish, root, tmp_path, name):
+    before = everything_below(tmp_path)
+    with pytest.raises(InvalidNameError):
+        publish(name)
+    assert everything_below(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("alias", "error"), [("v1", InvalidNameError), ("../x", InvalidNameError), ("latest", MisuseError)]
+)
+def test_hostile_aliases_write_nothing(publish, tmp_path, alias, error):
+    before = everything_below(tmp_path)
+    with pytest.raises(error):
+        publish(aliases=("fine", alias))
+    assert everything_below(tmp_path) == before
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+@pytest.mark.parametrize("source", ["missing", "part.txt/below", "a\x00b", ""])
+def test_a_missing_source_is_named(publish, data, registry, source, snapshot):
+    with pytest.raises((PathNotFoundError, MisuseError), match=r"no such file or folder|Not a path"):
+        publish(source=str(data / source) if source else source, snapshot=snapshot)
+    assert registry.list() == []
+
+
+def test_a_missing_entry_is_named(publish, registry):
+    for entry in ("blend.json", "../data/part.txt", "/etc/passwd", "sub"):
+        with pytest.raises(PathNotFoundError, match="no "):
+            publish(entry=entry)
+    assert registry.list() == []
+
+
+def test_a_source_that_is_neither_file_nor_folder(publish, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(RefusedError, match="neither a file nor a folder"):
+        publish(source=tmp_path / "fifo")
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind("socket")
+        with pytest.raises(RefusedError, match="neither a file nor a folder"):
+            publish(source=tmp_path / "socket")
+
+
+def test_special_files_in_a_folder_are_left_out_with_a_warning(publish, data, registry, caplog):
+    os.mkfifo(data / "fifo")
+    record = publish(snapshot=True).record
+    assert [entry.path for entry in registry.tree(record).entries] == ["part.txt", "sub/more.bin"]
+    assert "fifo is no file" in caplog.text
+
+
+@pytest.mark.parametrize("value", [object(), b"x", {("a",): 1}, 1j], ids=lambda v: type(v).__name__)
+def test_metadata_that_is_no_json_is_refused_and_named(publish, registry, value):
+    with pytest.raises(InvalidMetadataError, match=r"metadata\['bad'\]"):
+        publish(metadata={"good": 1, "bad": value})
+    assert registry.list() == []
+
+
+def test_nan_and_infinity_survive(publish, opened):
+    publish(metadata={"loss": float("nan"), "best": float("-inf")})
+    assert str(opened().resolve("m").metadata) == "{'loss': nan, 'best': -inf}"
+
+
+def test_two_spellings_of_one_key_are_not_mixed(publish, registry):
+    publish("a/b")
+    for other in ("a-b", "a?b=c"):
+        if other == "a-b":
+            with pytest.raises(NameConflictError, match=r"Cannot publish a-b: its key a-b belongs to a/b"):
+                publish(other, metadata={"other": True})
+    assert registry.get("a-b").versions == (1,)
+    assert registry.get("a-b").semantic_name == "a/b"
+
+
+def test_two_spellings_are_not_mixed_even_if_the_first_is_withdrawn(publish, registry):
+    publish("a/b")
+    registry.withdraw("a/b:v1", "wrong")
+    with pytest.raises(NameConflictError):
+        publish("a-b")
+
+
+def test_a_root_of_a_newer_kit_is_not_written_to(publish, root, data):
+    publish()
+    (root / ".kit/format.json").write_text('{"format_version": 2}')
+    before = everything_below(root)
+    with pytest.raises(KitError, match="upgrade"):
+        Registry.open(root).publish(Draft(name="m", source=data, metadata={"x": 1}))
+    assert everything_below(root) == before
+
+
+def test_a_damaged_root_is_named(publish, root, data):
+    publish()
+    (root / ".kit/format.json").write_text("{")
+    with pytest.raises(KitError, match=r"format.json is damaged"):
+        Registry.open(root).publish(Draft(name="m", source=data, metadata={"x": 1}))
+
+
+def test_unknown_evidence_is_refused(publish):
+    with pytest.raises(MisuseError, match="evidence='sure'"):
+        publish(evidence="sure")
+
+
+def test_a_file_that_vanishes_while_it_is_read(publish, data, registry, monkeypatch):
+    from nemotron.kit.registry import content
+
+    def vanish(*args, real=content._read_steadily):
+        (data / "sub/more.bin").unlink(missing_ok=True)
+        return real(*args)
+
+    monkeypatch.setattr(content, "_read_steadily", vanish)
+    with pytest.raises(PathNotFoundError, match=r"more\.bin"):
+        publish(snapshot=True)
+    monkeypatch.undo()
+    assert registry.list() == []
+    assert publish(snapshot=True).record.version == 1
+
+
+def test_a_file_that_keeps_changing_is_refused(publish, data, registry, monkeypatch):
+    from nemotron.kit.registry import content
+
+    def grow(*args, real=content._copy_in):
+        done = real(*args)
+        with (data / "part.txt").open("a") as file:
+            file.write("x")
+        return done
+
+    monkeypatch.setattr(content, "_copy_in", grow)
+    with pytest.raises(KitError, match="keeps changing"):
+        publish(snapshot=True)
+    assert registry.list() == []
+
+
+def test_a_full_disk_while_copying_publishes_nothing(publish, opened, monkeypatch, root):
+    import errno
+
+    publish("old", snapshot=True, metadata={"x": 0})
+    (Path(root).parent / "data/new.bin").write_bytes(b"new" * 1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
+        with pytest.raises(DiskFullError, match="Free some space"):
+            publish("m", snapshot=True)
+        with pytest.raises(DiskFullError):
+            publish("m")
+    assert [entry.name for entry in opened().list()] == ["old"]
+    assert not list(root.rglob("*.tmp-*"))
+    assert publish("m", snapshot=True).record.uri == "art://m:v1"
+    assert (opened().folder(opened().resolve("old")) / "part.txt").read_text() == "hello"
