@@ -12,8 +12,7 @@ from nemotron.kit import context
 from nemotron.kit.artifacts import drift, kinds, pipe
 from nemotron.kit.artifacts.ondisk import read, remembered
 from nemotron.kit.artifacts.paths import absolute, is_url, to_path
-from nemotron.kit.artifacts.saving import split_id
-from nemotron.kit.artifacts.value import STORED, ArtifactValue, TrackingInfo
+from nemotron.kit.artifacts.value import STORED, ArtifactValue, TrackingInfo, split_id
 from nemotron.kit.errors import (
     CorruptError,
     InvalidNameError,

@@ -4,28 +4,31 @@ import errno
 import json
 import os
 import secrets
+import weakref
 from pathlib import Path
 from typing import Any
 
+from nemotron.kit import context
 from nemotron.kit.artifacts.paths import is_url
 from nemotron.kit.documents.codec import decode, encode
 from nemotron.kit.errors import KitError, MisuseError, RefusedError
 from nemotron.kit.registry.scan import METADATA_FILE, METADATA_KEYS
 from nemotron.kit.store.local import translate
+from nemotron.kit.tracking.run import Run
 
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
-# Which folder each name was last saved in by this process while there was no store to publish it in.
-_unpublished: dict[str, str] = {}
+# Which path each name was last saved at while there was no store to publish it in, for each run.
+_unpublished: "weakref.WeakKeyDictionary[Run, dict[str, str]]" = weakref.WeakKeyDictionary()
 
 
-def remember(name: str, folder: str) -> None:
-    """Keep in mind where an artifact lies that has a name but no store."""
-    _unpublished[name] = folder
+def remember(name: str, path: str) -> None:
+    """Keep in mind where an artifact lies that has a name but no store, as long as this run goes on."""
+    _unpublished.setdefault(context.current_run(), {})[name] = path
 
 
 def remembered(name: str) -> str | None:
-    """Where this process saved the name without a store, or None."""
-    return _unpublished.get(name)
+    """Where this run saved the name without a store, or None."""
+    return _unpublished.get(context.current_run(), {}).get(name)
 
 
 def read(file: Path) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from nemotron.kit import context
 from nemotron.kit.artifacts.inputs import InputDatasetInfo, to_wandb_uri
 from nemotron.kit.artifacts.ondisk import Companion, is_checkout, make_folder, remember
 from nemotron.kit.artifacts.paths import absolute, is_url, to_uri
-from nemotron.kit.artifacts.value import ArtifactValue, TrackingInfo
+from nemotron.kit.artifacts.value import ArtifactValue, TrackingInfo, split_id
 from nemotron.kit.errors import (
     InvalidNameError,
     InvalidReferenceError,
@@ -20,7 +20,7 @@ from nemotron.kit.errors import (
     NotFoundError,
     RefusedError,
 )
-from nemotron.kit.names import LATEST, SCHEME, Alias, ArtifactName, ArtifactRef, Version, local_path
+from nemotron.kit.names import LATEST, SCHEME, Alias, ArtifactName, ArtifactRef, local_path
 from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTracker
 
 log = logging.getLogger(__name__)
@@ -201,21 +201,6 @@ def _take_id(artifact: ArtifactValue) -> None:
     """Let the artifact know its name and version from what the tracker calls it."""
     identity = artifact.tracking.artifact_id if artifact.tracking else None
     artifact._name, artifact._version = split_id(identity)
-
-
-def split_id(identity: str | None) -> tuple[str | None, int | None]:
-    """The name and version in a tracker's `name:vN`; (None, None) if it is no such thing.
-
-    >>> split_id("my-data:v3"), split_id("team/project/my-data:v0")
-    (('my-data', 3), ('team/project/my-data', 0))
-    """
-    try:
-        ref = ArtifactRef.parse(identity or "")
-    except MisuseError:
-        return None, None  # a third-party tracker may call it what it likes
-    if not isinstance(ref.selector, Version) or ref.inside:
-        return None, None
-    return (ref.name.semantic if ref.wandb else ref.name.key), ref.selector.number
 
 
 # -- inputs ------------------------------------------------------------------------------------------------

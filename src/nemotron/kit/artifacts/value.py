@@ -24,7 +24,7 @@ from nemotron.kit.artifacts.metadata import Metadata, nearest, scalar
 from nemotron.kit.artifacts.paths import absolute, to_path_field, to_uri
 from nemotron.kit.documents.codec import plain
 from nemotron.kit.errors import MisuseError
-from nemotron.kit.names import SCHEME, ArtifactName
+from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef, Version
 from nemotron.kit.registry.stamps import now
 
 if TYPE_CHECKING:
@@ -358,3 +358,18 @@ class _Short:
         shown = ", ".join(repr(item) for item in self._items[:REPR_ITEMS_MAX])
         more = len(self._items) - REPR_ITEMS_MAX
         return f"[{shown}, … {more} more]" if more > 0 else f"[{shown}]"
+
+
+def split_id(identity: str | None) -> tuple[str | None, int | None]:
+    """The name and version in a tracker's `name:vN`; (None, None) if it is no such thing.
+
+    >>> split_id("my-data:v3"), split_id("team/project/my-data:v0")
+    (('my-data', 3), ('team/project/my-data', 0))
+    """
+    try:
+        ref = ArtifactRef.parse(identity or "")
+    except MisuseError:
+        return None, None  # a third-party tracker may call it what it likes
+    if not isinstance(ref.selector, Version) or ref.inside:
+        return None, None
+    return (ref.name.semantic if ref.wandb else ref.name.key), ref.selector.number
