@@ -25,60 +25,78 @@ class Evidence(Enum):
     full = "full"
 
 
+Source = Annotated[
+    str, typer.Argument(metavar="PATH", help="A file, a folder, or a URL.", show_default=False)
+]
+NameOption = Annotated[
+    str,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="The artifact.",
+        autocompletion=completion.names,
+        show_default=False,
+    ),
+]
+Type = Annotated[str, typer.Option("--type", metavar="TYPE", help="What it is, such as ModelArtifact.")]
+Snapshot = Annotated[
+    bool, typer.Option("--snapshot", help="Copy the bytes into the store, instead of referring to them.")
+]
+EvidenceOption = Annotated[
+    Evidence,
+    typer.Option(
+        "--evidence",
+        metavar="stat|full",
+        help="How closely to look: at size and time, or a digest of each file.",
+    ),
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metadata",
+        metavar="KEY=VALUE",
+        help="Something to know about it; numbers, true, false and other JSON keep their type. "
+        "May be repeated.",
+        show_default=False,
+    ),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="REF",
+        help="What it was made from: an artifact, a path or a URL. May be repeated.",
+        autocompletion=completion.refs,
+        show_default=False,
+    ),
+]
+Aliases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--alias", metavar="ALIAS", help="An alias to move to it. May be repeated.", show_default=False
+    ),
+]
+Reason = Annotated[
+    str,
+    typer.Option(
+        "-m",
+        "--why",
+        metavar="WHY",
+        help="What a user of the version must know; everybody who asks for it reads this.",
+        show_default=False,
+    ),
+]
+
+
 def register(
-    path: Annotated[
-        str, typer.Argument(metavar="PATH", help="A file, a folder, or a URL.", show_default=False)
-    ],
-    name: Annotated[
-        str,
-        typer.Option(
-            "--name",
-            metavar="NAME",
-            help="The artifact.",
-            autocompletion=completion.names,
-            show_default=False,
-        ),
-    ],
-    type_: Annotated[
-        str, typer.Option("--type", metavar="TYPE", help="What it is, such as ModelArtifact.")
-    ] = "artifact",
-    snapshot: Annotated[
-        bool, typer.Option("--snapshot", help="Copy the bytes into the store, instead of referring to them.")
-    ] = False,
-    evidence: Annotated[
-        Evidence,
-        typer.Option(
-            "--evidence",
-            metavar="stat|full",
-            help="How closely to look: at size and time, or a digest of each file.",
-        ),
-    ] = Evidence.stat,
-    metadata: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metadata",
-            metavar="KEY=VALUE",
-            help="Something to know about it; numbers, true, false and other JSON keep their type. "
-            "May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="REF",
-            help="What it was made from: an artifact, a path or a URL. May be repeated.",
-            autocompletion=completion.refs,
-            show_default=False,
-        ),
-    ] = None,
-    aliases: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--alias", metavar="ALIAS", help="An alias to move to it. May be repeated.", show_default=False
-        ),
-    ] = None,
+    path: Source,
+    name: NameOption,
+    type_: Type = "artifact",
+    snapshot: Snapshot = False,
+    evidence: EvidenceOption = Evidence.stat,
+    metadata: Metadata = None,
+    inputs: Inputs = None,
+    aliases: Aliases = None,
     root: Root = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -148,22 +166,7 @@ def _inputs(registry: "Registry", refs: list[str]) -> tuple[tuple[str, ...], tup
     return tuple(used), tuple(external)
 
 
-def rm(
-    ref: Ref,
-    why: Annotated[
-        str,
-        typer.Option(
-            "-m",
-            "--why",
-            metavar="WHY",
-            help="What a user of the version must know; everybody who asks for it reads this.",
-            show_default=False,
-        ),
-    ],
-    root: Root = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
+def rm(ref: Ref, why: Reason, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Withdraw a version: it resolves no more. Its data, its number and its lineage stay.
 
     REF must say which version.

@@ -18,11 +18,15 @@ _INTRODUCTION = """
 Artifacts, their versions, and where they come from, without writing Python.
 
 ```console
-$ export NEMO_ARTIFACT_ROOT=/lustre/team/artifacts
-$ nemotron kit register ./out --name my-data --metadata total_tokens=25000000000
-published art://my-data:v1
-$ nemotron kit resolve my-data
+$ mkdir -p out && echo "some text" > out/part.txt
+$ export NEMO_ARTIFACT_ROOT=artifacts
+$ nemotron kit register out --name my-data --metadata total_tokens=25000000000 --alias production
+published art://my-data:v1  (production)
+$ nemotron kit resolve my-data:production
 /home/me/out
+$ nemotron kit versions my-data
+VERSION   CREATED                                SIZE   ALIASES              METADATA
+v1        2026-11-24T15:33:25+00:00   just now   10 B   latest, production   25B tokens
 ```
 
 **Which store.** `--root`, else `NEMO_ARTIFACT_ROOT`, else `root` in the section `[artifacts.manifest]` of
@@ -91,7 +95,7 @@ def _section(name: str) -> str:
         f"nemotron kit {name}{''.join(f' {argument.metavar}' for argument in arguments)}{needed} [OPTIONS]"
     )
     table = _table([param for param in command.params if param.name not in _COMMON])
-    parts = (f"## {name}", f"```console\n$ {usage}\n```", command.help, table, f"JSON: {_JSON[name]}")
+    parts = (f"## {name}", f"```text\n{usage}\n```", command.help, table, f"JSON: {_JSON[name]}")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 TELLING_MAX = 4
 SUMMARY_LENGTH_MAX = 60
 
+_INFINITY = float("inf")
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _COUNTS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 _SPANS = ((31_536_000, "year"), (2_592_000, "month"), (86_400, "day"), (3600, "hour"), (60, "minute"))
@@ -45,10 +46,12 @@ def amount(count: float) -> str:
     >>> amount(9500), amount(1_234_567), amount(25_000_000_000)
     ('9,500', '1.23M', '25B')
     """
-    if count < 10_000:
+    if not 10_000 <= count < _INFINITY:
         return number(count)
-    factor, unit = next((factor, unit) for factor, unit in _COUNTS if count >= factor)
-    return f"{count / factor:.3g}{unit}" if count / factor < 1000 else f"{count / factor:,.0f}{unit}"
+    # What would be rounded to 1000 of a unit is 1 of the next.
+    factor, unit = next((factor, unit) for factor, unit in _COUNTS if count >= factor * 0.9995)
+    whole = int(count) // factor
+    return f"{whole:,}{unit}" if whole >= 1000 else f"{count / factor:.3g}{unit}"
 
 
 def number(value: float) -> str:
