@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nemotron.kit import context, start
 from nemotron.kit.artifacts import (
@@ -26,6 +28,7 @@ from nemotron.kit.errors import (
     CorruptError,
     DriftError,
     InvalidReferenceError,
+    KitError,
     MisuseError,
     NotInitializedError,
     PathNotFoundError,
@@ -163,6 +166,41 @@ def test_a_file_that_holds_no_artifact(folder: Folder, text: str) -> None:
     (path / "metadata.json").write_text(text)
     with pytest.raises(CorruptError, match=r"m/metadata\.json"):
         Artifact.load(path)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=4)
+    | st.sampled_from(["/", "\0", "s3://"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+PARTS = {
+    "path": JSON | st.just("/data"),
+    "type": JSON | st.sampled_from(["ModelArtifact", "DataBlendsArtifact", "artifact", "Artifact"]),
+    "metadata": JSON | st.dictionaries(st.sampled_from(["step", "note"]), JSON),
+    "created_at": JSON,
+    "producer": JSON,
+    "tracking": JSON | st.fixed_dictionaries({}, optional={"artifact_id": JSON, "used_artifacts": JSON}),
+    "name": JSON,
+    "step": JSON,
+    "novelty": JSON,
+}
+
+
+@given(st.fixed_dictionaries({}, optional=PARTS))
+def test_any_file_loads_or_is_an_error_of_the_kit(document: dict[str, Any]) -> None:
+    Path("m").mkdir(exist_ok=True)
+    Path("m/metadata.json").write_text(json.dumps(document))
+    problem = None
+    try:
+        loaded = Artifact.load("m")
+    except KitError as error:
+        problem = str(error)
+    assert "m/metadata.json" in problem if problem else loaded.to_document()
 
 
 # -- the right kind ----------------------------------------------------------------------------------------

@@ -259,10 +259,15 @@ def relocated(cls: type[ArtifactValue], document: dict[str, Any], folder: Path) 
         cls: its class.
         document: as it was written.
         folder: where `metadata.json` lies.
+
+    Raises:
+        CorruptError: its path is none.
     """
     said, here = str(document.get("path") or folder), str(folder)
     if is_url(said) or is_url(here) or _is_store_record(document, folder):
         return document
+    if "\x00" in said:
+        raise CorruptError(f"{here}/{METADATA_FILE} is damaged: {said!r} is no path")
     said = os.path.abspath(said)
     real = os.path.realpath(here)
     if real in (os.path.realpath(said), os.path.realpath(os.path.dirname(said))):

@@ -192,7 +192,7 @@ def _take_record(artifact: ArtifactValue, record: dict[str, Any]) -> None:
         artifact_type=record.get("artifact_type"),
         run_id=record.get("run_id"),
         url=record.get("url"),
-        used_artifacts=record.get("used_artifacts") or [],
+        used_artifacts=[ref.removeprefix(SCHEME) for ref in record.get("used_artifacts") or []],
     )
     _take_id(artifact)
 
