@@ -50,7 +50,9 @@ def choose(asked: type[Kind], type_name: str, where: str) -> type[Kind]:
     Raises:
         MisuseError: it is of another kind.
     """
-    if type_name in (asked.type_name(), asked.__name__):
+    # By name, because a class that is defined again in a notebook is another one of the same name.
+    bases = (base for base in asked.__mro__ if issubclass(base, ArtifactValue))
+    if any(type_name in (base.type_name(), base.__name__) for base in bases):
         return asked
     found = named(type_name)
     if found is None:
@@ -59,8 +61,6 @@ def choose(asked: type[Kind], type_name: str, where: str) -> type[Kind]:
             return asked
     elif issubclass(found, asked):
         return found
-    elif issubclass(asked, found):
-        return asked
     raise MisuseError(
         f"{where} is a {type_name}, not a {asked.__name__}; load it as {type_name}, or with Artifact, "
         "which takes every kind"
