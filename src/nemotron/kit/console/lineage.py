@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from nemotron.kit.lineage.graph import Graph, Node
 
 
+# Deeper than this a tree is all indentation; it goes on where the reader asks it to.
+LEVELS_SHOWN_MAX = 16
+
+
 @dataclass(frozen=True)
 class LineageView(View):
     """What an artifact was made from ("up"), or what was made of it ("down").
@@ -36,21 +40,26 @@ class LineageView(View):
 
     def render(self) -> "str | RenderableType":
         """A tree; what was shown before is not unfolded again."""
+        from rich.text import Text
         from rich.tree import Tree
 
         step = self.graph.inputs if self.direction == "up" else self.graph.outputs
         tree = Tree(_label(self.graph.root, bold=True), guide_style="dim")
         seen = {self.graph.uri}
         # Depth first, so that "see above" is above; no recursion, lineage may be deeper than the stack.
-        waiting: list[tuple[Tree, Node]] = [(tree, node) for node in reversed(step(self.graph.uri))]
+        waiting: list[tuple[int, Tree, Node]] = [(1, tree, n) for n in reversed(step(self.graph.uri))]
         while waiting:
-            above, node = waiting.pop()
+            level, above, node = waiting.pop()
             again = node.uri in seen
             seen.add(node.uri)
             below = step(node.uri)
             branch = above.add(_label(node, again=again and bool(below)))
-            if not again:
-                waiting += [(branch, one) for one in reversed(below)]
+            if not again and below and level == LEVELS_SHOWN_MAX:
+                option = "" if self.direction == "up" else "--down "
+                seen.discard(node.uri)  # it may be unfolded where it is nearer
+                branch.add(Text(f"… further: nemotron kit lineage {option}{node.uri}", "dim"))
+            elif not again:
+                waiting += [(level + 1, branch, one) for one in reversed(below)]
         return tree
 
 
