@@ -50,11 +50,11 @@ def choose(asked: type[Kind], type_name: str, where: str) -> type[Kind]:
     Raises:
         MisuseError: it is of another kind.
     """
+    found = named(type_name)
     # By name, because a class that is defined again in a notebook is another one of the same name.
     bases = (base for base in asked.__mro__ if issubclass(base, ArtifactValue))
-    if any(type_name in (base.type_name(), base.__name__) for base in bases):
+    if found is asked or any(type_name in (base.type_name(), base.__name__) for base in bases):
         return asked
-    found = named(type_name)
     if found is None:
         # Other tools write types such as "model" or "dataset", which may be any kind; a class name is one.
         if asked._keeps_unknown or not type_name[:1].isupper():

@@ -85,6 +85,9 @@ class ArtifactValue(BaseModel):
     # The fields of the kind itself, in the order of their declaration, and every keyword that is taken.
     _own_fields: ClassVar[tuple[str, ...]] = ()
     _keywords: ClassVar[frozenset[str]] = frozenset()
+    _aliases: ClassVar[Mapping[str, str]] = {}
+    # What `type` is where nothing else is said: the class's name, or its own default for the field.
+    _type_name: ClassVar[str] = GENERIC_TYPE
 
     path: ArtifactPath
     type: str = GENERIC_TYPE
@@ -105,15 +108,16 @@ class ArtifactValue(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls._own_fields = tuple(name for name in cls.model_fields if name not in ArtifactValue.model_fields)
-        aliases = (field.alias for field in cls.model_fields.values())
-        cls._keywords = frozenset((*cls.model_fields, *(alias for alias in aliases if alias)))
+        cls._aliases = {name: field.alias for name, field in cls.model_fields.items() if field.alias}
+        cls._keywords = frozenset((*cls.model_fields, *cls._aliases.values()))
         cls._keeps_unknown = cls.__dict__.get("_keeps_unknown", False)
+        default = cls.model_fields["type"].default
+        cls._type_name = default if isinstance(default, str) and default != GENERIC_TYPE else cls.__name__
 
     @classmethod
     def type_name(cls) -> str:
-        """What `type` is where nothing else is said: the class's name, or its own default for the field."""
-        default = cls.model_fields["type"].default
-        return default if isinstance(default, str) and default != GENERIC_TYPE else cls.__name__
+        """What an artifact of this class says that it is."""
+        return cls._type_name
 
     @model_validator(mode="before")
     @classmethod
@@ -155,8 +159,7 @@ class ArtifactValue(BaseModel):
     def _take_fields(cls, data: dict[str, Any], metadata: Mapping[str, Any]) -> None:
         """Let the kind's fields that were not given be what `metadata` says."""
         for name in cls._own_fields:
-            alias = cls.model_fields[name].alias
-            if name not in data and alias not in data and name in metadata:
+            if name in metadata and name not in data and cls._aliases.get(name) not in data:
                 data[name] = metadata[name]
             if name in data:
                 data[name] = scalar(data[name])
