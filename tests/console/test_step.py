@@ -74,9 +74,7 @@ def test_a_panel_without_a_name_shows_the_type(capsys: pytest.CaptureFixture[str
     assert "base (ModelArtifact)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "text", ["[red]x[/red]", "[/]", "[link=x]", "a\x1b[31mb", "ü\u202ex", ":smile:"]
-)
+@pytest.mark.parametrize("text", ["[red]x[/red]", "[/]", "[link=x]", "a\x1b[31mb", "ü\u202ex", ":smile:"])
 def test_any_text_is_safe(capsys: pytest.CaptureFixture[str], text: str) -> None:
     print_step_complete({text: Artifact(path=f"/d/{text}", metadata={text: 1.5})}, title=text)
     captured = capsys.readouterr()
