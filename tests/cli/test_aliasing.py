@@ -35,7 +35,7 @@ def test_what_is_no_alias(kit, store: Registry) -> None:
 
 
 def test_aliases(kit, store: Registry) -> None:
-    assert kit("aliases", "base").out == "ALIAS   VERSION\ngood    v1\n"
+    assert kit("aliases", "base").out == "ALIAS  VERSION\ngood   v1\n"
     assert kit("aliases", "base", "-q").out == "good v1\n"
     none = kit("aliases", "tuned")
     assert (none.code, none.out) == (0, "")

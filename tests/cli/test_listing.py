@@ -11,10 +11,10 @@ VERSION_FIELDS = {"uri", "name", "version", "type", "path", "created_at", "metad
 
 def test_ls(kit, store: Registry) -> None:
     assert kit("ls").out == (
-        "NAME         LATEST   VERSIONS   TYPE                   ALIASES\n"
-        "base         v1       1          ModelArtifact          good→v1\n"
-        "nano3/data   v2       2          PretrainDataArtifact\n"
-        "tuned        v1       1          ModelArtifact\n"
+        "NAME        LATEST  VERSIONS  TYPE                  ALIASES\n"
+        "base        v1      1         ModelArtifact         good→v1\n"
+        "nano3/data  v2      2         PretrainDataArtifact\n"
+        "tuned       v1      1         ModelArtifact\n"
     )
     assert kit("ls", "-q").out == "base\nnano3-data\ntuned\n"
     assert kit("ls", "--json").json[0] == {

@@ -25,8 +25,8 @@ published art://my-data:v1  (production)
 $ nemotron kit resolve my-data:production
 /home/me/out
 $ nemotron kit versions my-data
-VERSION   CREATED                                SIZE   ALIASES              METADATA
-v1        2026-11-24T15:33:25+00:00   just now   10 B   latest, production   25B tokens
+VERSION  CREATED                         SIZE  ALIASES             METADATA
+v1       2026-11-24T15:33:25Z  just now  10 B  latest, production  25B tokens
 ```
 
 **Which store.** `--root`, else `NEMO_ARTIFACT_ROOT`, else `root` in the section `[artifacts.manifest]` of

@@ -11,7 +11,7 @@ SUMMARY_LENGTH_MAX = 60
 _INFINITY = float("inf")
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _COUNTS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
-_SPANS = ((31_536_000, "year"), (2_592_000, "month"), (86_400, "day"), (3600, "hour"), (60, "minute"))
+_SPANS = ((31_536_000, "year"), (2_592_000, "month"), (86_400, "day"), (3600, "h"), (60, "min"))
 # What tells one stage of a training pipeline from another, in the order in which people ask.
 _AMOUNTS = ("tokens", "sequences", "samples", "examples", "documents", "records", "rows")
 _MEASURES = ("iteration", "step", "epoch", "loss", "perplexity", "reward", "accuracy", "score")
@@ -76,7 +76,7 @@ def ago(moment: str, now: datetime | None = None) -> str:
     """How long a moment, ISO 8601, lies back; "" if it is none.
 
     >>> ago("2025-01-01T10:00:00+00:00", datetime(2025, 1, 1, 12, 30, tzinfo=UTC))
-    '2 hours ago'
+    '2 h ago'
     """
     then = _moment(moment)
     if then is None:
@@ -85,7 +85,8 @@ def ago(moment: str, now: datetime | None = None) -> str:
     if abs(seconds) < 60:
         return "just now"
     span, unit = next((span, unit) for span, unit in _SPANS if abs(seconds) >= span)
-    text = many(int(abs(seconds) // span), unit)
+    count = int(abs(seconds) // span)
+    text = f"{count} {unit}" if unit in ("h", "min") else many(count, unit)
     return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
@@ -93,10 +94,12 @@ def when(moment: str) -> str:
     """A moment, ISO 8601, to the second; anything else as it is.
 
     >>> when("2025-01-01T10:00:00.123456+00:00")
-    '2025-01-01T10:00:00+00:00'
+    '2025-01-01T10:00:00Z'
     """
     then = _moment(moment)
-    return printable(moment) if then is None else then.isoformat(timespec="seconds")
+    if then is None:
+        return printable(moment)
+    return then.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _moment(text: str) -> datetime | None:
