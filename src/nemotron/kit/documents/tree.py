@@ -14,7 +14,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from nemotron.kit.documents.digest import digest_of, is_digest
@@ -42,6 +42,8 @@ class Entry:
         digest: of the content, where it was read.
         kind: `exec` is a file that may be executed, `dir` an empty folder.
         target: what a link points at, as written.
+        inode: of the file that was looked at; like `ctime_ns` it is not stored and does not count.
+        ctime_ns: time of the last change of content, name or mode; nobody can set it.
     """
 
     path: str
@@ -50,6 +52,8 @@ class Entry:
     digest: str | None = None
     kind: EntryKind = "file"
     target: str | None = None
+    inode: int = field(default=0, compare=False, repr=False)
+    ctime_ns: int = field(default=0, compare=False, repr=False)
 
     @property
     def is_file(self) -> bool:

@@ -14,6 +14,7 @@ from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError, CorruptError
 from nemotron.kit.registry import layout
+from nemotron.kit.registry.digest_cache import DigestCache, now_ns
 from nemotron.kit.registry.scan import leaves
 from nemotron.kit.store.local import translate
 from nemotron.kit.store.protocol import CHUNK_SIZE, Store
@@ -24,51 +25,82 @@ WORKERS = min(4, os.cpu_count() or 1)
 ATTEMPTS_MAX = 3
 
 
-def hashed(folder: str, tree: Tree) -> Tree:
-    """The same tree with a digest of every file; each byte is read once.
+def hashed(folder: str, tree: Tree, *, trust_cache: bool = True) -> Tree:
+    """The same tree with a digest of every file; each byte is read at most once.
+
+    Args:
+        folder: where the files are.
+        tree: what to read.
+        trust_cache: whether a file that has not changed since it was read for an earlier digest is not read.
 
     Raises:
         ConflictError: a file keeps changing while it is read.
     """
-    return _each_file(tree, lambda entry: _read_steadily(folder, entry, None))
+    cache, started = DigestCache(folder), now_ns()
+    done = _each_file(
+        cache.fill(tree) if trust_cache else tree, lambda entry: _read_steadily(folder, entry, None)
+    )
+    if trust_cache:
+        cache.remember(done, started)
+    return done
 
 
 def snapshot(store: Store, folder: str, tree: Tree, previous: Tree | None) -> Tree:
     """Copy the files of a tree into the store and return it with digests.
 
     Each byte is read once and hashed as it is copied; a file that looks as it did in the previous version is
-    only hashed, and copied if it turns out to be new. What is in the store already is not stored again.
+    only hashed, and copied if it turns out to be new; one that has not changed since it was last read is not
+    read at all. What is in the store already is not stored again.
 
     Raises:
         ConflictError: a file keeps changing while it is read.
         DiskFullError: the store is full; what was copied is used by the next try.
     """
+    cache, started = DigestCache(folder), now_ns()
     before = {entry.path: entry for entry in previous.entries} if previous else {}
+    stored = {entry.digest for entry in before.values()}
+
+    def is_stored(digest: str | None) -> bool:
+        return digest is not None and (digest in stored or store.exists(layout.blob(digest)))
 
     def take(entry: Entry) -> Entry:
+        if is_stored(entry.digest):
+            return entry
         old = before.get(entry.path)
         if old is not None and old.size == entry.size and old.digest:
             probed = _read_steadily(folder, entry, None)
-            if probed.digest and store.exists(layout.blob(probed.digest)):
+            if is_stored(probed.digest):
                 return probed
         return _read_steadily(folder, entry, store)
 
-    taken = _each_file(tree, take)
-    for entry in taken.entries:
-        if entry.kind == "link" and leaves(f"{folder}/{entry.path}", os.path.realpath(folder)):
+    taken = _each_file(cache.fill(tree), take, skip=lambda entry: entry.digest in stored)
+    cache.remember(taken, started)
+    _warn_of_links(folder, taken)
+    store.sync()
+    return taken
+
+
+def _warn_of_links(folder: str, tree: Tree) -> None:
+    top = os.path.realpath(folder)
+    for entry in tree.entries:
+        if entry.kind == "link" and leaves(f"{folder}/{entry.path}", top):
             log.warning(
                 "%s/%s links to %s, outside the artifact: recorded, not copied; follow_links=True copies it",
                 folder,
                 entry.path,
                 entry.target,
             )
-    store.sync()
-    return taken
 
 
-def _each_file(tree: Tree, work: Callable[[Entry], Entry]) -> Tree:
-    """Apply `work` to the files of a tree on a few threads (hashing and copying release the GIL)."""
-    files = [entry for entry in tree.entries if entry.is_file]
+def _each_file(
+    tree: Tree,
+    work: Callable[[Entry], Entry],
+    skip: Callable[[Entry], bool] = lambda entry: entry.digest is not None,
+) -> Tree:
+    """Apply `work` to the files of a tree, but those to skip, on a few threads (hashing releases the GIL)."""
+    files = [entry for entry in tree.entries if entry.is_file and not skip(entry)]
+    if not files:
+        return tree
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="kit-content") as pool:
         try:
             done = dict(zip((entry.path for entry in files), _in_chunks(pool, work, files), strict=True))
@@ -99,9 +131,34 @@ def _read_steadily(folder: str, entry: Entry, store: Store | None) -> Entry:
                 after = os.fstat(file.fileno())
         except OSError as error:
             raise translate(error, "read", path) from error
+        if store is not None and not _holds(store, digest, size):
+            store.remove(layout.blob(digest))
+            continue
         if size == after.st_size and _stamp(before) == _stamp(after):
-            return replace(entry, size=size, mtime_ns=after.st_mtime_ns, digest=digest)
+            return replace(
+                entry,
+                size=size,
+                mtime_ns=after.st_mtime_ns,
+                digest=digest,
+                inode=after.st_ino,
+                ctime_ns=after.st_ctime_ns,
+            )
     raise ConflictError(f"{path} keeps changing while it is read; save it when its writer is done")
+
+
+def _holds(store: Store, digest: str, size: int) -> bool:
+    """Whether the store has some content, as far as the size tells.
+
+    A power loss between a copy and its sync may leave an empty file under a good name.
+    """
+    key = layout.blob(digest)
+    path = store.local_path(key)
+    if path is None:
+        return store.exists(key)
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
 
 
 def _stamp(info: os.stat_result) -> tuple[int, int, int]:
@@ -174,6 +231,8 @@ def _into_place(building: str, target: str) -> None:
 
 def is_laid_out(tree: Tree, target: str) -> bool:
     """Whether every file of a tree is in a folder, by size and time, and by its bytes where those differ."""
+    if os.path.islink(target):
+        return False
     for entry in tree.entries:
         try:
             info = os.lstat(f"{target}/{entry.path}")

@@ -127,7 +127,14 @@ def _child(
 
 
 def _file_entry(path: str, info: os.stat_result) -> Entry:
-    return Entry(path, info.st_size, info.st_mtime_ns, kind="exec" if info.st_mode & stat.S_IXUSR else "file")
+    return Entry(
+        path,
+        info.st_size,
+        info.st_mtime_ns,
+        kind="exec" if info.st_mode & stat.S_IXUSR else "file",
+        inode=info.st_ino,
+        ctime_ns=info.st_ctime_ns,
+    )
 
 
 def leaves(path: str, top: str) -> bool:

@@ -103,7 +103,8 @@ def _scan(store: Store, record: Record) -> Tree:
 def _with_digests(record: Record, now: Tree, paths: Iterable[str]) -> Tree:
     """The same tree, with digests of the files at `paths`."""
     chosen = set(paths)
-    read = content.hashed(record.folder, Tree(tuple(entry for entry in now.entries if entry.path in chosen)))
+    files = Tree(tuple(entry for entry in now.entries if entry.path in chosen))
+    read = content.hashed(record.folder, files, trust_cache=False)
     fresh = {entry.path: entry for entry in read.entries}
     return Tree(tuple(fresh.get(entry.path, entry) for entry in now.entries))
 

@@ -1,0 +1,137 @@
+"""What is remembered of a file's digest, and when it is not believed."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nemotron.kit.registry import content, digest_cache
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.scan import scan_folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in "abc":
+        (folder / f"{name}.bin").write_bytes(name.encode() * 1000)
+    return folder
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the files had been written long ago: a test can't wait until they were, nor set their ctime."""
+    monkeypatch.setattr(digest_cache, "SETTLED_NS", -(10**12))
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files whose bytes were read."""
+    seen: list[str] = []
+    real = content._read_steadily
+
+    def read(folder: str, entry: content.Entry, store: object) -> content.Entry:
+        seen.append(entry.path)
+        return real(folder, entry, store)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(content, "_read_steadily", read)
+    return seen
+
+
+def hashed(folder: Path) -> dict[str, str | None]:
+    tree = content.hashed(str(folder), scan_folder(str(folder)))
+    return {entry.path: entry.digest for entry in tree.entries}
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_has_not_changed_is_not_read_again(data: Path, reads: list[str]) -> None:
+    first = hashed(data)
+    assert sorted(reads) == ["a.bin", "b.bin", "c.bin"]
+    reads.clear()
+    assert hashed(data) == first
+    assert reads == []
+
+
+def test_what_changed_a_moment_ago_is_not_believed(data: Path, reads: list[str]) -> None:
+    hashed(data)
+    reads.clear()
+    hashed(data)
+    assert len(reads) == 3
+
+
+def flip(path: Path) -> None:
+    path.write_bytes(b"B" + path.read_bytes()[1:])
+
+
+def flip_and_hide(path: Path) -> None:
+    before = path.stat()
+    flip(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replace_with_same_times(path: Path) -> None:
+    before = path.stat()
+    other = path.with_name("other")
+    other.write_bytes(b"x" * before.st_size)
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(other, path)
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("change", [flip, flip_and_hide, replace_with_same_times])
+def test_a_changed_file_is_read_whatever_its_time_says(
+    data: Path, reads: list[str], change: Callable[[Path], None]
+) -> None:
+    first = hashed(data)
+    reads.clear()
+    change(data / "b.bin")
+    second = hashed(data)
+    assert reads == ["b.bin"]
+    assert second["b.bin"] != first["b.bin"]
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("damage", [b"", b"not zlib", b"x\x9c\x03\x00\x00\x00\x00\x01"])
+def test_a_damaged_cache_costs_only_time(data: Path, reads: list[str], damage: bytes) -> None:
+    first = hashed(data)
+    for path in Path(os.environ["XDG_CACHE_HOME"]).rglob("digests/*/*"):
+        path.write_bytes(damage)
+    reads.clear()
+    assert hashed(data) == first
+    assert len(reads) == 3
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    assert all(hashed(data).values())
+
+
+@pytest.mark.usefixtures("settled")
+def test_an_unchanged_snapshot_reads_and_stores_nothing(data: Path, reads: list[str], tmp_path: Path) -> None:
+    registry = Registry.open(tmp_path / "store")
+    registry.publish(Draft(name="x", source=data, snapshot=True))
+    before = sorted((tmp_path / "store").rglob("*"))
+    reads.clear()
+    assert not registry.publish(Draft(name="x", source=data, snapshot=True)).created
+    assert reads == []
+    assert sorted((tmp_path / "store").rglob("*")) == before
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_known_digest_is_no_copy(data: Path, tmp_path: Path) -> None:
+    hashed(data)  # known to the cache, not to the store
+    registry = Registry.open(tmp_path / "store")
+    record = registry.publish(Draft(name="x", source=data, snapshot=True)).record
+    assert (registry.folder(record) / "a.bin").read_bytes() == b"a" * 1000
+
+
+@pytest.mark.usefixtures("settled")
+def test_verifying_reads_the_bytes_all_the_same(data: Path, reads: list[str], tmp_path: Path) -> None:
+    registry = Registry.open(tmp_path / "store")
+    registry.publish(Draft(name="x", source=data, evidence="full"))
+    reads.clear()
+    assert registry.verify("art://x", "full").ok
+    assert len(reads) == 3
