@@ -99,7 +99,10 @@ class Aliases:
                     f"{name}:{alias} points at {shown}, not at v{if_current}: somebody moved it; look again"
                 )
             if current and points_at == version:
-                return current
+                if not self._store.exists(layout.alias_move(name, alias.name, highest + 1)):
+                    return current
+                taken = highest + 1  # the listing was stale
+                continue
             move = AliasMove(
                 sequence=highest + 1,
                 version=version,

@@ -133,7 +133,9 @@ class LocalStore(Store):
 
     def local_path(self, key: str) -> Path:
         """The file or folder behind a key."""
-        return Path(self._path(key))
+        path = self._path(key)
+        self._refuse_links(key)
+        return Path(path)
 
     def _path(self, key: str) -> str:
         return self._prefix + check_key(key)
