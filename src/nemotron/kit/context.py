@@ -153,7 +153,15 @@ def set_registry(registry: "Registry | None") -> None:
 
 
 def set_tracker(tracker: "LineageTracker | None") -> None:
-    """Make a tracker the current one, for every thread; None for none at all."""
+    """Make a tracker the current one, for every thread; None for none at all.
+
+    A tracker over a store brings its registry along, so that what it saves is what references resolve to.
+    """
+    if (registry := getattr(tracker, "registry", None)) is not None:
+        from nemotron.kit.registry.registry import Registry
+
+        if isinstance(registry, Registry):
+            set_registry(registry)
     if callable(bind := getattr(tracker, "bind_run", None)):
         bind(current_run)
     _change(tracker=tracker)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nemotron.kit.errors import MisuseError, NotFoundError
+from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTracker
 from nemotron.kit.tracking.run import Run
 
@@ -36,6 +37,12 @@ class CompositeTracker:
     def first(self) -> LineageTracker:
         """The one that decides."""
         return self.trackers[0]
+
+    @property
+    def registry(self) -> Registry | None:
+        """The store of the first tracker, if it has one."""
+        registry = getattr(self.first, "registry", None)
+        return registry if isinstance(registry, Registry) else None
 
     def bind_run(self, run: Callable[[], Run]) -> None:
         """Pass the run on to whoever wants it."""
