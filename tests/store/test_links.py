@@ -99,6 +99,13 @@ def test_a_folder_that_is_a_link_is_not_followed(store, root, elsewhere, way, de
     assert (elsewhere / "secret").read_text() == "secret"
 
 
+def test_a_local_path_leads_through_no_link(store, root, elsewhere):
+    root.mkdir()
+    (root / "name").symlink_to(elsewhere)
+    with pytest.raises(OutsideRootError, match="link"):
+        store.local_path("name/secret")
+
+
 @pytest.mark.parametrize("way", ["read", "open", "chunks"])
 def test_an_object_that_is_a_link_is_not_followed(store, root, elsewhere, way):
     (root / "name").mkdir(parents=True)
