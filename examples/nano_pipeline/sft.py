@@ -1,0 +1,109 @@
+"""Stage 3: a language model → one that answers a docstring with a function.
+
+Takes the documented functions out of the files in `art://nano-pretrain-data`, packs them (`nano-sft-data`),
+and trains `art://nano-base-model` on them, on the answers alone. Makes `nano-sft-model`.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # See pretrain.py.
+
+import chat
+import numpy as np
+import packing
+import stage
+from indexed_dataset import IndexedDataset
+from language_model import Adam, LanguageModel
+from tokenizers import Tokenizer
+
+from nemotron import kit
+from nemotron.kit.artifact import ModelArtifact, PretrainBlendsArtifact, SFTDataArtifact
+
+
+def main() -> None:
+    parser = stage.parser(__doc__)
+    parser.add_argument("--steps", type=int, default=250, help="[250]")
+    parser.add_argument("--batch", type=int, default=6, help="packs per step [6]")
+    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate [0.002]")
+    parser.add_argument("--seed", type=int, default=0, help="[0]")
+    args = parser.parse_args()
+    steps = kit.apply_scale(args.steps, args.scale)
+    kit.init(root=args.root)
+
+    base = ModelArtifact.from_uri("art://nano-base-model")
+    model = LanguageModel.load(base.path)
+    data = make_data(stage.fresh_folder(args.out, "sft_data"), model.shape.context)
+    kit.print_step_complete(sft_data=data)
+
+    train, valid = (packing.read(Path(data.metadata[key])) for key in ("training_path", "validation_path"))
+    held_out = packing.batch(valid, data.pack_size)
+    first_loss, _ = model.loss(*held_out)
+    rng = np.random.default_rng(args.seed)
+    optimiser = Adam(model, args.rate, steps)
+    with stage.progress("sft", steps) as show:
+        for step in range(1, steps + 1):
+            rows = rng.choice(len(train), args.batch)
+            loss, gradient = model.loss(*packing.batch([train[row] for row in rows], data.pack_size))
+            optimiser.update(gradient)
+            show(step, f"loss {loss:.3f}")
+
+    folder = stage.fresh_folder(args.out, "sft_model")
+    model.save(folder)
+    shutil.copy(base.path / "tokenizer.json", folder)
+    final_loss, _ = model.loss(*held_out)
+    artifact = ModelArtifact(
+        path=folder,
+        step=steps,
+        final_loss=round(final_loss, 4),
+        metadata={
+            "loss_is": "validation, nats per token of an answer",
+            "first_loss": round(first_loss, 4),
+            "parameters": model.flat.size,
+        },
+    )
+    artifact.save(name="nano-sft-model", snapshot=True, inputs=[base, data])
+    kit.print_step_complete(sft=artifact)
+
+
+def make_data(folder: Path, pack_size: int) -> SFTDataArtifact:
+    """Make `nano-sft-data`, from the pretraining data and with its tokenizer."""
+    began = time.monotonic()
+    text = PretrainBlendsArtifact.from_uri("art://nano-pretrain-data")
+    tokenizer = Tokenizer.from_file(str(text.path / "tokenizer.json"))
+    packs = {}
+    for split in ("train", "valid"):
+        packs[split] = packing.pack(conversations(text.path, split, tokenizer), pack_size)
+        if not packs[split]:
+            raise SystemExit(f"No documented function of up to {pack_size} tokens in {text.uri}, {split}")
+        packing.write(folder / "splits" / split / "shard_000000.parquet", packs[split])
+    every = [pack for split in packs.values() for pack in split]
+    artifact = SFTDataArtifact(
+        path=folder / "splits",
+        total_tokens=sum(len(pack.input_ids) for pack in every),
+        total_sequences=len(every),
+        num_shards=len(packs),
+        pack_size=pack_size,
+        training_path=str(folder / "splits" / "train"),
+        validation_path=str(folder / "splits" / "valid"),
+        tokenizer_uri=f"{text.uri}/tokenizer.json",
+        elapsed_sec=time.monotonic() - began,
+        metadata={"conversations": sum(len(pack.seq_start_id) for pack in every)},
+    )
+    return artifact.save(name="nano-sft-data", snapshot=True, inputs=[text])
+
+
+def conversations(data: Path, split: str, tokenizer: Tokenizer) -> Iterator[tuple[list[int], list[int]]]:
+    """Prompt and answer as tokens, from each file: the tokens of a shard are its text, without loss."""
+    for index in sorted(data.glob(f"{split}-*.idx")):
+        documents = IndexedDataset.open(index.with_suffix(""))
+        for i in range(len(documents)):
+            for request, code in chat.functions(tokenizer.decode(documents[i].tolist())):
+                yield tokenizer.encode(chat.prompt(request)).ids, tokenizer.encode(code + chat.END).ids
+
+
+if __name__ == "__main__":
+    stage.run(main)
