@@ -73,9 +73,9 @@ def main() -> None:
 
     start = ModelArtifact.from_uri("art://nano-sft-model")
     policy = Policy(start.path)
-    data = make_data(stage.fresh_folder(args.out, "rl_data"))
-    kit.print_step_complete(rl_data=data)
+    kit.print_step_complete(rl_data=make_data(stage.fresh_folder(args.out, "rl_data")))
 
+    data = SplitJsonlDataArtifact.from_uri("art://nano-rl-data")
     train, val = (policy.read(data.path.parent / name) for name in (data.train, data.val))
     val = val[:MEASURED]
     reward_before = mean_reward(policy, val)

@@ -4,6 +4,7 @@ Takes the documented functions out of the files in `art://nano-pretrain-data`, p
 and trains `art://nano-base-model` on them, on the answers alone. Makes `nano-sft-model`.
 """
 
+import filecmp
 import os
 import shutil
 import time
@@ -17,7 +18,7 @@ import numpy as np
 import packing
 import stage
 from indexed_dataset import IndexedDataset
-from language_model import Adam, LanguageModel
+from language_model import Adam, LanguageModel, Shape
 from tokenizers import Tokenizer
 
 from nemotron import kit
@@ -36,10 +37,10 @@ def main() -> None:
 
     base = ModelArtifact.from_uri("art://nano-base-model")
     model = LanguageModel.load(base.path)
-    data = make_data(stage.fresh_folder(args.out, "sft_data"), model.shape.context)
-    kit.print_step_complete(sft_data=data)
+    kit.print_step_complete(sft_data=make_data(stage.fresh_folder(args.out, "sft_data"), base, model.shape))
 
-    train, valid = (packing.read(Path(data.metadata[key])) for key in ("training_path", "validation_path"))
+    data = SFTDataArtifact.from_uri("art://nano-sft-data")
+    train, valid = (packing.read(Path(split)) for split in (data.training_path, data.validation_path))
     held_out = packing.batch(valid, data.pack_size)
     first_loss, _ = model.loss(*held_out)
     rng = np.random.default_rng(args.seed)
@@ -69,16 +70,18 @@ def main() -> None:
     kit.print_step_complete(sft=artifact)
 
 
-def make_data(folder: Path, pack_size: int) -> SFTDataArtifact:
-    """Make `nano-sft-data`, from the pretraining data and with its tokenizer."""
+def make_data(folder: Path, base: ModelArtifact, shape: Shape) -> SFTDataArtifact:
+    """Make `nano-sft-data` from the pretraining data and with its tokenizer, for a base model."""
     began = time.monotonic()
     text = PretrainBlendsArtifact.from_uri("art://nano-pretrain-data")
+    if not filecmp.cmp(text.path / "tokenizer.json", base.path / "tokenizer.json", shallow=False):
+        raise SystemExit(f"{base.uri} has another tokenizer than {text.uri}: run pretrain.py again")
     tokenizer = Tokenizer.from_file(str(text.path / "tokenizer.json"))
     packs = {}
     for split in ("train", "valid"):
-        packs[split] = packing.pack(conversations(text.path, split, tokenizer), pack_size)
+        packs[split] = packing.pack(conversations(text.path, split, tokenizer), shape.context)
         if not packs[split]:
-            raise SystemExit(f"No documented function of up to {pack_size} tokens in {text.uri}, {split}")
+            raise SystemExit(f"No documented function of up to {shape.context} tokens in {text.uri}, {split}")
         packing.write(folder / "splits" / split / "shard_000000.parquet", packs[split])
     every = [pack for split in packs.values() for pack in split]
     artifact = SFTDataArtifact(
@@ -86,7 +89,7 @@ def make_data(folder: Path, pack_size: int) -> SFTDataArtifact:
         total_tokens=sum(len(pack.input_ids) for pack in every),
         total_sequences=len(every),
         num_shards=len(packs),
-        pack_size=pack_size,
+        pack_size=shape.context,
         training_path=str(folder / "splits" / "train"),
         validation_path=str(folder / "splits" / "valid"),
         tokenizer_uri=f"{text.uri}/tokenizer.json",
