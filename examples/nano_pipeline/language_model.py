@@ -100,7 +100,7 @@ class LanguageModel:
         weight = weights.reshape(-1)[rows].astype(out.dtype)
         p = softmax(out[rows] @ self.params["embedding"].T)
         chosen = (np.arange(len(rows)), targets[rows])
-        value = -float(weight @ np.log(p[chosen] + 1e-30))
+        value = float(weight @ -np.log(p[chosen] + 1e-30))
 
         p[chosen] -= 1
         p *= weight[:, None]

@@ -3,5 +3,4 @@
 import sys
 from pathlib import Path
 
-PIPELINE = Path(__file__).parents[2] / "examples" / "nano_pipeline"
-sys.path.insert(0, str(PIPELINE))
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "nano_pipeline"))
