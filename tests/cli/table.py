@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "alias": ("alias", "base:v1", "production"),
     "aliases": ("aliases", "base"),
     "alias-log": ("alias-log", "base", "good"),
+    "verify": ("verify", "base:v1"),
     "doctor": ("doctor",),
 }
 REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
@@ -20,6 +21,7 @@ REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
     "versions": lambda ref: ("versions", "--", ref),
     "resolve": lambda ref: ("resolve", "--", ref),
     "lineage": lambda ref: ("lineage", "--", ref),
+    "verify": lambda ref: ("verify", "--", ref),
     "rm": lambda ref: ("rm", "-m", "why", "--", ref),
     "alias": lambda ref: ("alias", "--", ref, "production"),
     "aliases": lambda ref: ("aliases", "--", ref),

@@ -9,9 +9,11 @@ from nemotron.kit.artifacts import kinds
 from nemotron.kit.artifacts.inputs import InputDatasetInfo
 from nemotron.kit.artifacts.paths import is_url
 from nemotron.kit.artifacts.value import ArtifactValue, TrackingInfo
+from nemotron.kit.errors import MisuseError
 from nemotron.kit.registry.scan import METADATA_FILE
 
 if TYPE_CHECKING:
+    from nemotron.kit.registry.verify import Verification
     from nemotron.kit.tracking.protocol import EvidenceLevel
 
 __all__ = ["Artifact", "TrackingInfo"]
@@ -158,3 +160,42 @@ class Artifact(ArtifactValue):
         from nemotron.kit.artifacts.loading import from_uri
 
         return from_uri(cls, uri)
+
+    # -- checking ------------------------------------------------------------------------------------------
+
+    def verify(self, evidence: "EvidenceLevel | None" = None) -> "Verification":
+        """Whether the files of this version are still those that were published, and how sure that is.
+
+        Args:
+            evidence: "stat" reads no bytes, "full" reads every file that has a digest; None does what the
+                version allows.
+
+        Returns:
+            What was found: `ok`, the `evidence` that was achieved, `bytes_read`, and the `files` that are not
+            as they were, each with a verdict.
+
+        Raises:
+            MisuseError: it was not published, or nothing is known of its files.
+            NotFoundError: the store does not have it.
+            NotInitializedError: there is no store.
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nemotron.kit.start import using
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "part.txt").write_text("hello")
+        >>> with using(root=tempfile.mkdtemp()):
+        ...     artifact = Artifact(path=folder).save("data", evidence="full")
+        ...     _ = (folder / "part.txt").write_text("jello")
+        ...     found = artifact.verify()
+        >>> found.ok, found.evidence, found.bytes_read, [(f.path, f.verdict) for f in found.files]
+        (False, 'full', 5, [('part.txt', 'changed')])
+        """
+        from nemotron.kit.artifacts.loading import registry_in_force
+
+        if self.uri is None:
+            raise MisuseError(
+                f"Cannot verify {self.path}: it is no published version. Save it to a store, or load it with "
+                "from_uri, first"
+            )
+        return registry_in_force().verify(self.uri, evidence)

@@ -95,6 +95,15 @@ def store_of(tracker: LineageTracker | None) -> Registry | None:
     return first.registry if isinstance(first, FileTracker) else None
 
 
+def registry_in_force() -> Registry:
+    """The current registry, be it that of the current tracker.
+
+    Raises:
+        NotInitializedError: there is none.
+    """
+    return context.current_registry() or store_of(_active_tracker()) or context.require_registry()
+
+
 # -- from a store ------------------------------------------------------------------------------------------
 
 

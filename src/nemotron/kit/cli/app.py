@@ -21,6 +21,7 @@ COMMANDS = {
     "alias": ("aliasing", "alias"),
     "aliases": ("aliasing", "aliases"),
     "alias-log": ("aliasing", "alias_log"),
+    "verify": ("verifying", "verify"),
     "doctor": ("doctoring", "doctor"),
 }
 PROGRAM = "nemotron"

@@ -40,7 +40,7 @@ version it means the latest one.
 honoured). `--json` writes one JSON document to standard output, and nothing else; NaN and infinity are
 spelt as text. `--quiet` writes bare values, one a line. Remarks, warnings (`warning: …`) and errors
 (`error: …`) go to standard error, always as text: when a command fails, standard output stays empty and the
-exit code tells. (`doctor` is a check: its findings are its result, also when it fails.)
+exit code tells. (`verify` and `doctor` are checks: what they find is their result, also when they fail.)
 
 **Exit codes.** 0: done. 1: not found, refused, or a check that failed. 2: wrong usage, such as a reference
 or name that is none, or no store named. 130: interrupted.
@@ -72,6 +72,10 @@ _JSON = {
     "aliases": "Each alias with its version, `{alias: number}`.",
     "alias-log": "A list of moves, oldest first: `{uri, sequence, version, previous, moved_at, moved_by, "
     "why}`.",
+    "verify": "`{uri, ok, evidence, bytes_read, files}`: `evidence` is what was achieved (`full`, "
+    "`sampled` or `stat`); `files` lists `{path, verdict}` of those that are not the same: `touched` "
+    "(other time, same size, and as far as it was read the same content), `changed`, `missing` or "
+    "`extra`. `ok` is true if none but `touched` is among them.",
     "doctor": "`{root, ok, findings}`; each finding has `kind`, `level` (`problem` or `note`), `where`, "
     "`what`, `fix`. `ok` is false if there is a problem; notes alone don't count.",
 }

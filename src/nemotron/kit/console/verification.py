@@ -1,0 +1,66 @@
+"""What became of the files of a version, as a command shows it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nemotron.kit.console import words
+from nemotron.kit.console.output import View
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from nemotron.kit.registry.verify import Verification
+
+FILES_SHOWN_MAX = 100
+_ACHIEVED = {
+    "stat": "by size and time",
+    "sampled": "by a sample of each file",
+    "full": "by every byte",
+}
+
+
+@dataclass(frozen=True)
+class VerificationView(View):
+    """The outcome of comparing files with what was published.
+
+    Attributes:
+        found: what was found.
+    """
+
+    found: "Verification"
+
+    def document(self) -> Any:
+        """The outcome, and each file that is not the same."""
+        found = self.found
+        return {
+            "uri": found.uri,
+            "ok": found.ok,
+            "evidence": found.evidence,
+            "bytes_read": found.bytes_read,
+            "files": [{"path": file.path, "verdict": file.verdict} for file in found.files],
+        }
+
+    def lines(self) -> Iterable[str]:
+        """Verdict and path of each file that is not the same."""
+        return [f"{file.verdict} {words.printable(file.path)}" for file in self.found.files]
+
+    def render(self) -> "str | RenderableType":
+        """The files, and a sentence."""
+        from rich.console import Group
+        from rich.text import Text
+
+        found = self.found
+        rows = [
+            Text.assemble(
+                (f"{file.verdict:8} ", "yellow" if file.verdict == "touched" else "bold red"),
+                words.printable(file.path),
+                overflow="fold",
+            )
+            for file in found.files[:FILES_SHOWN_MAX]
+        ]
+        if (more := len(found.files) - FILES_SHOWN_MAX) > 0:
+            rows.append(Text(f"and {more:,} more", "dim"))
+        verdict = ("same ", "bold green") if found.ok else ("not the same ", "bold red")
+        read = f", {words.size(found.bytes_read)} read" if found.bytes_read else ", nothing read"
+        return Group(*rows, Text.assemble(verdict, found.uri, f" ({_ACHIEVED[found.evidence]}{read})"))

@@ -1,0 +1,70 @@
+"""`verify`: the verdict, the exit code, and how sure it is."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nemotron.kit.registry.registry import Registry
+
+
+def test_what_is_the_same_is_0(kit, store: Registry) -> None:
+    said = kit("verify", "art://base:v1")
+    assert (said.code, said.out) == (0, "same art://base:v1 (by every byte, 8 B read)\n")
+    by_stat = kit("verify", "nano3/data")
+    assert (by_stat.code, by_stat.out) == (0, "same art://nano3-data:v2 (by size and time, nothing read)\n")
+    assert kit("verify", "base", "-q").out == ""
+
+
+def test_what_is_not_the_same_is_named_and_1(kit, registry: Registry, data: Path) -> None:
+    kit("register", "data", "--name", "m", "--evidence", "full")
+    os.utime(data / "train/a.txt", ns=(1, 1))
+    before = (data / "b.txt").stat()
+    (data / "b.txt").write_text("y\n")
+    os.utime(data / "b.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
+    (data / "c.txt").touch()
+    said = kit("verify", "m", "--json")
+    assert said.code == 1
+    assert said.json == {
+        "uri": "art://m:v1",
+        "ok": False,
+        "evidence": "full",
+        "bytes_read": 8,
+        "files": [
+            {"path": "b.txt", "verdict": "changed"},
+            {"path": "c.txt", "verdict": "extra"},
+            {"path": "train/a.txt", "verdict": "touched"},
+        ],
+    }
+    assert kit("verify", "m", "-q").out == "changed b.txt\nextra c.txt\ntouched train/a.txt\n"
+    by_stat = kit("verify", "m", "--evidence", "stat", "--json").json
+    assert (by_stat["evidence"], by_stat["bytes_read"]) == ("stat", 0)
+    assert {"path": "b.txt", "verdict": "changed"} not in by_stat["files"]
+    drawn = kit("verify", "m").out
+    assert drawn.splitlines()[0] == "changed  b.txt"
+    assert drawn.splitlines()[-1] == "not the same art://m:v1 (by every byte, 8 B read)"
+
+
+def test_touched_alone_is_0(kit, registry: Registry, data: Path) -> None:
+    kit("register", "data", "--name", "m", "--evidence", "full")
+    os.utime(data / "b.txt", ns=(1, 1))
+    said = kit("verify", "m", "--json")
+    assert (said.code, said.json["ok"]) == (0, True)
+    assert said.json["files"] == [{"path": "b.txt", "verdict": "touched"}]
+
+
+@pytest.mark.parametrize("evidence", ["", "hopeful", "FULL"])
+def test_unknown_evidence_is_2(kit, store: Registry, evidence: str) -> None:
+    said = kit("verify", "base", "--evidence", evidence)
+    assert (said.code, said.out) == (2, "")
+    assert "stat" in said.err
+
+
+def test_many_files_are_cut(kit, registry: Registry, data: Path) -> None:
+    kit("register", "data", "--name", "m")
+    for number in range(150):
+        (data / f"new{number}").touch()
+    said = kit("verify", "m")
+    assert said.code == 1
+    assert "and 50 more\n" in said.out
+    assert len(kit("verify", "m", "--json").json["files"]) == 150
