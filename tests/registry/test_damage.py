@@ -173,6 +173,36 @@ def test_a_version_of_a_newer_kit_stops_its_name_and_no_other(opened, root, capl
     assert "m is left out of the list" in caplog.text
 
 
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("damage", [b"", b"{", b"\x00" * 10, b"[]"], ids=repr)
+def test_a_damaged_format_file_stops_publishing_and_no_reading(opened, publish, root, damage):
+    path = root / ".kit/format.json"
+    path.write_bytes(damage)
+    assert opened().resolve("m").version == 3
+    assert [entry.name for entry in opened().list()] == ["m", "other"]
+    with pytest.raises(CorruptError, match=r"format\.json is damaged.*delete it"):
+        publish(via=opened(), metadata={"step": 4})
+    path.unlink()
+    assert publish(via=opened(), metadata={"step": 4}).record.version == 4
+
+
+def test_a_format_file_that_is_still_being_written_is_waited_for(opened, publish, root, monkeypatch):
+    from nemotron.kit.registry import publishing
+
+    path = root / ".kit/format.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")  # another process has made it, without hard links, and is about to fill it
+    waited = []
+
+    def sleep(seconds):
+        waited.append(seconds)
+        path.write_text('{"format_version": 1, "older_generations": false}')
+
+    monkeypatch.setattr(publishing.time, "sleep", sleep)
+    assert publish(via=opened()).record.version == 1
+    assert len(waited) == 1
+
+
 # -- strangers in the root ---------------------------------------------------------------------------------
 
 

@@ -52,9 +52,12 @@ class OlderGenerations:
             if data is None:
                 # Not founded yet. It may be before its first publish, so this is asked again.
                 return bool(self._store.list())
-            self._present = bool(
-                codec.decode(data, f"{self._store.url}/{layout.FORMAT}").get("older_generations")
-            )
+            try:
+                founded = codec.decode(data, f"{self._store.url}/{layout.FORMAT}")
+            except CorruptError as error:
+                log.warning("%s. Versions of older tools are looked for", error)
+                return True
+            self._present = bool(founded.get("older_generations"))
         return self._present
 
     def numbers(self, name: str) -> frozenset[int]:

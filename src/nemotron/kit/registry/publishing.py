@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 10_000
 PAUSE_MAX_S = 0.02
+FOUNDING_LOOKS = 10
 
 
 def publish(store: Store, versions: Versions, draft: Draft) -> Published:
@@ -228,6 +229,22 @@ def companion(record: Record, folder: str) -> dict[str, Any]:
     return document | {key: value for key, value in metadata.items() if key not in document}
 
 
+def _founded(store: Store, data: bytes | None) -> dict[str, Any]:
+    """The format file, once it is whole: where there are no hard links it may still be being written."""
+    where = f"{store.url}/{layout.FORMAT}"
+    for _ in range(FOUNDING_LOOKS):
+        data = store.read(layout.FORMAT) if data is None else data
+        if data is None:
+            raise ConflictError(f"{where} comes and goes; is somebody deleting the root?")
+        try:
+            return codec.decode(data, where)
+        except CorruptError as error:
+            problem, data = error, None
+            time.sleep(PAUSE_MAX_S)
+    fix = "Unless another process is writing it, delete it: the next publish makes a new one"
+    raise CorruptError(f"{problem}. {fix}") from problem
+
+
 def prepare(store: Store) -> None:
     """See that the store is one that this kit can write to; a new one is founded.
 
@@ -247,10 +264,7 @@ def prepare(store: Store) -> None:
         }
         if store.create(layout.FORMAT, codec.encode(document)):
             return
-        data = store.read(layout.FORMAT)
-        if data is None:
-            raise ConflictError(f"{store.url}/{layout.FORMAT} comes and goes; is somebody deleting the root?")
-    version = codec.decode(data, f"{store.url}/{layout.FORMAT}").get("format_version")
+    version = _founded(store, data).get("format_version")
     if not isinstance(version, int) or version > layout.STORE_FORMAT:
         raise FormatTooNewError(
             f"{store.url} has store format {version}; this kit writes {layout.STORE_FORMAT}: upgrade it"
