@@ -211,6 +211,7 @@ def join(x: Array) -> Array:
 
 
 def norm(x: Array) -> tuple[Array, Array]:
+    """Rows of mean square 1, and what each was multiplied by."""
     scale = 1 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + x.dtype.type(1e-5))
     return x * scale, scale
 

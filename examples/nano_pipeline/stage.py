@@ -19,7 +19,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
     root = os.environ.get("NEMO_ARTIFACT_ROOT")
     made.add_argument("--root", default=root, required=not root, help="artifact store [$NEMO_ARTIFACT_ROOT]")
-    made.add_argument("--out", type=Path, default=Path("demo/runs"), help="where runs write [demo/runs]")
+    made.add_argument("--out", type=Path, default=Path("demo/out"), help="where runs write [demo/out]")
     made.add_argument("--scale", default="full", help="tiny, small, medium or full: how much of it [full]")
     return made
 
@@ -30,6 +30,8 @@ def run(main: Callable[[], None]) -> None:
         main()
     except KitError as error:
         raise SystemExit(f"{Path(sys.argv[0]).name}: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 def fresh_folder(out: Path, stage: str) -> Path:

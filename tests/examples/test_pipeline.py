@@ -71,7 +71,7 @@ def content(out: Path, which: int) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_versions_follow_what_changed(tmp_path: Path, corpus: Path, script: Callable[..., object]) -> None:
-    root, out = tmp_path / "my store", tmp_path / "demo" / "runs"
+    root, out = tmp_path / "my store", tmp_path / "demo" / "out"
     script("run", "--corpus", str(corpus))
     assert versions(root) == dict.fromkeys(NAMES, 1)
 
