@@ -52,6 +52,12 @@ def snapshot(store: Store, folder: str, tree: Tree, previous: Tree | None) -> Tr
     only hashed, and copied if it turns out to be new; one that has not changed since it was last read is not
     read at all. What is in the store already is not stored again.
 
+    Args:
+        store: where the copy goes.
+        folder: where the files are.
+        tree: which files.
+        previous: the listing of the latest version if that is a snapshot, else None.
+
     Raises:
         ConflictError: a file keeps changing while it is read.
         DiskFullError: the store is full; what was copied is used by the next try.
@@ -60,20 +66,27 @@ def snapshot(store: Store, folder: str, tree: Tree, previous: Tree | None) -> Tr
     before = {entry.path: entry for entry in previous.entries} if previous else {}
     stored = {entry.digest for entry in before.values()}
 
-    def is_stored(digest: str | None) -> bool:
-        return digest is not None and (digest in stored or store.exists(layout.blob(digest)))
+    def is_stored(entry: Entry) -> bool:
+        if entry.digest is None:
+            return False
+        # In a bucket each look is a request, and what the latest snapshot has is there.
+        if entry.digest in stored and store.local_path(layout.FORMAT) is None:
+            return True
+        if not _holds(store, entry.digest, entry.size):
+            return False
+        if entry.digest not in stored:  # no commit speaks for it: who copied it may have been killed
+            store.rely_on(layout.blob(entry.digest))
+        return True
 
     def take(entry: Entry) -> Entry:
-        if is_stored(entry.digest):
-            return entry
         old = before.get(entry.path)
         if old is not None and old.size == entry.size and old.digest:
             probed = _read_steadily(folder, entry, None)
-            if is_stored(probed.digest):
+            if is_stored(probed):
                 return probed
         return _read_steadily(folder, entry, store)
 
-    taken = _each_file(cache.fill(tree), take, skip=lambda entry: entry.digest in stored)
+    taken = _each_file(cache.fill(tree), take, skip=is_stored)
     cache.remember(taken, started)
     _warn_of_links(folder, taken)
     store.sync()

@@ -41,7 +41,9 @@ def publish(store: Store, versions: Versions, draft: Draft) -> Published:
     assert isinstance(metadata, dict)
     source = _source(draft)
     latest = versions.latest(name.key) if draft.snapshot else None
-    looked_at, tree = _gather(store, draft, source, _readable_tree(store, latest) if latest else None)
+    is_snapshot = latest is not None and latest.content is not None and latest.content.mode == "snapshot"
+    previous = _readable_tree(store, latest) if latest and is_snapshot else None
+    looked_at, tree = _gather(store, draft, source, previous)
     manifest = Manifest(
         name=name.key,
         semantic_name=name.semantic,

@@ -217,6 +217,10 @@ class LocalStore(Store):
         """Begin content, in a temporary file of the store's own folder."""
         return LocalStaging(self)
 
+    def rely_on(self, key: str) -> None:
+        """Sync it too."""
+        self._unsynced.append(self._path(key))
+
     def sync(self) -> None:
         """Make durable what was staged: a few files one by one, many by one `syncfs`."""
         # Who finds its files taken by another thread's sync waits until that is done.

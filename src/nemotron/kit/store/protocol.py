@@ -135,6 +135,9 @@ class Store(ABC):
             RefusedError: it does not, and nothing may be published here.
         """
 
+    def rely_on(self, key: str) -> None:  # noqa: B027 - most backends have nothing to do
+        """Let `sync` make an object durable that is there already: who wrote it may have been killed."""
+
     @abstractmethod
     def sync(self) -> None:
         """Make durable, in one go, what `stage` committed."""
