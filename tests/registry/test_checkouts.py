@@ -138,6 +138,14 @@ def test_versions_share_their_bytes(publish, root, data):
     assert sorted(path.read_bytes() for path in blobs) == sorted([b"hello", bytes(range(256)), b"new"])
 
 
+@pytest.mark.parametrize("before", [{}, {"evidence": "full"}, {"snapshot": True}], ids=str)
+def test_a_snapshot_has_its_bytes_whatever_came_before(publish, lay_out, data, before):
+    publish(**before)
+    publish(snapshot=True, metadata={"x": 1})
+    (data / "part.txt").unlink()
+    assert contents(lay_out("m:v2")) == WHOLE
+
+
 # -- changed, damaged, raced ---------------------------------------------------------------------------------
 
 CHANGES = {

@@ -114,6 +114,19 @@ def test_publishing_what_is_there_already_takes_none(publish, syncs):
     assert syncs == []
 
 
+def test_content_that_nobody_committed_is_synced_before_it_is_relied_on(publish, opened, root, data, syncs):
+    # Copied by a process that was killed before it could sync.
+    publish("other", snapshot=True)
+    blob = next(path for path in (root / ".kit/blobs").rglob("*") if path.is_file())
+    syncs.clear()
+    publish("m", via=opened(), snapshot=True)
+    assert str(blob) in syncs
+    (data / "more.txt").write_text("more")
+    syncs.clear()
+    publish("m", via=opened(), snapshot=True)
+    assert str(blob) not in syncs  # m:v1 speaks for it
+
+
 def test_the_content_is_on_disk_before_the_commit(publish, root, monkeypatch, syncs):
     linked = []
 

@@ -88,6 +88,16 @@ def test_staged_content_is_synced_when_asked(store, root, steps):
     assert steps == []
 
 
+def test_what_is_relied_on_is_synced_too(store, root, steps):
+    stage(store, ".kit/blobs/aa/x")  # by a process that was killed before it could sync
+    other = LocalStore(root)
+    steps.clear()
+    other.rely_on(".kit/blobs/aa/x")
+    other.sync()
+    assert ("sync", str(root / ".kit/blobs/aa/x")) in steps
+    assert ("sync", str(root / ".kit/blobs/aa")) in steps
+
+
 def test_many_staged_files_take_one_sync_of_the_file_system(store, steps, monkeypatch):
     from nemotron.kit.store import files
 

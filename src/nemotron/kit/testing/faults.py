@@ -164,6 +164,10 @@ class FaultyStore(Store):
         """As the inner store, unless it fails."""
         self._do("sync", "", self.inner.sync)
 
+    def rely_on(self, key: str) -> None:
+        """As the inner store; it is no request."""
+        self.inner.rely_on(key)
+
     def local_path(self, key: str) -> Path | None:
         """As the inner store; it is no request."""
         return self.inner.local_path(key)

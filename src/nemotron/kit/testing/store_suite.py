@@ -244,6 +244,7 @@ class StoreSuite:
             assert store.exists("c/x") is False
             assert staging.commit("c/x") is True
         assert store.read("c/x") == b"one two"
+        store.rely_on("c/x")
         store.sync()
         store.sync()
 
