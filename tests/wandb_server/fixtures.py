@@ -44,7 +44,7 @@ def wandb_server(real_wandb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Ite
         if real_wandb.run is not None:
             real_wandb.finish()
         real_wandb.teardown()
-    assert server.crashes == []
+    assert not server.crashes, server.crashes
 
 
 @pytest.fixture

@@ -28,6 +28,10 @@ class Refused(Exception):
         self.status = status
 
 
+class Unknown(Exception):
+    """The client asks for what this server can't do."""
+
+
 class Session:
     """One request's view of the server."""
 
@@ -38,9 +42,13 @@ class Session:
     def answer(self, operation: str, variables: dict[str, Any]) -> Answer:
         handler: Callable[[Session, dict[str, Any]], Answer] | None = HANDLERS.get(operation)
         if handler is None:
-            raise Refused(f"wandb_server does not know the operation {operation}", 400)
+            raise Unknown(f"wandb_server does not know the operation {operation}: {variables}")
+        # Some operations, in some versions of the client, have an input object, others the fields one by one.
+        flat = {**variables, **(variables.get("input") or {})}
+        for short, long in (("entity", "entityName"), ("project", "projectName"), ("run", "runName")):
+            flat.setdefault(short, flat.get(long))
         with self.state.lock:
-            return handler(self, variables)
+            return handler(self, flat)
 
     def upload(self, file: File) -> Answer:
         return {"id": file.id, "uploadUrl": f"{self.url}/upload/{file.id}", "uploadHeaders": []}
@@ -76,6 +84,27 @@ def viewer(session: Session, v: dict[str, Any]) -> Answer:
 
 def server_features(session: Session, v: dict[str, Any]) -> Answer:
     return {"serverInfo": {"features": [], "latestLocalVersionInfo": None, "cliVersionInfo": {}}}
+
+
+# What older clients ask about types before they send them; they leave out what is not named here.
+SCHEMA = {
+    "Artifact": "ttlDurationSeconds ttlIsInherited tags historyStep aliases",
+    "CreateArtifactInput": (
+        "entityName projectName runName artifactTypeName artifactCollectionName digest digestAlgorithm"
+        " description aliases metadata clientID sequenceClientID enableDigestDeduplication"
+    ),
+}
+
+
+def type_info(session: Session, v: dict[str, Any]) -> Answer:
+    name = v.get("typeName") or v.get("name") or "UseArtifactInput"
+    fields = [{"name": field, "args": []} for field in SCHEMA.get(name, "").split()]
+    answer = {"name": name, "fields": fields, "inputFields": fields}
+    return dict.fromkeys(("TypeInfo", "type", "UseArtifactInputInfoType"), answer)
+
+
+def run_stopped(session: Session, v: dict[str, Any]) -> Answer:
+    return {"project": {"run": {"stopped": False}}}
 
 
 def core_weave_organization(session: Session, v: dict[str, Any]) -> Answer:
@@ -148,7 +177,7 @@ def artifact_type(session: Session, v: dict[str, Any]) -> Answer:
 
 def create_artifact(session: Session, v: dict[str, Any]) -> Answer:
     try:
-        artifact = session.state.create(v["input"])
+        artifact = session.state.create(v)
     except ValueError as error:
         raise Refused(str(error), 400) from None
     versions = artifact.collection.versions
@@ -180,7 +209,7 @@ def manifest_info(session: Session, artifact: Artifact) -> Answer:
 
 def create_files(session: Session, v: dict[str, Any]) -> Answer:
     nodes = []
-    for spec in v["input"]["artifactFiles"]:
+    for spec in v["artifactFiles"]:
         artifact = session.artifact(spec["artifactID"])
         file = artifact.files.setdefault(spec["name"], session.state.new_file(spec["name"]))
         nodes.append(
@@ -202,25 +231,24 @@ def commit_artifact(session: Session, v: dict[str, Any]) -> Answer:
 
 
 def update_artifact(session: Session, v: dict[str, Any]) -> Answer:
-    change = v["input"]
-    artifact = session.artifact(change["artifactID"])
-    if change.get("metadata") is not None:
-        artifact.metadata = json.loads(change["metadata"])
-    if change.get("description") is not None:
-        artifact.description = change["description"]
+    artifact = session.artifact(v["artifactID"])
+    if v.get("metadata") is not None:
+        artifact.metadata = json.loads(v["metadata"])
+    if v.get("description") is not None:
+        artifact.description = v["description"]
     return {"result": {"artifact": artifact_info(artifact)}}
 
 
 def add_aliases(session: Session, v: dict[str, Any]) -> Answer:
-    artifact = session.artifact(v["input"]["artifactID"])
-    for alias in v["input"]["aliases"]:
+    artifact = session.artifact(v["artifactID"])
+    for alias in v["aliases"]:
         artifact.collection.aliases[alias["alias"]] = artifact
     return {"result": {"success": True}}
 
 
 def delete_aliases(session: Session, v: dict[str, Any]) -> Answer:
-    artifact = session.artifact(v["input"]["artifactID"])
-    for alias in v["input"]["aliases"]:
+    artifact = session.artifact(v["artifactID"])
+    for alias in v["aliases"]:
         artifact.collection.aliases.pop(alias["alias"], None)
     return {"result": {"success": True}}
 
@@ -242,13 +270,17 @@ def membership_by_name(session: Session, v: dict[str, Any]) -> Answer:
     return {"project": {"artifactCollectionMembership": membership}}
 
 
+def artifact_by_name(session: Session, v: dict[str, Any]) -> Answer:
+    """What older clients ask instead of `membership_by_name`."""
+    found = session.state.find(v["entity"], v["project"], v["name"])
+    return {"project": {"artifact": found and artifact_info(found)}}
+
+
 def use_artifact(session: Session, v: dict[str, Any]) -> Answer:
-    # wandb-core sends one input object, the Python part the same fields one by one.
-    use = v.get("input", v)
-    artifact = session.artifact(use["artifactID"])
-    run = session.state.run(use.get("entityName"), use["projectName"], use["runName"])
+    artifact = session.artifact(v["artifactID"])
+    run = session.state.run(v.get("entityName"), v["projectName"], v["runName"])
     if run is None:
-        raise Refused(f"run {use['runName']} not found", 404)
+        raise Refused(f"run {v['runName']} not found", 404)
     session.state.use(artifact, run)
     return {"useArtifact": {"artifact": {"id": artifact.id}}}
 
@@ -262,15 +294,25 @@ def artifact_manifest(session: Session, v: dict[str, Any]) -> Answer:
     return {"artifact": {"currentManifest": {"file": {"directUrl": session.download(artifact.manifest)}}}}
 
 
+def downloads(session: Session, artifact: Artifact) -> Answer:
+    return page(
+        [
+            {"__typename": "File", "name": file.name, "directUrl": session.download(file)}
+            for file in artifact.files.values()
+        ]
+    )
+
+
 def file_urls(session: Session, v: dict[str, Any]) -> Answer:
     found = session.state.find(v["entity"], v["project"], f"{v['collection']}:{v['alias']}")
-    nodes = [
-        {"__typename": "File", "name": file.name, "directUrl": session.download(file)}
-        for file in (found.files.values() if found else ())
-    ]
-    membership = found and {"files": page(nodes)}
+    membership = found and {"files": downloads(session, found)}
     collection = {"__typename": "ArtifactSequence", "artifactMembership": membership}
     return {"project": {"artifactCollection": collection}}
+
+
+def file_urls_by_id(session: Session, v: dict[str, Any]) -> Answer:
+    """What older clients ask instead of `file_urls`."""
+    return {"artifact": {"files": downloads(session, session.artifact(v["id"]))}}
 
 
 def project_collection(session: Session, v: dict[str, Any]) -> Answer:
@@ -290,8 +332,14 @@ def artifact_creator(session: Session, v: dict[str, Any]) -> Answer:
 
 HANDLERS: dict[str, Callable[[Session, dict[str, Any]], Answer]] = {
     "Viewer": viewer,
+    "viewer": viewer,
     "GetDefaultEntity": viewer,
     "ServerFeaturesQuery": server_features,
+    "RunStoppedStatus": run_stopped,
+    "ProbeServerUseArtifactInput": type_info,
+    "InputFields": type_info,
+    "TypeFields": type_info,
+    "TypeInfo": type_info,
     "OrganizationCoreWeaveOrganizationID": core_weave_organization,
     "UpsertBucket": upsert_bucket,
     "RunResumeStatus": run_resume_status,
@@ -309,11 +357,13 @@ HANDLERS: dict[str, Callable[[Session, dict[str, Any]], Answer]] = {
     "AddAliases": add_aliases,
     "DeleteAliases": delete_aliases,
     "ArtifactMembershipByName": membership_by_name,
+    "ArtifactByName": artifact_by_name,
     "UseArtifact": use_artifact,
     "ArtifactByID": artifact_by_id,
     "ArtifactManifest": artifact_manifest,
     "FetchArtifactManifest": artifact_manifest,
     "GetArtifactMembershipFileUrls": file_urls,
+    "ArtifactFileUrls": file_urls_by_id,
     "ProjectArtifactCollection": project_collection,
     "ArtifactUsedBy": artifact_users,
     "ArtifactCreatedBy": artifact_creator,

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from wandb_server.graphql import Refused, Session
+from wandb_server.graphql import Refused, Session, Unknown
 from wandb_server.state import Artifact, Run, State
 
 API_KEY = "0123456789abcdef" * 2 + "01234567"
-_OPERATION = re.compile(r"\b(?:query|mutation)\s+(\w+)")
+# The name of an operation; where the client gives it none, the name of its first field.
+_OPERATION = re.compile(r"(?:query|mutation)\s+(\w+)|\{\s*(\w+)")
 
 
 @dataclass
@@ -137,12 +138,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _graphql(self, request: dict[str, Any]) -> None:
         wandb = self.server.wandb
         match = _OPERATION.search(request["query"])
-        operation = request.get("operationName") or (match[1] if match else "?")
+        operation = request.get("operationName") or (match and (match[1] or match[2])) or "?"
         if fault := wandb.due(operation):
             self._json(fault.status, {"errors": [{"message": f"told to fail {operation}"}]})
             return
         try:
             data = Session(wandb.state, wandb.url).answer(operation, request.get("variables") or {})
+        except Unknown as unknown:
+            wandb.crashes.append(str(unknown))
+            self._json(400, {"errors": [{"message": str(unknown)}]})
         except Refused as refused:
             self._json(refused.status, {"errors": [{"message": str(refused)}]})
         except (KeyError, TypeError, AssertionError) as error:
