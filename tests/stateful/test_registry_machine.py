@@ -162,9 +162,8 @@ class StoreMachine(RuleBasedStateMachine):
         alias=aliases,
         number=numbers,
         if_current=st.none() | numbers,
-        why=st.booleans(),
     )
-    def move(self, who, name, alias, number, if_current, why):
+    def move(self, who, name, alias, number, if_current):
         key = KEYS[name]
         registry, moves = self.handles[who], self.aliases.get((key, alias), [])
         ask = partial(registry.alias, key, alias, number, if_current=if_current)
