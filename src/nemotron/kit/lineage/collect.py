@@ -1,33 +1,27 @@
-"""Reading lineage from a store's manifests: each holds the edges to what it was made from.
+"""Lineage graphs of a store: from the index, and every node shown is looked at in the store itself.
 
-Upwards that is one manifest a version. Downwards every manifest of the store is read once and the edges are
-turned round. What can't be read is a node that says so; it never spoils the rest.
+What a version was made from never changes, so upwards the index only spares reading: what it does not know
+yet is read on the way, and nothing beside it. Downwards it must know every version first, see `catch_up`.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Literal, get_args
 
-from nemotron.kit.documents.manifest import Manifest
-from nemotron.kit.errors import (
-    CorruptError,
-    InvalidReferenceError,
-    MisuseError,
-    NotFoundError,
-    OutsideRootError,
-    RefusedError,
-    WithdrawnError,
-)
+from nemotron.kit.errors import MisuseError, NotFoundError, RefusedError, UnavailableError, WithdrawnError
+from nemotron.kit.lineage.catch_up import BATCH, catch_up
 from nemotron.kit.lineage.graph import Edge, Graph, Node
+from nemotron.kit.lineage.index import Index, ask
 from nemotron.kit.lineage.query import reach
-from nemotron.kit.names import SCHEME, ArtifactRef, Version
-from nemotron.kit.registry.records import Record
+from nemotron.kit.lineage.reading import Reader, Reading, is_external
+from nemotron.kit.names import SCHEME, ArtifactRef
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.registry.versions import Versions
 
 Direction = Literal["up", "down"]
 
 _URI_OR_PATH = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://")
+# How often a graph is begun anew because the store was changed by hand below it.
+ATTEMPTS_MAX = 5
 
 
 def collect(
@@ -62,38 +56,20 @@ def collect(
     """
     if direction not in get_args(Direction):
         raise MisuseError(f"Unknown direction: {direction!r}. Must be 'up' or 'down'")
-    reader = _Reader(registry)
+    if depth is not None and depth < 0:
+        raise MisuseError(f"Invalid depth: {depth}; expected 0 or more")
     # People write `name:v3` for `art://name:v3`; anything else without `art://` is external.
-    external = ref if isinstance(ref, str) and _is_external(ref) and _URI_OR_PATH.match(ref) else None
+    external = ref if isinstance(ref, str) and is_external(ref) and _URI_OR_PATH.match(ref) else None
     start = external or _start(registry, ref)
-    if direction == "up":
-        uris = (start, *reach(start, lambda uri: reader.node(uri).inputs, depth))
-    else:
-        outputs = _turned_round(reader)
-        if external and external not in outputs:
-            raise NotFoundError(f"Nothing in {registry.root} was made of {external}")
-        uris = (start, *reach(start, lambda uri: outputs.get(uri, ()), depth))
-    nodes = tuple(reader.node(uri) for uri in uris)
+    nodes = ask(registry.store, lambda index: _Search(index, Reader(registry)).nodes(start, direction, depth))
+    if external and direction == "down" and len(nodes) == 1 and depth != 0:
+        raise NotFoundError(f"Nothing in {registry.root} was made of {external}")
     return Graph(start, nodes, tuple(_edges(nodes)))
 
 
 def _edges(nodes: tuple[Node, ...]) -> Iterator[Edge]:
     here = {node.uri for node in nodes}
     return (Edge(uri, node.uri) for node in nodes for uri in node.inputs if uri in here)
-
-
-def _turned_round(reader: "_Reader") -> dict[str, list[str]]:
-    """For each input, what was made of it."""
-    outputs: dict[str, list[str]] = {}
-    for node in reader.all():
-        for uri in node.inputs:
-            outputs.setdefault(uri, []).append(node.uri)
-    return outputs
-
-
-def _is_external(uri: str) -> bool:
-    """Whether it names nothing that a store could have: it is no `art://NAME`."""
-    return not uri.startswith(SCHEME) or uri.startswith(f"{SCHEME}/")
 
 
 def _start(registry: Registry, ref: str | ArtifactRef) -> str:
@@ -105,101 +81,110 @@ def _start(registry: Registry, ref: str | ArtifactRef) -> str:
     return record.uri
 
 
-class _Reader:
-    """Nodes by URI, each read once."""
+class _Search:
+    """One question to an index, and to the store where the index is not enough."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._root = registry.root
-        # The registry's own door shows living versions only; lineage outlives them.
-        self._versions = Versions(registry.store)
-        self._nodes: dict[str, Node] = {}
+    def __init__(self, index: Index, reader: Reader) -> None:
+        self._index = index
+        self._reader = reader
+        self._looked_up: set[str] = set()
 
-    def node(self, uri: str) -> Node:
-        """The node of a URI as `_canonical` spells it; what is not there is told apart, not refused."""
-        if uri not in self._nodes:
-            self._nodes[uri] = _external(uri) if _is_external(uri) else self._recorded(uri)
-        return self._nodes[uri]
-
-    def all(self) -> Iterator[Node]:
-        """Every version of the store, withdrawn ones too; damaged ones as missing."""
-        for name in self._versions.names():
-            for number in range(1, self._versions.newest(name) + 1):
-                yield self.node(f"{SCHEME}{name}:v{number}")
-
-    def _recorded(self, uri: str) -> Node:
-        """The node of `art://…`, as far as the store knows it."""
-        try:
-            ref = ArtifactRef.parse(uri)
-        except (InvalidReferenceError, OutsideRootError) as error:
-            return _missing(uri, uri, None, str(error))
-        if not isinstance(ref.selector, Version):
-            return _missing(uri, ref.name.key, None, "no version was recorded")
-        number = ref.selector.number
-        try:
-            manifest = self._manifest(ref, number)
-        except (CorruptError, RefusedError) as error:
-            return _missing(uri, ref.name.key, number, str(error))
-        if manifest is not None:
-            return self._artifact(manifest)
-        if ref.wandb:
-            return Node(uri=uri, kind="external", type="wandb", name=ref.name.semantic, version=number)
-        return _missing(uri, ref.name.key, number, f"not in {self._root}")
-
-    def _manifest(self, ref: ArtifactRef, number: int) -> Manifest | None:
-        manifest = self._versions.read(ref.name.key, number)
-        # `a/b/c` is not the artifact `a-b-c` of somebody who spelt it so.
-        spellings = (manifest.name, manifest.semantic_name) if manifest else ()
-        return manifest if ref.name.semantic in spellings else None
-
-    def _artifact(self, manifest: Manifest) -> Node:
-        record = Record(manifest, self._root)
-        inputs = (self._canonical(uri) for uri in record.inputs)
-        return Node(
-            uri=record.uri,
-            kind="artifact",
-            type=record.type,
-            name=record.name,
-            version=record.version,
-            path=record.path,
-            created_at=record.created_at,
-            producer=manifest.producer,
-            run=manifest.run,
-            metadata=record.metadata,
-            inputs=tuple(dict.fromkeys(inputs)),
-            withdrawn=self._withdrawn(manifest),
+    def nodes(self, start: str, direction: Direction, depth: int | None) -> tuple[Node, ...]:
+        """The node asked about, then the others, the nearest first."""
+        if direction == "down":
+            catch_up(self._index, self._reader)
+        for _ in range(ATTEMPTS_MAX):
+            uris = self._up(start, depth) if direction == "up" else self._down(start, depth)
+            nodes = {uri: node for uri in uris if (node := self._node(uri))}
+            if len(nodes) == len(uris):
+                return tuple(nodes[uri] for uri in _in_order(start, nodes, direction))
+        raise UnavailableError(
+            f"{self._reader.root} is being rearranged by hand; ask again when that is done"
         )
 
-    def _withdrawn(self, manifest: Manifest) -> str | None:
-        try:
-            stone = self._versions.withdrawal(manifest.name, manifest.version)
-        except (CorruptError, RefusedError) as error:
-            return f"(the reason can't be read: {error})"
-        return stone.reason if stone else None
+    def _down(self, start: str, depth: int | None) -> list[str]:
+        found = self._index.descendants(start) if depth is None else reach(start, self._index.outputs, depth)
+        return [start, *found]
 
-    def _canonical(self, uri: str) -> str:
-        """One spelling for each thing: `art://KEY:vN` for what is in the store; the rest as it is written."""
-        if _is_external(uri):
-            return uri
-        try:
-            ref = ArtifactRef.parse(uri)
-        except (InvalidReferenceError, OutsideRootError):
-            return uri
-        ref = ArtifactRef(ref.name, ref.selector)
-        if ref.wandb and isinstance(ref.selector, Version):
-            return self._wandb_or_own(ref, ref.selector.number)
-        return ref.uri
+    def _up(self, start: str, depth: int | None) -> list[str]:
+        if depth is not None:
+            return [start, *reach(start, self._inputs, depth)]
+        while unread := [uri for uri in self._index.unread_ancestors(start) if self._can_be_read(uri)]:
+            self._read_on(unread)
+        return [start, *self._index.ancestors(start)]
 
-    def _wandb_or_own(self, ref: ArtifactRef, number: int) -> str:
-        """Three segments name an artifact of the store if it has it, else one of W&B."""
-        try:
-            return ref.uri if self._manifest(ref, number) else str(ref)
-        except (CorruptError, RefusedError):
-            return ref.uri
+    def _read_on(self, unread: list[str]) -> None:
+        """Read these, and what they were made from, as far as the index does not know it."""
+        readings: list[Reading] = []
+        while unread:
+            uri = unread.pop()
+            if self._can_be_read(uri) and not self._index.knows(uri):
+                self._looked_up.add(uri)
+                reading = self._reader.read(uri)
+                if reading.node.kind == "artifact":
+                    readings.append(reading)
+                    unread += reading.node.inputs
+            if len(readings) >= BATCH or not unread:
+                self._add(readings)
+                readings = []
+
+    def _add(self, readings: list[Reading]) -> None:
+        with self._index.writing():
+            self._index.add(readings)
+
+    def _can_be_read(self, uri: str) -> bool:
+        return uri not in self._looked_up and not is_external(uri)
+
+    def _inputs(self, uri: str) -> tuple[str, ...]:
+        """What a node was made from, read now if it was not yet."""
+        if self._can_be_read(uri) and not self._index.knows(uri):
+            self._looked_up.add(uri)
+            reading = self._reader.read(uri)
+            if reading.node.kind == "artifact":
+                self._add([reading])
+        return self._index.inputs(uri)
+
+    def _node(self, uri: str) -> Node | None:
+        """The node as it is now; None if the index was wrong about it, and knows better now."""
+        reading = self._index.reading(uri)
+        if reading is None:
+            return self._unread_node(uri)
+        node = reading.node
+        if reading.write_id:
+            try:
+                files = self._reader.store.list(f"{node.name}/v{node.version}")
+            except RefusedError:
+                files = []
+            if "manifest.json" in files:
+                return self._reader.with_state(node) if "tombstone.json" in files else node
+        now = self._reader.read(uri)  # gone, or of an older tool, which may have written it again
+        if now == reading:
+            return self._reader.with_state(node)
+        with self._index.writing():
+            self._index.forget([uri])
+            if now.node.kind == "artifact":
+                self._index.add([now])
+        return None
+
+    def _unread_node(self, uri: str) -> Node | None:
+        canonical = self._reader.canonical(uri)
+        if canonical != uri:  # what was W&B's when it was read is in the store now
+            with self._index.writing():
+                self._index.forget(self._index.outputs(uri))
+            return None
+        reading = self._reader.read(uri)
+        if reading.node.kind != "artifact":
+            return reading.node
+        self._add([reading])  # it was published in this moment
+        return None
 
 
-def _external(uri: str) -> Node:
-    return Node(uri=uri, kind="external", type="external", name=uri)
-
-
-def _missing(uri: str, name: str, version: int | None, note: str) -> Node:
-    return Node(uri=uri, kind="missing", type="artifact", name=name, version=version, note=note)
+def _in_order(start: str, nodes: dict[str, Node], direction: Direction) -> list[str]:
+    """The nearest first, then as inputs are named, or by name and version: the same whoever asks."""
+    if direction == "up":
+        return [start, *reach(start, lambda uri: [one for one in nodes[uri].inputs if one in nodes])]
+    outputs: dict[str, list[str]] = {}
+    for node in sorted(nodes.values(), key=lambda node: (node.name, node.version or 0)):
+        for uri in node.inputs:
+            outputs.setdefault(uri, []).append(node.uri)
+    return [start, *reach(start, lambda uri: outputs.get(uri, ()))]
