@@ -5,7 +5,7 @@ import re
 import threading
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.store.local import LocalStore
@@ -40,7 +40,7 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     if not scheme:
         return LocalStore(text)
     if scheme == "file":
-        return LocalStore(unquote(urlsplit(text).path))
+        return LocalStore(_path_of(text))
     if scheme == "memory":
         with _memory_lock:
             return _memory.setdefault(text, MemoryStore(text))
@@ -52,3 +52,12 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
         f"Cannot open the root {text}: a store lies in a folder (a path, file://), in a bucket "
         f"({', '.join(f'{name}://' for name in BUCKETS)}) or in memory (memory://), not at {scheme}://"
     )
+
+
+def _path_of(url: str) -> str:
+    """The path in `file:///path`; all of it, since a folder may have `?` or `#` in its name."""
+    path = url[len("file://") :]
+    path = path.removeprefix("localhost") if path.startswith("localhost/") else path
+    if not path.startswith("/"):
+        raise MisuseError(f"Not a root: {url}; expected file:///absolute/path")
+    return unquote(path)
