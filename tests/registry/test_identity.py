@@ -243,3 +243,18 @@ def test_one_place_has_many_spellings(publish, data, monkeypatch):
     monkeypatch.chdir(data.parent)
     for spelling in (f"{data}/", f"{data}/../data", "data", "./data/"):
         assert publish(source=spelling).created is False
+
+
+@pytest.mark.parametrize("how", [{"snapshot": True}, {"evidence": "full"}], ids=str)
+def test_a_change_that_hides_is_found_by_its_bytes(publish, data, opened, how):
+    # Same size, the time put back, and as soon after the last look as it can be.
+    path = data / "part.txt"
+    publish(**how)
+    for step, text in enumerate(["HELLO", "world", "hello", "12345", "hello"], 2):
+        info = path.stat()
+        path.write_text(text)
+        os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+        record = publish(via=opened(), **how).record
+        assert record.version == step
+        if record.is_snapshot:
+            assert (opened().folder(record) / "part.txt").read_text() == text
