@@ -10,6 +10,8 @@ from nemotron.kit.errors import (
     MisuseError,
     WithdrawnError,
 )
+from nemotron.kit.registry.registry import Registry
+from nemotron.kit.store.local import LocalStore
 from nemotron.kit.testing.faults import Fault, FaultyStore
 
 
@@ -77,11 +79,9 @@ class TestWithdraw:
         with pytest.raises(WithdrawnError, match="the winner's"):
             mine.withdraw("m:v2", "mine")
 
-    def test_a_lost_reply_is_not_a_lost_race(self, opened):
-        mine = opened()
-        mine.store = mine._versions._store = FaultyStore(
-            mine.store, Fault("lost", call=1, methods=frozenset({"create"}))
-        )
+    def test_a_lost_reply_is_not_a_lost_race(self, opened, root):
+        fault = Fault("lost", call=1, methods=frozenset({"create"}))
+        mine = Registry(FaultyStore(LocalStore(root), fault))
         assert mine.withdraw("m:v2", "mine").version == 2
         with pytest.raises(WithdrawnError, match="mine"):
             opened().resolve("m:v2")
