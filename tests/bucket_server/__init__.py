@@ -4,7 +4,7 @@ import http.client
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -31,6 +31,7 @@ class Proxy:
         self.seen: list[tuple[str, str]] = []
         self.fault: Fault = lambda method, path: None
         self._target = target
+        self._writing = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -45,13 +46,16 @@ class Proxy:
 
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
         """Ask the real server."""
-        connection = http.client.HTTPConnection(*self._target)
-        try:
-            connection.request(method, path, body=body, headers=headers)
-            reply = connection.getresponse()
-            return reply.status, reply.getheaders(), reply.read()
-        finally:
-            connection.close()
+        # moto looks whether a key is there and then writes it, on several threads at once: two conditional
+        # PUTs may both win. S3 itself does not do that.
+        with self._writing if method == "PUT" else nullcontext():
+            connection = http.client.HTTPConnection(*self._target)
+            try:
+                connection.request(method, path, body=body, headers=headers)
+                reply = connection.getresponse()
+                return reply.status, reply.getheaders(), reply.read()
+            finally:
+                connection.close()
 
 
 def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:

@@ -28,11 +28,7 @@ except ImportError as missing:
     ) from missing
 
 THREADS = 16
-THREAD_KEYS = 40
 PROCESSES = 4
-PROCESS_KEYS = 60
-READS_MIN = 2000
-WRITES_MIN = 200
 WAIT_S = 120
 
 HOSTILE_KEYS = (
@@ -84,6 +80,11 @@ class StoreSuite:
 
     # Where there are no hard links, a reader may see a part of a small object that is being created.
     readers_see_whole_objects = True
+    # How long readers and a writer go on side by side; less for stores that take a millisecond a call.
+    reads_min = 2000
+    writes_min = 200
+    # How many keys are raced for.
+    race_keys = 50
 
     @pytest.fixture
     def opener(self) -> Callable[[], Store] | None:
@@ -316,11 +317,13 @@ class StoreSuite:
         def claim(racer: int) -> list[int]:
             start.wait(WAIT_S)
             return [
-                key for key in range(THREAD_KEYS) if store.create(f"race/{key}", racers.payload(racer, key))
+                key
+                for key in range(self.race_keys)
+                if store.create(f"race/{key}", racers.payload(racer, key))
             ]
 
         with ThreadPoolExecutor(THREADS) as pool:
-            _judge(store, dict(enumerate(pool.map(claim, range(THREADS)))), THREAD_KEYS)
+            _judge(store, dict(enumerate(pool.map(claim, range(THREADS)))), self.race_keys)
 
     def test_one_winner_among_processes(self, store: Store, opener: Callable[[], Store] | None) -> None:
         """As among threads, with nothing shared but the store."""
@@ -329,7 +332,7 @@ class StoreSuite:
         spawn = multiprocessing.get_context("spawn")
         start, results = spawn.Barrier(PROCESSES), spawn.Queue()
         children = [
-            spawn.Process(target=racers.claim, args=(opener, racer, PROCESS_KEYS, start, results))
+            spawn.Process(target=racers.claim, args=(opener, racer, self.race_keys, start, results))
             for racer in range(PROCESSES)
         ]
         for child in children:
@@ -339,7 +342,7 @@ class StoreSuite:
             child.join(WAIT_S)
         results.close()
         assert [child.exitcode for child in children] == [0] * PROCESSES
-        _judge(store, won, PROCESS_KEYS)
+        _judge(store, won, self.race_keys)
 
     @pytest.mark.parametrize("way", ["create", "replace", "stage"])
     def test_readers_see_all_or_nothing(self, store: Store, way: str) -> None:
@@ -359,7 +362,7 @@ class StoreSuite:
         with ThreadPoolExecutor(1) as pool:
             writer = pool.submit(write)
             try:
-                while (reads < READS_MIN or written < WRITES_MIN) and not writer.done():
+                while (reads < self.reads_min or written < self.writes_min) and not writer.done():
                     seen = store.read(f"a/{reads % 50}")
                     reads += 1
                     if seen is not None and self.readers_see_whole_objects:
