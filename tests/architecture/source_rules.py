@@ -24,7 +24,9 @@ PURE = (
     "nemotron/kit/lineage/",
     "nemotron/kit/exporters/",
 )
-NOT_PURE = tuple(f"nemotron/kit/lineage/{n}.py" for n in ("collect", "index", "catch_up", "reading"))
+NOT_PURE = tuple(
+    f"nemotron/kit/lineage/{n}.py" for n in ("collect", "index", "catch_up", "reading", "questions")
+)
 # All that a pure room may import from outside the kit: what computes; no files, no framework.
 PURE_IMPORTS = {
     *("abc", "base64", "blake3", "collections", "collections.abc", "dataclasses", "datetime"),

@@ -8,6 +8,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "versions": ("versions", "art://nano3/data"),
     "resolve": ("resolve", "base:good"),
     "lineage": ("lineage", "tuned"),
+    "impact": ("impact", "nano3/data:v2"),
+    "why": ("why", "base:good"),
+    "path": ("path", "tuned", "nano3/data:v2"),
+    "diff": ("diff", "nano3/data:v1", "nano3/data:v2"),
+    "log": ("log", "base"),
     "register": ("register", "data", "--name", "again"),
     "rm": ("rm", "nano3-data:v1", "-m", "half of it is missing"),
     "alias": ("alias", "base:v1", "production"),
@@ -21,6 +26,11 @@ REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
     "versions": lambda ref: ("versions", "--", ref),
     "resolve": lambda ref: ("resolve", "--", ref),
     "lineage": lambda ref: ("lineage", "--", ref),
+    "impact": lambda ref: ("impact", "--", ref),
+    "why": lambda ref: ("why", "--", ref),
+    "path": lambda ref: ("path", "--", ref, "base:v1"),
+    "diff": lambda ref: ("diff", "--", ref, "base:v1"),
+    "log": lambda ref: ("log", "--", ref),
     "verify": lambda ref: ("verify", "--", ref),
     "rm": lambda ref: ("rm", "-m", "why", "--", ref),
     "alias": lambda ref: ("alias", "--", ref, "production"),
@@ -28,3 +38,4 @@ REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
     "alias-log": lambda ref: ("alias-log", "--", ref, "good"),
 }
 NAMED = ("aliases", "alias-log")
+WITHOUT_STORE = ("inspect",)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nemotron.kit.errors import MisuseError, NotFoundError
 from nemotron.kit.lineage.graph import Edge, Graph, Node
-from nemotron.kit.lineage.query import ancestors, descendants, leaves, roots
+from nemotron.kit.lineage.query import ancestors, descendants, leaves, roots, shortest_paths, ways_down
 
 PLACES = [f"art://n{i}:v1" for i in range(8)]
 
@@ -91,3 +91,23 @@ def test_a_node_that_is_not_there_is_not_found(ask):
 def test_a_negative_depth_is_refused(ask):
     with pytest.raises(MisuseError, match="Invalid depth: -1"):
         ask(graph_of(set()), PLACES[0], depth=-1)
+
+
+def test_shortest_paths_are_all_of_them_and_the_shortest() -> None:
+    pairs = [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("d", "e"), ("a", "x"), ("x", "y"), ("y", "d")]
+    uris = sorted({end for pair in pairs for end in pair})
+    nodes = tuple(Node(uri=uri, kind="artifact", type="T", name=uri) for uri in uris)
+    graph = Graph("e", nodes, tuple(Edge(*pair) for pair in pairs))
+    assert set(shortest_paths(graph, "a", "e")) == {("a", "b", "d", "e"), ("a", "c", "d", "e")}
+    assert len(shortest_paths(graph, "a", "e", most=1)) == 1
+    assert shortest_paths(graph, "a", "a") == (("a",),)
+    assert shortest_paths(graph, "e", "a") == ()
+
+
+@given(any_edges)
+def test_a_way_down_is_a_shortest_path(edges: set[tuple[str, str]]) -> None:
+    graph = graph_of(edges)
+    ways = ways_down(graph)
+    assert set(ways) == {graph.uri, *descendants(graph, graph.uri)}
+    for uri, way in ways.items():
+        assert way in shortest_paths(graph, graph.uri, uri, most=100_000)

@@ -66,6 +66,16 @@ _JSON = {
     "resolve": "The version; `path` is the one asked for. With a path inside, also `inside`.",
     "lineage": "`{uri, nodes, edges}`: nodes have `uri`, `kind`, `type` and what is known of the "
     "artifact; edges are `{from, to, role}`, from the input to what was made of it.",
+    "impact": "A list of `{uri, type, share, path, aliases, withdrawn}`: `path` are the URIs from REF to it.",
+    "why": "The version as a node of `lineage`, and `made_from`, `sources` (lists of `{uri, kind, type}`) "
+    "and `previous`: null, or what `diff` says of the version before.",
+    "path": "`{from, to, paths}`: lists of URIs, each from the input to what was made of it.",
+    "diff": "`{a, b, same, type, inputs, metadata, files, upstream}`: `inputs` lists `{a, b}` URIs, null "
+    "where there is none; `metadata` maps a field to `{a, b}`, one of them where it is on one side only; "
+    "`files` lists `{path, verdict}` (`added`, `removed`, `changed`, `touched`), null if no listing is "
+    "known; `upstream` lists the same of the inputs that changed, the first cause first.",
+    "log": "A list of `{at, what, uri, by, why}`; `what` is `published`, `withdrawn` or `alias`, which also "
+    "has `alias` and `previous`.",
     "register": "The version, and `created` (false: it was there already) and `aliases`.",
     "rm": "The version, and `withdrawn: {reason}`.",
     "alias": "The version, and `alias`, `previous`, `moved`, `moved_at`, `moved_by`, `why`.",

@@ -74,3 +74,51 @@ def reach(start: str, next_to: Callable[[str], Iterable[str]], depth: int | None
         at = tuple(found)
         depth = None if depth is None else depth - 1
     return tuple(seen)[1:]
+
+
+def shortest_paths(graph: Graph, start: str, end: str, *, most: int = 20) -> tuple[tuple[str, ...], ...]:
+    """The shortest ways from an input to what was made of it; none if it was not.
+
+    Args:
+        graph: where to look.
+        start: URI of the input; a way begins with it.
+        end: URI of what was made of it; a way ends with it.
+        most: how many ways to give; there may be very many.
+
+    Raises:
+        NotFoundError: one of them is not in the graph.
+    """
+    graph.node(end)
+    steps = {graph.node(start).uri: 0}
+    at = [start]
+    while at and end not in steps:
+        found = dict.fromkeys(e.target for one in at for e in graph.edges_from(one) if e.target not in steps)
+        steps |= dict.fromkeys(found, steps[at[0]] + 1)
+        at = list(found)
+    if end not in steps:
+        return ()
+    # Back from the end, so that no way is begun that leads nowhere.
+    ways: list[tuple[str, ...]] = []
+    waiting: list[tuple[str, ...]] = [(end,)]
+    while waiting and len(ways) < most:
+        way = waiting.pop()
+        if way[0] == start:
+            ways.append(way)
+        sources = dict.fromkeys(edge.source for edge in graph.edges_to(way[0]))
+        waiting += [(one, *way) for one in reversed(sources) if steps.get(one, -1) == steps[way[0]] - 1 >= 0]
+    return tuple(ways)
+
+
+def ways_down(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """For each node that was made of the graph's own, a shortest way to it, both ends included."""
+    ways: dict[str, tuple[str, ...]] = {graph.uri: (graph.uri,)}
+    at = [graph.uri]
+    while at:
+        found = []
+        for one in at:
+            for edge in graph.edges_from(one):
+                if edge.target not in ways:
+                    ways[edge.target] = (*ways[one], edge.target)
+                    found.append(edge.target)
+        at = found
+    return ways

@@ -1,0 +1,81 @@
+"""`impact`, `why`, `path`, `diff`, `log`: what came of it, how it came to be, and what is different."""
+
+from typing import Annotated
+
+import typer
+
+from nemotron.kit.cli import completion
+from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
+
+One = Annotated[
+    str,
+    typer.Argument(
+        metavar="A", help="An artifact, or a URI.", autocompletion=completion.refs, show_default=False
+    ),
+]
+Other = Annotated[
+    str,
+    typer.Argument(
+        metavar="B", help="Another artifact, or a URI.", autocompletion=completion.refs, show_default=False
+    ),
+]
+
+
+def impact(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """List everything that was made of an artifact, however far down: what has aliases first.
+
+    REF may also be the URI of an external input, such as hf://datasets/org/name.
+    """
+    from nemotron.kit.console.questions import HitsView
+    from nemotron.kit.lineage import questions
+
+    registry, output = session(root, as_json, quiet)
+    with output.progress("Reading manifests"):
+        hits = questions.impact(registry, ref)
+    output.show(HitsView(hits))
+
+
+def why(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Tell why a version is as it is: what made it, from what, and what changed since the version before."""
+    from nemotron.kit.console.questions import ReasonsView
+    from nemotron.kit.lineage import questions
+
+    registry, output = session(root, as_json, quiet)
+    output.show(ReasonsView(questions.why(registry, ref)))
+
+
+def path(one: One, other: Other, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Show how one was made of the other: the shortest ways, whichever of them is the input.
+
+    Example: nemotron kit path hf://datasets/org/name my-model:production
+    """
+    from nemotron.kit.console.questions import PathsView
+    from nemotron.kit.lineage import questions
+
+    registry, output = session(root, as_json, quiet)
+    output.show(PathsView(questions.paths(registry, one, other)))
+
+
+def diff(one: One, other: Other, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Show what is different between two versions: inputs, metadata, files.
+
+    Inputs that are other versions of one name are compared as well, and shown first: what they were made
+    from is where a difference begins. No data is read: the listings that were published are compared.
+    """
+    from nemotron.kit.console.questions import DiffView
+    from nemotron.kit.lineage import questions
+
+    registry, output = session(root, as_json, quiet)
+    output.show(DiffView(questions.diff(registry, one, other)))
+
+
+def log(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Show what happened to a name, oldest first: publishes, withdrawals, moves of aliases.
+
+    With a version or an alias, only what concerns that version.
+    """
+    from nemotron.kit.console.questions import EventsView
+    from nemotron.kit.lineage import questions
+
+    registry, output = session(root, as_json, quiet)
+    output.show(EventsView(questions.log(registry, ref)))

@@ -1,0 +1,236 @@
+"""Answers about lineage as commands show them: impact, paths, differences, reasons, history."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nemotron.kit.console import words
+from nemotron.kit.console.output import View
+from nemotron.kit.console.views import table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from nemotron.kit.lineage.diff import Difference, FieldChange, FileChange, InputChange
+    from nemotron.kit.lineage.graph import Node
+    from nemotron.kit.lineage.questions import Compared, Event, Hit, Reasons
+
+FILES_SHOWN_MAX = 20
+_SIGNS = {"added": "+", "removed": "-", "changed": "~", "touched": "?"}
+
+
+@dataclass(frozen=True)
+class HitsView(View):
+    """What was made of something."""
+
+    hits: Sequence["Hit"]
+
+    def document(self) -> Any:
+        """A list of objects; `share` is null: not every artifact is weighed in tokens."""
+        return [
+            {
+                "uri": hit.node.uri,
+                "type": hit.node.type,
+                "share": None,
+                "path": list(hit.path),
+                "aliases": list(hit.aliases),
+                "withdrawn": hit.node.withdrawn,
+            }
+            for hit in self.hits
+        ]
+
+    def lines(self) -> Iterable[str]:
+        """The URIs."""
+        return [words.printable(hit.node.uri) for hit in self.hits]
+
+    def render(self) -> "str | RenderableType":
+        """A table."""
+        from rich.text import Text
+
+        if not self.hits:
+            return "Nothing was made of it"
+        drawn = table("ARTIFACT", "TYPE", "CREATED", "ALIASES", "BY WAY OF", folding=("BY WAY OF",))
+        for hit in self.hits:
+            way = " → ".join(words.printable(uri) for uri in hit.path[1:-1])
+            if hit.node.withdrawn is not None:
+                way = f"{way}  withdrawn: {words.printable(hit.node.withdrawn)}".strip()
+            drawn.add_row(
+                Text(words.printable(hit.node.uri), "cyan"),
+                words.printable(hit.node.type),
+                words.ago(hit.node.created_at or ""),
+                Text(words.printable(", ".join(hit.aliases)), "green"),
+                way,
+            )
+        return drawn
+
+
+@dataclass(frozen=True)
+class PathsView(View):
+    """Ways from an input to what was made of it."""
+
+    paths: Sequence[Sequence[str]]
+
+    def document(self) -> Any:
+        """`{from, to, paths}`."""
+        return {"from": self.paths[0][0], "to": self.paths[0][-1], "paths": [list(way) for way in self.paths]}
+
+    def lines(self) -> Iterable[str]:
+        """The first way, a URI a line."""
+        return [words.printable(uri) for uri in self.paths[0]]
+
+    def render(self) -> "str | RenderableType":
+        """A way a line."""
+        return "\n".join(" → ".join(words.printable(uri) for uri in way) for way in self.paths)
+
+
+@dataclass(frozen=True)
+class DiffView(View):
+    """What is different between two versions."""
+
+    compared: "Compared"
+
+    def document(self) -> Any:
+        """The difference, and `upstream`: the same for the inputs that changed."""
+        upstream = [one.to_document() for one in self.compared.upstream]
+        return {**self.compared.here.to_document(), "upstream": upstream}
+
+    def lines(self) -> Iterable[str]:
+        """What differs, a word and a name a line."""
+        here = self.compared.here
+        yield from (f"input {words.printable(one.after or one.before or '')}" for one in here.inputs)
+        yield from (f"metadata {words.printable(one.key)}" for one in here.metadata)
+        yield from (f"file {words.printable(one.path)}" for one in here.files or ())
+
+    def render(self) -> "str | RenderableType":
+        """First what comes from further up, then what is different here."""
+        return "\n".join(compared_lines(self.compared))
+
+
+def compared_lines(compared: "Compared") -> Iterable[str]:
+    """The difference as text, the first cause first."""
+    for one in (*compared.upstream, compared.here):
+        yield f"{words.printable(one.before)} → {words.printable(one.after)}"
+        yield from _difference_lines(one)
+
+
+def _difference_lines(one: "Difference") -> Iterable[str]:
+    if one.same:
+        yield "  nothing that was recorded is different" + (", but times of files" if one.files else "")
+        return
+    yield from ([f"  type      {_pair(*one.type)}"] if one.type else [])
+    yield from (f"  input     {_input(change)}" for change in one.inputs)
+    yield from (f"  metadata  {_field(change)}" for change in one.metadata)
+    shown = [change for change in one.files or () if change.verdict != "touched"]
+    yield from (f"  file      {_file(change)}" for change in shown[:FILES_SHOWN_MAX])
+    if more := len(shown) - FILES_SHOWN_MAX:
+        yield from ([f"  file      … {words.many(more, 'more file')}: --json shows all"] if more > 0 else [])
+    touched = len(one.files or ()) - len(shown)
+    yield from ([f"  file      ? {words.many(touched, 'file')} with another time only"] if touched else [])
+
+
+def _pair(before: str, after: str) -> str:
+    return f"{words.printable(before)} → {words.printable(after)}"
+
+
+def _input(change: "InputChange") -> str:
+    if change.before and change.after:
+        return f"~ {_pair(change.before, change.after)}"
+    return (
+        f"+ {words.printable(change.after)}" if change.after else f"- {words.printable(change.before or '')}"
+    )
+
+
+def _field(change: "FieldChange") -> str:
+    key = words.printable(change.key)
+    if change.present == (True, True):
+        return f"~ {key}: {words.value(change.before)} → {words.value(change.after)}"
+    return (
+        f"+ {key}: {words.value(change.after)}"
+        if change.present[1]
+        else f"- {key}: {words.value(change.before)}"
+    )
+
+
+def _file(change: "FileChange") -> str:
+    return f"{_SIGNS[change.verdict]} {words.printable(change.path)}"
+
+
+@dataclass(frozen=True)
+class ReasonsView(View):
+    """Why a version is as it is."""
+
+    reasons: "Reasons"
+
+    def document(self) -> Any:
+        """The version, its inputs and sources, and what is different from the one before."""
+        node, previous = self.reasons.node, self.reasons.previous
+        return {
+            **node.to_document(),
+            "made_from": [_short(one) for one in self.reasons.inputs],
+            "sources": [_short(one) for one in self.reasons.sources],
+            "previous": None if previous is None else DiffView(previous).document(),
+        }
+
+    def lines(self) -> Iterable[str]:
+        """The URIs of its inputs."""
+        return [words.printable(one.uri) for one in self.reasons.inputs]
+
+    def render(self) -> "str | RenderableType":
+        """A few paragraphs."""
+        node, previous = self.reasons.node, self.reasons.previous
+        lines = [f"{node.uri}  {words.printable(node.type)}"]
+        made = f"{words.when(node.created_at or '')} {words.ago(node.created_at or '')}".strip()
+        lines.append(f"made      {made}" + (f" by {words.printable(node.producer)}" if node.producer else ""))
+        lines += [f"withdrawn {words.printable(node.withdrawn)}"] if node.withdrawn is not None else []
+        lines += [f"from      {_said(one)}" for one in self.reasons.inputs] or [
+            "from      nothing that was recorded"
+        ]
+        direct = {one.uri for one in self.reasons.inputs}
+        lines += [f"began at  {_said(one)}" for one in self.reasons.sources if one.uri not in direct]
+        if previous is None:
+            return "\n".join([*lines, "", "The first version of its name."])
+        return "\n".join([*lines, "", "Different from the version before:", *compared_lines(previous)])
+
+
+def _short(node: "Node") -> dict[str, Any]:
+    return {"uri": node.uri, "kind": node.kind, "type": node.type}
+
+
+def _said(node: "Node") -> str:
+    facts = ", ".join((node.type if node.kind == "artifact" else node.kind, *words.telling(node.metadata)))
+    return f"{words.printable(node.uri)}  {words.printable(facts)}"
+
+
+@dataclass(frozen=True)
+class EventsView(View):
+    """What happened to a name, oldest first."""
+
+    events: Sequence["Event"]
+
+    def document(self) -> Any:
+        """A list of objects."""
+        return [
+            {"at": one.at, "what": one.what, "uri": one.uri, "by": one.by, "why": one.why, **one.details}
+            for one in self.events
+        ]
+
+    def lines(self) -> Iterable[str]:
+        """What, and to which version."""
+        return [f"{one.what} {words.printable(one.uri)}" for one in self.events]
+
+    def render(self) -> "str | RenderableType":
+        """A table."""
+        from rich.text import Text
+
+        drawn = table("WHEN", "", "WHAT", "VERSION", "BY", "WHY", folding=("BY", "WHY"))
+        for one in self.events:
+            alias = one.details.get("alias")
+            drawn.add_row(
+                words.when(one.at),
+                Text(words.ago(one.at), "dim"),
+                words.printable(f"{one.what} {alias}" if alias else one.what),
+                Text(words.printable(one.uri), "cyan"),
+                words.printable(one.by or ""),
+                words.printable(one.why or ""),
+            )
+        return drawn

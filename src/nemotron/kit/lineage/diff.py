@@ -1,0 +1,175 @@
+"""What is different between two versions, as values: in the order in which people ask.
+
+>>> from nemotron.kit.lineage.graph import Node
+>>> def version(number: int, used: str, **metadata: object) -> Node:
+...     uri = f"art://m:v{number}"
+...     return Node(uri=uri, kind="artifact", type="T", name="m", inputs=(used,), metadata=metadata)
+>>> found = difference(version(1, "art://data:v1", lr=0.1), version(2, "art://data:v2", lr=0.1))
+>>> [(change.before, change.after) for change in found.inputs], found.metadata
+([('art://data:v1', 'art://data:v2')], ())
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nemotron.kit.documents.tree import Tree
+from nemotron.kit.errors import InvalidReferenceError, OutsideRootError
+from nemotron.kit.lineage.graph import Node
+from nemotron.kit.names import SCHEME, ArtifactRef
+from nemotron.kit.registry.changes import Verdict, compare, rebase
+
+FileVerdict = Literal["added", "removed", "changed", "touched"]
+_VERDICTS: Mapping[Verdict, FileVerdict] = {
+    "missing": "removed",
+    "extra": "added",
+    "changed": "changed",
+    "touched": "touched",
+}
+# They differ between any two versions, and say nothing.
+_TIMES = frozenset({"created_at", "elapsed_sec"})
+
+
+@dataclass(frozen=True, slots=True)
+class InputChange:
+    """One input that is not the same: `before` is None for a new one, `after` for one that is gone."""
+
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of the metadata that is not the same; `present` tells null from absent on either side."""
+
+    key: str
+    before: Any = None
+    after: Any = None
+    present: tuple[bool, bool] = (True, True)
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file that is not the same; `touched` is another time where no digest tells more."""
+
+    path: str
+    verdict: FileVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What is different between `before` and `after`, two versions by URI.
+
+    Attributes:
+        before: the one.
+        after: the other.
+        type: both types, if they differ.
+        inputs: other inputs, other versions of them.
+        metadata: fields, without times.
+        files: of the content; None if nothing is known of the files of either.
+    """
+
+    before: str
+    after: str
+    type: tuple[str, str] | None = None
+    inputs: tuple[InputChange, ...] = ()
+    metadata: tuple[FieldChange, ...] = ()
+    files: tuple[FileChange, ...] | None = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing that says something is different."""
+        return not (
+            self.type or self.inputs or self.metadata or any(f.verdict != "touched" for f in self.files or ())
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        """As JSON values; a field that one side does not have is not there."""
+        return {
+            "a": self.before,
+            "b": self.after,
+            "same": self.same,
+            "type": None if self.type is None else {"a": self.type[0], "b": self.type[1]},
+            "inputs": [{"a": change.before, "b": change.after} for change in self.inputs],
+            "metadata": {change.key: _sides(change) for change in self.metadata},
+            "files": None
+            if self.files is None
+            else [{"path": change.path, "verdict": change.verdict} for change in self.files],
+        }
+
+
+def _sides(change: FieldChange) -> dict[str, Any]:
+    both = (("a", change.before, change.present[0]), ("b", change.after, change.present[1]))
+    return {side: value for side, value, present in both if present}
+
+
+def difference(
+    before: Node, after: Node, trees: tuple[Tree | None, Tree | None] = (None, None)
+) -> Difference:
+    """What is different between two versions.
+
+    Paths in the metadata that lie in the version's own folder count relative to it.
+
+    Args:
+        before: the one.
+        after: the other.
+        trees: their listings, as far as there are any.
+    """
+    return Difference(
+        before=before.uri,
+        after=after.uri,
+        type=None if before.type == after.type else (before.type, after.type),
+        inputs=tuple(_inputs(before.inputs, after.inputs)),
+        metadata=tuple(_fields(_relative(before), _relative(after))),
+        files=_files(*trees),
+    )
+
+
+def _inputs(before: Iterable[str], after: Iterable[str]) -> list[InputChange]:
+    """Versions of one name are one input that changed."""
+    gone = [uri for uri in dict.fromkeys(before) if uri not in set(after)]
+    new = [uri for uri in dict.fromkeys(after) if uri not in set(before)]
+    found = []
+    for uri in gone:
+        other = next((one for one in new if name_of(one) == name_of(uri)), None)
+        if other is not None:
+            new.remove(other)
+        found.append(InputChange(uri, other))
+    return sorted(found, key=lambda change: change.after is None) + [InputChange(None, uri) for uri in new]
+
+
+def name_of(uri: str) -> str:
+    """The key of `art://KEY:vN`; any other URI as it is."""
+    if not uri.startswith(SCHEME):
+        return uri
+    try:
+        return ArtifactRef.parse(uri).name.key
+    except (InvalidReferenceError, OutsideRootError):
+        return uri
+
+
+def _relative(node: Node) -> Mapping[str, Any]:
+    path = node.path or ""
+    said = {key: value for key, value in node.metadata.items() if key not in _TIMES}
+    return said if len(path) < 2 else {key: rebase(value, path, ".") for key, value in said.items()}
+
+
+def _fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldChange]:
+    found = []
+    for key in (*before, *(key for key in after if key not in before)):
+        present = (key in before, key in after)
+        # As text, so that NaN equals NaN and 1 differs from true.
+        if present != (True, True) or _text(before[key]) != _text(after[key]):
+            found.append(FieldChange(key, before.get(key), after.get(key), present))
+    return found
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _files(before: Tree | None, after: Tree | None) -> tuple[FileChange, ...] | None:
+    if before is None or after is None:
+        return None
+    return tuple(FileChange(one.path, _VERDICTS[one.verdict]) for one in compare(before, after))

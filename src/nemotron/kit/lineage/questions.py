@@ -1,0 +1,245 @@
+"""Questions to a store about what was made from what: impact, paths, differences, reasons, history."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nemotron.kit.documents.tree import Tree
+from nemotron.kit.errors import CorruptError, MisuseError, NotFoundError, RefusedError
+from nemotron.kit.lineage.collect import collect
+from nemotron.kit.lineage.diff import Difference, difference, name_of
+from nemotron.kit.lineage.graph import Graph, Node
+from nemotron.kit.lineage.query import shortest_paths, ways_down
+from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef
+from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.trees import read_tree
+from nemotron.kit.registry.versions import Versions
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Something that was made of what was asked about.
+
+    Attributes:
+        node: the version.
+        path: from what was asked about to the version, the shortest way.
+        aliases: what points at it, `latest` among them.
+    """
+
+    node: Node
+    path: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two versions, and what of their difference comes from further up.
+
+    Attributes:
+        here: the difference between the two.
+        upstream: differences between inputs that changed, the first cause first.
+    """
+
+    here: Difference
+    upstream: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """Why a version is as it is.
+
+    Attributes:
+        node: the version.
+        inputs: what it was made from, one step.
+        sources: where it all began: nodes of its lineage without inputs.
+        previous: the version before it, and what is different; None for a first one.
+    """
+
+    node: Node
+    inputs: tuple[Node, ...]
+    sources: tuple[Node, ...]
+    previous: Compared | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a name.
+
+    Attributes:
+        at: ISO 8601.
+        what: `published`, `withdrawn` or `alias`.
+        uri: of the version.
+        by: the run or person.
+        why: the reason, if one was given.
+        details: what is special to it: `alias`, `previous`.
+    """
+
+    at: str
+    what: str
+    uri: str
+    by: str | None = None
+    why: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def impact(registry: Registry, ref: str) -> list[Hit]:
+    """Everything that was made of an artifact or an external input; what has aliases first, then the newest.
+
+    Raises:
+        NotFoundError: there is no such artifact, or nothing was made of the external input.
+    """
+    graph = collect(registry, ref, direction="down")
+    names: dict[str, dict[str, list[str]]] = {}
+    hits = []
+    ways = ways_down(graph)
+    for node in graph.nodes[1:]:
+        if node.name not in names:
+            names[node.name] = aliases_of(registry, node.name)
+        hits.append(Hit(node, ways[node.uri], tuple(names[node.name].get(node.uri, ()))))
+    newest = sorted(hits, key=lambda hit: hit.node.created_at or "", reverse=True)
+    return sorted(newest, key=lambda hit: not hit.aliases)
+
+
+def aliases_of(registry: Registry, name: str) -> dict[str, list[str]]:
+    """What points at each version of a name, by URI; `latest` first."""
+    entry = registry.get(name)
+    found: dict[str, list[str]] = {}
+    if entry is not None:
+        pointers = ({"latest": entry.latest} if entry.latest else {}) | entry.aliases
+        for alias, number in pointers.items():
+            found.setdefault(f"{SCHEME}{entry.name}:v{number}", []).append(alias)
+    return found
+
+
+def paths(registry: Registry, one: str, other: str, *, most: int = 20) -> tuple[tuple[str, ...], ...]:
+    """The shortest ways from one to the other, whichever was made of which; each from the input on.
+
+    Raises:
+        NotFoundError: one of them is not there, or neither was made of the other.
+    """
+    graphs = (collect(registry, one), collect(registry, other))
+    for graph, start in ((graphs[1], graphs[0].uri), (graphs[0], graphs[1].uri)):
+        if start in graph:
+            return shortest_paths(graph, start, graph.uri, most=most)
+    raise NotFoundError(f"Neither of {graphs[0].uri} and {graphs[1].uri} was made of the other")
+
+
+def diff(registry: Registry, one: str, other: str) -> Compared:
+    """What is different between two versions, and between the inputs of theirs that changed.
+
+    Raises:
+        NotFoundError: one of them is not there.
+        MisuseError: one of them is no artifact.
+    """
+    before, after = (collect(registry, ref) for ref in (one, other))
+    for graph in (before, after):
+        if graph.root.kind != "artifact":
+            raise MisuseError(
+                f"{graph.uri} is no artifact of {registry.root}: nothing is known of it to compare"
+            )
+    return _compared(registry, before, after)
+
+
+def _compared(registry: Registry, before: Graph, after: Graph) -> Compared:
+    versions = Versions(registry.store)
+    pairs = {(before.uri, after.uri): _difference(versions, before.root, after.root)}
+    waiting = list(pairs)
+    order = []
+    while waiting:
+        found = pairs[waiting.pop(0)]
+        for change in found.inputs:
+            pair = (change.before or "", change.after or "")
+            if pair in pairs or pair[0] not in before or pair[1] not in after:
+                continue
+            old, new = before.node(pair[0]), after.node(pair[1])
+            if old.kind == new.kind == "artifact":
+                pairs[pair] = _difference(versions, old, new)
+                waiting.append(pair)
+                order.append(pairs[pair])
+    return Compared(pairs[before.uri, after.uri], tuple(reversed(order)))
+
+
+def _difference(versions: Versions, before: Node, after: Node) -> Difference:
+    return difference(before, after, (_tree(versions, before), _tree(versions, after)))
+
+
+def _tree(versions: Versions, node: Node) -> Tree | None:
+    """The listing, or None where it can't be read: the rest can be compared all the same."""
+    assert node.version is not None
+    try:
+        manifest = versions.read(node.name, node.version)
+        return read_tree(versions.store, manifest) if manifest else None
+    except (CorruptError, RefusedError):
+        return None
+
+
+def why(registry: Registry, ref: str) -> Reasons:
+    """Why a version is as it is: what it was made from, and what is different from the version before.
+
+    Raises:
+        NotFoundError: there is no such artifact or version.
+        MisuseError: it is no artifact.
+    """
+    graph = collect(registry, ref)
+    node = graph.root
+    if node.kind != "artifact":
+        raise MisuseError(f"{ref} is no artifact of {registry.root}: nobody knows how it came to be")
+    sources = tuple(one for one in graph.nodes[1:] if not graph.edges_to(one.uri))
+    previous = _previous(registry, node)
+    compared = None if previous is None else _compared(registry, collect(registry, previous), graph)
+    return Reasons(node, graph.inputs(node.uri), sources, compared)
+
+
+def _previous(registry: Registry, node: Node) -> str | None:
+    """The version before, withdrawn or not."""
+    assert node.version is not None
+    versions = Versions(registry.store)
+    numbers = range(node.version - 1, 0, -1)
+    found = next((number for number in numbers if versions.read_whole(node.name, number)), None)
+    return None if found is None else f"{SCHEME}{node.name}:v{found}"
+
+
+def log(registry: Registry, ref: str) -> list[Event]:
+    """What happened to a name, or to one version of it, oldest first.
+
+    Raises:
+        ArtifactNotFoundError: there is no such name.
+        NotFoundError: there is no such version.
+    """
+    parsed = ArtifactRef.parse(ref)
+    only = None if parsed.is_latest and ":" not in ref.removeprefix(SCHEME) else _asked(registry, ref)
+    name = name_of(only) if only else _named(registry, parsed)
+    versions = Versions(registry.store)
+    events: list[Event] = []
+    for number in range(1, versions.newest(name) + 1):
+        uri = f"{SCHEME}{name}:v{number}"
+        manifest = versions.read_whole(name, number)
+        if manifest is None or only not in (None, uri):
+            continue
+        events.append(Event(manifest.created_at, "published", uri, manifest.producer))
+        if stone := versions.withdrawal(name, number):
+            events.append(Event(stone.withdrawn_at, "withdrawn", uri, stone.withdrawn_by, stone.reason))
+    events += _moves(registry, name, only)
+    return sorted(events, key=lambda event: event.at)
+
+
+def _asked(registry: Registry, ref: str) -> str:
+    """The URI of the version, withdrawn or not."""
+    return collect(registry, ref, depth=0).uri
+
+
+def _named(registry: Registry, ref: ArtifactRef) -> str:
+    for reading in ref.readings():
+        if Versions(registry.store).newest(reading.name.key):
+            return reading.name.key
+    registry.resolve(ref)  # says what is near
+    return ArtifactName(ref.name.semantic).key
+
+
+def _moves(registry: Registry, name: str, only: str | None) -> Iterable[Event]:
+    for alias in registry.aliases(name):
+        for move in registry.alias_log(name, alias):
+            uri = f"{SCHEME}{name}:v{move.version}"
+            if only in (None, uri):
+                details = {"alias": alias, "previous": move.previous}
+                yield Event(move.moved_at, "alias", uri, move.moved_by, move.why, details)

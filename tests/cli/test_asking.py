@@ -1,0 +1,60 @@
+"""`impact`, `why`, `path`, `diff`, `log`."""
+
+from pathlib import Path
+
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+
+
+def test_impact(kit, store: Registry) -> None:
+    assert kit("impact", "nano3/data:v2", "-q").out.split() == ["art://tuned:v1", "art://base:v1"]
+    first, second = kit("impact", "hf://datasets/org/name", "--json").json[:2]
+    assert first["aliases"] == ["latest"]
+    assert second["path"][0] == "hf://datasets/org/name"
+    assert kit("impact", "tuned").out == "Nothing was made of it\n"
+    assert kit("impact", "hf://datasets/org/other").code == 1
+
+
+def test_path(kit, store: Registry) -> None:
+    said = kit("path", "tuned", "hf://datasets/org/name")
+    assert said.out == "hf://datasets/org/name → art://nano3-data:v2 → art://tuned:v1\n"
+    assert kit("path", "base", "nano3/data:v1").code == 1
+
+
+def test_diff(kit, store: Registry) -> None:
+    assert kit("diff", "nano3/data:v1", "nano3/data:v2").out == (
+        "art://nano3-data:v1 → art://nano3-data:v2\n  metadata  ~ round: 1 → 2\n"
+    )
+    document = kit("diff", "nano3/data:v1", "nano3/data:v2", "--json").json
+    assert document["a"] == "art://nano3-data:v1"
+    assert document["metadata"] == {"round": {"a": 1, "b": 2}}
+    assert (document["files"], document["inputs"], document["upstream"]) == ([], [], [])
+    assert "nothing that was recorded is different" in kit("diff", "base", "base").out
+
+
+def test_diff_shows_hostile_text_as_text(kit, store: Registry, data: Path) -> None:
+    store.publish(Draft(name="odd", source=data, metadata={"a\x1b[31m": "\x1b]0;x\x07"}))
+    out = kit("diff", "odd", "base").out
+    assert "\x1b" not in out
+    assert "\\x1b[31m" in out
+
+
+def test_why(kit, store: Registry) -> None:
+    out = kit("why", "tuned").out
+    assert out.startswith("art://tuned:v1  ModelArtifact\nmade      ")
+    assert "from      art://base:v1  ModelArtifact, step 1,000, final loss 2.31\n" in out
+    assert "began at  hf://datasets/org/name  external\n" in out
+    assert out.endswith("The first version of its name.\n")
+    assert "round: 1 → 2" in kit("why", "nano3/data").out
+
+
+def test_log(kit, store: Registry) -> None:
+    kit("alias", "nano3/data:v1", "good", "-m", "checked")
+    kit("rm", "nano3-data:v1", "-m", "half is missing")
+    out = kit("log", "nano3/data").out
+    assert [line.split("  ")[-1].strip() for line in out.splitlines()][-2:] == ["checked", "half is missing"]
+    assert kit("log", "nano3/data:v1", "-q").out.splitlines() == [
+        "published art://nano3-data:v1",
+        "alias art://nano3-data:v1",
+        "withdrawn art://nano3-data:v1",
+    ]

@@ -1,0 +1,105 @@
+"""Questions to a store: impact, paths, differences, reasons, history."""
+
+from pathlib import Path
+
+import pytest
+
+from nemotron.kit.errors import ArtifactNotFoundError, MisuseError, NotFoundError
+from nemotron.kit.lineage import questions
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """data v1, v2 → base v1, v2 → sft v1, v2; v2 has another file in the data and nothing else."""
+    registry = Registry.open(tmp_path / "store")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.txt").write_text("one")
+    for number in (1, 2):
+        (source / "b.txt").write_text("x" * number)
+        registry.publish(Draft(name="data", source=source, snapshot=True, inputs=("hf://x",)))
+        registry.publish(
+            Draft(name="base", source="s3://b/x", used_artifacts=(f"data:v{number}",), metadata={"lr": 0.1})
+        )
+        registry.publish(Draft(name="sft", source="s3://b/y", used_artifacts=(f"base:v{number}",)))
+    registry.alias("sft", "production", 1, why="it is good")
+    return registry
+
+
+def test_impact_is_everything_with_the_way_to_it_and_what_has_aliases_first(registry: Registry) -> None:
+    hits = questions.impact(registry, "data:v1")
+    assert [(hit.node.uri, hit.aliases) for hit in hits] == [
+        ("art://sft:v1", ("production",)),
+        ("art://base:v1", ()),
+    ]
+    assert hits[0].path == ("art://data:v1", "art://base:v1", "art://sft:v1")
+    assert {hit.node.uri for hit in questions.impact(registry, "hf://x")} == {
+        f"art://{name}:v{number}" for name in ("data", "base", "sft") for number in (1, 2)
+    }
+    assert questions.impact(registry, "sft") == []
+
+
+def test_a_path_is_found_whichever_is_the_input(registry: Registry) -> None:
+    way = ("hf://x", "art://data:v2", "art://base:v2", "art://sft:v2")
+    assert questions.paths(registry, "hf://x", "sft") == (way,)
+    assert questions.paths(registry, "sft", "hf://x") == (way,)
+    with pytest.raises(NotFoundError, match="Neither of"):
+        questions.paths(registry, "sft:v1", "data:v2")
+
+
+def test_one_changed_source_file_is_exactly_what_is_different(registry: Registry) -> None:
+    found = questions.diff(registry, "sft:v1", "sft:v2")
+    assert [(change.before, change.after) for change in found.here.inputs] == [
+        ("art://base:v1", "art://base:v2")
+    ]
+    assert (found.here.metadata, found.here.files) == ((), None)
+    data, base = found.upstream
+    assert (data.before, data.after) == ("art://data:v1", "art://data:v2")
+    assert [(one.path, one.verdict) for one in data.files or ()] == [("b.txt", "changed")]
+    assert (data.inputs, data.metadata) == ((), ())
+    assert [change.after for change in base.inputs] == ["art://data:v2"]
+
+
+def test_a_version_is_the_same_as_itself(registry: Registry) -> None:
+    found = questions.diff(registry, "data:v1", "data:v1")
+    assert found.here.same
+    assert found.upstream == ()
+
+
+def test_what_is_no_artifact_can_not_be_compared(registry: Registry) -> None:
+    with pytest.raises(MisuseError, match="is no artifact"):
+        questions.diff(registry, "hf://x", "data")
+    with pytest.raises(MisuseError, match="is no artifact"):
+        questions.why(registry, "hf://x")
+
+
+def test_withdrawn_versions_can_be_asked_about(registry: Registry) -> None:
+    registry.withdraw("base:v1", "bad")
+    assert questions.diff(registry, "base:v1", "base:v2").here.inputs
+    assert questions.why(registry, "base:v1").node.withdrawn == "bad"
+
+
+def test_why_is_what_made_it_and_what_is_different_from_the_version_before(registry: Registry) -> None:
+    reasons = questions.why(registry, "sft")
+    assert [node.uri for node in reasons.inputs] == ["art://base:v2"]
+    assert [node.uri for node in reasons.sources] == ["hf://x"]
+    assert reasons.previous is not None
+    assert reasons.previous.here.before == "art://sft:v1"
+    assert questions.why(registry, "sft:v1").previous is None
+
+
+def test_the_log_is_in_order_and_of_one_version_if_one_is_named(registry: Registry) -> None:
+    registry.withdraw("sft:v2", "bad")
+    whole = [(event.what, event.uri, event.why) for event in questions.log(registry, "sft")]
+    assert whole == [
+        ("published", "art://sft:v1", None),
+        ("published", "art://sft:v2", None),
+        ("alias", "art://sft:v1", "it is good"),
+        ("withdrawn", "art://sft:v2", "bad"),
+    ]
+    assert [event.what for event in questions.log(registry, "sft:v2")] == ["published", "withdrawn"]
+    assert [event.what for event in questions.log(registry, "art://sft:production")] == ["published", "alias"]
+    with pytest.raises(ArtifactNotFoundError):
+        questions.log(registry, "nothing")
