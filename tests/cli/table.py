@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "path": ("path", "tuned", "nano3/data:v2"),
     "diff": ("diff", "nano3/data:v1", "nano3/data:v2"),
     "log": ("log", "base"),
+    "inspect": ("inspect", "data"),
     "register": ("register", "data", "--name", "again"),
     "rm": ("rm", "nano3-data:v1", "-m", "half of it is missing"),
     "alias": ("alias", "base:v1", "production"),
@@ -38,4 +39,5 @@ REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
     "alias-log": lambda ref: ("alias-log", "--", ref, "good"),
 }
 NAMED = ("aliases", "alias-log")
+WITHOUT_STORE = ("inspect",)
 WITHOUT_STORE = ("inspect",)

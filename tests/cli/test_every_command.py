@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.table import COMMANDS, NAMED, REFERRING
+from cli.table import COMMANDS, NAMED, REFERRING, WITHOUT_STORE
 from nemotron.kit.cli.app import COMMANDS as THERE
 from nemotron.kit.registry.registry import Registry
 
@@ -27,6 +27,8 @@ ADVERSARIAL = (
     "-",
     "base:v" + "9" * 40,
 )
+
+NEEDING_A_STORE = [name for name in COMMANDS if name not in WITHOUT_STORE]
 
 
 def form_first(call: tuple[str, ...], *options: str) -> tuple[str, ...]:
@@ -64,7 +66,7 @@ def test_quiet_has_no_headings(kit, store: Registry, name: str) -> None:
     assert said.out == "" or not said.out.startswith(("NAME", "VERSION", "ALIAS", "MOVED"))
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", NEEDING_A_STORE)
 @pytest.mark.parametrize("form", [(), ("--json",), ("--quiet",)])
 def test_no_root_is_wrong_usage_and_names_the_three_ways(kit, name: str, form: tuple[str, ...]) -> None:
     said = kit(*COMMANDS[name], *form)
@@ -74,7 +76,7 @@ def test_no_root_is_wrong_usage_and_names_the_three_ways(kit, name: str, form: t
         assert way in said.err
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", NEEDING_A_STORE)
 def test_a_root_that_is_a_file_is_refused(kit, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     said = kit(*COMMANDS[name], "--root", str(tmp_path / "file"))

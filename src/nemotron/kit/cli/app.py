@@ -21,6 +21,7 @@ COMMANDS = {
     "path": ("asking", "path"),
     "diff": ("asking", "diff"),
     "log": ("asking", "log"),
+    "inspect": ("inspecting", "inspect"),
     "register": ("publishing", "register"),
     "rm": ("publishing", "rm"),
     "alias": ("aliasing", "alias"),

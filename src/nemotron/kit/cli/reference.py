@@ -76,6 +76,8 @@ _JSON = {
     "known; `upstream` lists the same of the inputs that changed, the first cause first.",
     "log": "A list of `{at, what, uri, by, why}`; `what` is `published`, `withdrawn` or `alias`, which also "
     "has `alias` and `previous`.",
+    "inspect": "`{path, type, measured, unreadable}`: `measured` maps fields to what the bytes say; "
+    "`unreadable` is a list of `{field, why}`.",
     "register": "The version, and `created` (false: it was there already) and `aliases`.",
     "rm": "The version, and `withdrawn: {reason}`.",
     "alias": "The version, and `alias`, `previous`, `moved`, `moved_at`, `moved_by`, `why`.",

@@ -1,0 +1,75 @@
+"""What reading heads costs: 500 Parquet shards, an index of 20 million sequences, 1,000 tensors.
+
+Prints medians of the call alone and of `nemotron kit inspect` as a process, and asserts nothing.
+Run: python bench/formats.py
+"""
+
+import struct
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from house import median_ms, table
+from safetensors.numpy import save_file
+
+from nemotron.kit.formats import megatron_idx
+from nemotron.kit.formats.detect import detect
+
+ROUNDS = 7
+SEQUENCES = 20_000_000
+
+
+def parquet_shards(folder: Path) -> Path:
+    folder.mkdir()
+    rows = pa.array([list(range(512))] * 20, pa.list_(pa.int32()))
+    for index in range(500):
+        pq.write_table(pa.table({"input_ids": rows, "loss_mask": rows}), folder / f"shard_{index:06}.parquet")
+    return folder
+
+
+def long_index(folder: Path) -> Path:
+    folder.mkdir()
+    lengths = np.full(SEQUENCES, 1000, "<i4")
+    with (folder / "all.idx").open("wb") as file:
+        file.write(megatron_idx.HEAD.pack(megatron_idx.MAGIC, 1, 8, SEQUENCES, 2))
+        lengths.tofile(file)
+        (np.arange(SEQUENCES, dtype="<i8") * 2000).tofile(file)
+        file.write(struct.pack("<qq", 0, SEQUENCES))
+    with (folder / "all.bin").open("wb") as file:
+        file.truncate(SEQUENCES * 2000)  # a hole: 40 GB that take no room
+    return folder
+
+
+def tensors(folder: Path) -> Path:
+    folder.mkdir()
+    save_file(
+        {f"model.layers.{i}.weight": np.zeros((64, 64), np.float16) for i in range(1000)},
+        folder / "model.safetensors",
+    )
+    return folder
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        rows: list[tuple[object, ...]] = [("", "detect, ms", "as a process, ms", "limit, ms")]
+        for name, make, limit in (
+            ("500 Parquet shards", parquet_shards, 200),
+            ("20 M sequences", long_index, 100),
+            ("1,000 tensors", tensors, 50),
+        ):
+            folder = make(Path(scratch, make.__name__))
+            detect(folder)
+            call = median_ms(partial(detect, folder), ROUNDS)
+            command = [sys.executable, "-m", "nemotron.kit.cli", "inspect", str(folder), "--json"]
+            process = median_ms(partial(subprocess.run, command, check=True, capture_output=True), 3)
+            rows.append((name, f"{call:.1f}", f"{process:.0f}", limit))
+        table("inspect", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""`inspect`: no store needed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from formats.counting import GOLDEN
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    for suffix in (".bin", ".idx"):
+        shutil.copy(GOLDEN / "megatron" / f"uint16{suffix}", folder / f"a{suffix}")
+    return folder
+
+
+def test_json(kit, shards: Path) -> None:
+    said = kit("inspect", "shards", "--json")
+    assert (said.code, said.err) == (0, "")
+    assert said.json == {
+        "path": str(shards),
+        "type": "PretrainDataArtifact",
+        "measured": {"total_tokens": 19, "total_sequences": 6, "total_documents": 3, "num_shards": 1},
+        "unreadable": [],
+    }
+
+
+def test_what_is_unreadable_is_said_and_not_zero(kit, shards: Path) -> None:
+    (shards / "blend.json").write_text("[]")
+    said = kit("inspect", str(shards), "--json").json
+    assert said["measured"] == {}
+    assert {"field": "total_tokens", "why": f"{shards}/blend.json names no shards"} in said["unreadable"]
+    assert "unreadable: " in kit("inspect", str(shards)).out
+
+
+def test_a_person_reads_a_table(kit, shards: Path) -> None:
+    lines = kit("inspect", "shards").out.splitlines()
+    assert lines[0] == f"{shards}  PretrainDataArtifact  megatron"
+    assert lines[1].split() == ["total_tokens", "19"]
+    assert "total_tokens 19\n" in kit("inspect", "shards", "--quiet").out
+
+
+def test_a_truncated_shard_fails_by_name(kit, shards: Path) -> None:
+    (shards / "a.bin").write_bytes(b"")
+    said = kit("inspect", "shards", "--json")
+    assert (said.code, said.out) == (1, "")
+    assert "a.bin is damaged" in said.err
+
+
+def test_nothing_there(kit) -> None:
+    said = kit("inspect", "gone")
+    assert said.code == 1
+    assert "Nothing is at gone" in said.err
+
+
+def test_an_artifact_by_its_reference(kit, registry, shards: Path) -> None:
+    from nemotron.kit.registry.records import Draft
+
+    registry.publish(Draft(name="x", source=shards))
+    assert kit("inspect", "art://x:v1", "--json").json["measured"]["total_tokens"] == 19
+
+
+def test_names_that_steer_terminals(kit, tmp_path: Path) -> None:
+    (tmp_path / "a\x1b[31m").mkdir()
+    assert "\x1b" not in kit("inspect", "a\x1b[31m").out
