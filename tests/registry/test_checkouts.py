@@ -236,17 +236,17 @@ def test_who_is_second_takes_what_the_first_laid_out(publish, opened, monkeypatc
 
 
 def test_a_rename_that_comes_second_is_no_failure(publish, opened, monkeypatch):
-    from nemotron.kit.registry import content
+    from nemotron.kit.registry import laying_out
 
     publish(snapshot=True)
     mine, other = opened(), opened()
 
-    def into_place(building, target, real=content._into_place):
-        monkeypatch.setattr(content, "_into_place", real)
+    def into_place(building, target, real=laying_out._into_place):
+        monkeypatch.setattr(laying_out, "_into_place", real)
         other.folder(other.resolve("m"))
         real(building, target)
 
-    monkeypatch.setattr(content, "_into_place", into_place)
+    monkeypatch.setattr(laying_out, "_into_place", into_place)
     folder = mine.folder(mine.resolve("m"))
     assert contents(folder) == WHOLE
     assert sorted(os.listdir(folder.parent)) == ["v1"]

@@ -264,6 +264,7 @@ def test_the_kits_own_folders_are_no_links(opened, publish, root, tmp_path, many
     elsewhere.mkdir()
     (root / place).parent.mkdir(parents=True, exist_ok=True)
     (root / place).symlink_to(elsewhere)
+    (many / "large.bin").write_bytes(bytes(2 << 20))
     with pytest.raises(OutsideRootError, match="link"):
         publish(source=many, snapshot=True, via=opened())
     assert list(elsewhere.rglob("*")) == []

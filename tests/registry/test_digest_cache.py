@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nemotron.kit.registry import content, digest_cache
+from nemotron.kit.documents.tree import Entry
+from nemotron.kit.registry import content, digest_cache, reading
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import scan_folder
@@ -31,13 +32,13 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files whose bytes were read."""
     seen: list[str] = []
-    real = content._read_steadily
+    real = reading.steadily
 
-    def read(folder: str, entry: content.Entry, store: object) -> content.Entry:
+    def read(folder: str, entry: Entry, work: Callable[[int, int], tuple[str, int]]) -> Entry:
         seen.append(entry.path)
-        return real(folder, entry, store)  # type: ignore[arg-type]
+        return real(folder, entry, work)
 
-    monkeypatch.setattr(content, "_read_steadily", read)
+    monkeypatch.setattr(reading, "steadily", read)
     return seen
 
 

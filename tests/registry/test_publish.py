@@ -281,13 +281,13 @@ def test_unknown_evidence_is_refused(publish):
 
 
 def test_a_file_that_vanishes_while_it_is_read(publish, data, registry, monkeypatch):
-    from nemotron.kit.registry import content
+    from nemotron.kit.registry import reading
 
-    def vanish(*args, real=content._read_steadily):
+    def vanish(*args, real=reading.steadily):
         (data / "sub/more.bin").unlink(missing_ok=True)
         return real(*args)
 
-    monkeypatch.setattr(content, "_read_steadily", vanish)
+    monkeypatch.setattr(reading, "steadily", vanish)
     with pytest.raises(PathNotFoundError, match=r"more\.bin"):
         publish(snapshot=True)
     monkeypatch.undo()

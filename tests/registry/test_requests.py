@@ -130,10 +130,10 @@ def test_content_that_nobody_committed_is_synced_before_it_is_relied_on(publish,
 def test_the_content_is_on_disk_before_the_commit(publish, root, monkeypatch, syncs):
     linked = []
 
-    def link(source, target, real=os.link):
+    def link(source, target, real=os.link, **options):
         if str(target).endswith("manifest.json"):
             linked.extend(syncs)
-        real(source, target)
+        real(source, target, **options)
 
     monkeypatch.setattr(os, "link", link)
     publish(snapshot=True)

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nemotron.kit.documents.digest import digest_of, is_digest
+from nemotron.kit.documents.digest import digest_of, is_digest, is_sample
 from nemotron.kit.errors import CorruptError, FormatTooNewError
 
 TREE_FORMAT = 1
@@ -39,9 +39,10 @@ class Entry:
         path: relative to the folder, with slashes.
         size: bytes; 0 for links and folders.
         mtime_ns: time of the last change, nanoseconds since the epoch; 0 for links and folders.
-        digest: of the content, where it was read.
+        digest: of the content, where all of it was read.
         kind: `exec` is a file that may be executed, `dir` an empty folder.
         target: what a link points at, as written.
+        sample: the digest of a sample of the content, where no more than that was read.
         inode: of the file that was looked at; like `ctime_ns` it is not stored and does not count.
         ctime_ns: time of the last change of content, name or mode; nobody can set it.
     """
@@ -52,6 +53,7 @@ class Entry:
     digest: str | None = None
     kind: EntryKind = "file"
     target: str | None = None
+    sample: str | None = None
     inode: int = field(default=0, compare=False, repr=False)
     ctime_ns: int = field(default=0, compare=False, repr=False)
 
@@ -62,7 +64,8 @@ class Entry:
 
     def row(self) -> list[object]:
         """The stored form, short because there may be millions."""
-        return [_KINDS.index(self.kind), self.path, self.size, self.mtime_ns, self.digest or self.target]
+        last = self.digest or self.sample or self.target
+        return [_KINDS.index(self.kind), self.path, self.size, self.mtime_ns, last]
 
     @classmethod
     def from_row(cls, row: list[object], where: str) -> "Entry":
@@ -76,10 +79,12 @@ class Entry:
                 0 <= code < len(_KINDS) and size >= 0
             ):
                 kind = _KINDS[code]
-                link = kind == "link"
-                # Both become part of a path: what was never inside the folder must not get out of it now.
-                if not _OUTSIDE.search(path) and (link or last is None or is_digest(last)):
-                    return cls(path, size, mtime_ns, None if link else last, kind, last if link else None)
+                link, sample = kind == "link", last if is_sample(last) else None
+                # Path and digest become part of a path: what was never inside must not get out of it now.
+                if not _OUTSIDE.search(path) and (link or last is None or sample or is_digest(last)):
+                    if link:
+                        return cls(path, size, mtime_ns, None, kind, last)
+                    return cls(path, size, mtime_ns, None if sample else last, kind, None, sample)
         raise CorruptError(f"{where} is damaged: {_shown(row)} is no entry")
 
 

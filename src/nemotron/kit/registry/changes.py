@@ -54,11 +54,16 @@ def folder_of(manifest: Manifest) -> str:
 
 
 def same_file(old: Entry, new: Entry) -> bool:
-    """Whether two entries of one path hold the same: by digest where both have one, else by size and time."""
+    """Whether two entries of one path hold the same: by digest where both have one, else by size and time.
+
+    Where both have a sample, it must agree as well: it can prove that files differ, not that they are equal.
+    """
     if (old.kind, old.size, old.target) != (new.kind, new.size, new.target):
         return False
     if old.digest and new.digest:
         return old.digest == new.digest
+    if old.sample and new.sample and old.sample != new.sample:
+        return False
     return old.mtime_ns == new.mtime_ns
 
 
@@ -129,5 +134,7 @@ def _verdict(old: Entry, new: Entry) -> Verdict | None:
     if (old.kind, old.size, old.target) != (new.kind, new.size, new.target):
         return "changed"
     if old.digest and new.digest and old.digest != new.digest:
+        return "changed"
+    if old.sample and new.sample and old.sample != new.sample:
         return "changed"
     return "touched" if old.mtime_ns != new.mtime_ns else None

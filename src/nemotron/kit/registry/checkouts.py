@@ -7,7 +7,7 @@ from nemotron.kit.documents.digest import digest_of, hex_of
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, RefusedError
 from nemotron.kit.registry import layout
-from nemotron.kit.registry.content import is_laid_out, lay_out
+from nemotron.kit.registry.laying_out import is_laid_out, lay_out
 from nemotron.kit.registry.publishing import companion
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import METADATA_FILE

@@ -1,95 +1,106 @@
-"""An artifact's bytes: hashing them, taking a copy into the store, and laying a copy out as a folder."""
+"""An artifact's bytes: looking at them, and taking a copy into the store."""
 
 import logging
 import os
-import secrets
-import shutil
-import stat
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import BinaryIO
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from functools import partial
 
-from nemotron.kit.documents.digest import ALGORITHM
+from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
 from nemotron.kit.documents.tree import Entry, Tree
-from nemotron.kit.errors import ConflictError, CorruptError
-from nemotron.kit.registry import layout
+from nemotron.kit.registry import layout, reading
 from nemotron.kit.registry.digest_cache import DigestCache, now_ns
+from nemotron.kit.registry.reading import Progress, Told
 from nemotron.kit.registry.scan import leaves
-from nemotron.kit.store.local import translate
-from nemotron.kit.store.protocol import CHUNK_SIZE, Store
+from nemotron.kit.store.protocol import Store
 
 log = logging.getLogger(__name__)
 
-WORKERS = min(4, os.cpu_count() or 1)
-ATTEMPTS_MAX = 3
 
-
-def hashed(folder: str, tree: Tree, *, trust_cache: bool = True) -> Tree:
+def hashed(
+    folder: str,
+    tree: Tree,
+    *,
+    trust_cache: bool = True,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Tree:
     """The same tree with a digest of every file; each byte is read at most once.
 
     Args:
         folder: where the files are.
         tree: what to read.
         trust_cache: whether a file that has not changed since it was read for an earlier digest is not read.
+        executor: who reads; threads of this process by default.
+        progress: told the bytes done and those in all, of what has to be read.
 
     Raises:
         ConflictError: a file keeps changing while it is read.
     """
     cache, started = DigestCache(folder), now_ns()
-    done = _each_file(
-        cache.fill(tree) if trust_cache else tree, lambda entry: _read_steadily(folder, entry, None)
-    )
+    known = cache.fill(tree) if trust_cache else tree
+    unknown = [entry for entry in known.entries if entry.is_file and entry.digest is None]
+    read = reading.on_all(reading.hashing(folder), unknown, executor=executor, progress=progress)
+    done = _with(known, read)
     if trust_cache:
         cache.remember(done, started)
     return done
 
 
-def snapshot(store: Store, folder: str, tree: Tree, previous: Tree | None) -> Tree:
+def sampled(
+    folder: str, tree: Tree, *, executor: Executor | None = None, progress: Progress | None = None
+) -> Tree:
+    """The same tree with the digest of a sample of every file, or of all of it if it is no larger than that.
+
+    Raises:
+        ConflictError: a file keeps changing while it is read.
+    """
+    unknown = [
+        entry for entry in tree.entries if entry.is_file and entry.digest is None and entry.sample is None
+    ]
+    read = reading.on_all(reading.sampling(folder), unknown, executor=executor, progress=progress)
+    return _with(tree, read)
+
+
+def _with(tree: Tree, done: dict[str, Entry]) -> Tree:
+    return Tree(tuple([done.get(entry.path, entry) for entry in tree.entries])) if done else tree
+
+
+def snapshot(
+    store: Store, folder: str, tree: Tree, previous: Tree | None, *, progress: Progress | None = None
+) -> Tree:
     """Copy the files of a tree into the store and return it with digests.
 
-    Each byte is read once and hashed as it is copied; a file that looks as it did in the previous version is
-    only hashed, and copied if it turns out to be new; one that has not changed since it was last read is not
+    Each byte is read once and hashed as it is copied; one that has not changed since it was last read is not
     read at all. What is in the store already is not stored again.
 
     Args:
-        store: where the copy goes.
+        store: takes the copies.
         folder: where the files are.
-        tree: which files.
-        previous: the listing of the latest version if that is a snapshot, else None.
+        tree: what to copy.
+        previous: the listing of a version whose contents the store has.
+        progress: told the bytes done and those in all, of what has to be looked at.
 
     Raises:
         ConflictError: a file keeps changing while it is read.
         DiskFullError: the store is full; what was copied is used by the next try.
     """
     cache, started = DigestCache(folder), now_ns()
-    before = {entry.path: entry for entry in previous.entries} if previous else {}
+    before = {entry.path: entry for entry in previous.entries if entry.digest} if previous else {}
     stored = {entry.digest for entry in before.values()}
-
-    def is_stored(entry: Entry) -> bool:
-        if entry.digest is None:
-            return False
-        # In a bucket each look is a request, and what the latest snapshot has is there.
-        if entry.digest in stored and store.local_path(layout.FORMAT) is None:
-            return True
-        if not _holds(store, entry.digest, entry.size):
-            return False
-        if entry.digest not in stored:  # no commit speaks for it: who copied it may have been killed
-            store.rely_on(layout.blob(entry.digest))
-        return True
-
-    def take(entry: Entry) -> Entry:
-        old = before.get(entry.path)
-        if old is not None and old.size == entry.size and old.digest:
-            probed = _read_steadily(folder, entry, None)
-            if is_stored(probed):
-                return probed
-        return _read_steadily(folder, entry, store)
-
-    taken = _each_file(cache.fill(tree), take, skip=is_stored)
-    cache.remember(taken, started)
+    known = cache.fill(tree)
+    wanted = [entry for entry in known.entries if entry.is_file and entry.digest not in stored]
+    likely = {
+        entry.path: old.digest
+        for entry in wanted
+        if (old := before.get(entry.path)) and old.size == entry.size and old.digest
+    }
+    taken = _with(
+        known, reading.on_all(partial(copy_chunk, store, folder, likely), wanted, progress=progress)
+    )
     _warn_of_links(folder, taken)
     store.sync()
+    cache.remember(taken, started)
     return taken
 
 
@@ -105,58 +116,88 @@ def _warn_of_links(folder: str, tree: Tree) -> None:
             )
 
 
-def _each_file(
-    tree: Tree,
-    work: Callable[[Entry], Entry],
-    skip: Callable[[Entry], bool] = lambda entry: entry.digest is not None,
-) -> Tree:
-    """Apply `work` to the files of a tree, but those to skip, on a few threads (hashing releases the GIL)."""
-    files = [entry for entry in tree.entries if entry.is_file and not skip(entry)]
-    if not files:
-        return tree
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="kit-content") as pool:
-        try:
-            done = dict(zip((entry.path for entry in files), _in_chunks(pool, work, files), strict=True))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return Tree(tuple(done.get(entry.path, entry) for entry in tree.entries))
+def copy_chunk(
+    store: Store,
+    folder: str,
+    likely: dict[str, str],
+    entries: Sequence[Entry],
+    threads: int = 1,
+    told: Told | None = None,
+) -> list[Entry]:
+    """Copy files into the store, and return their entries with digests.
+
+    Args:
+        store: takes the copies.
+        folder: where the files are.
+        likely: the digest that a file may well have, by path: it had that in an earlier version.
+        entries: the files.
+        threads: how many hash one large file.
+        told: hears of the bytes done.
+    """
+    return [_copy_file(store, folder, entry, likely.get(entry.path), threads, told) for entry in entries]
 
 
-def _in_chunks(
-    pool: ThreadPoolExecutor, work: Callable[[Entry], Entry], files: list[Entry]
-) -> Iterator[Entry]:
-    # A task a file costs more than reading a small file does.
-    size = max(1, min(256, len(files) // (WORKERS * 4)))
-    chunks = [files[i : i + size] for i in range(0, len(files), size)]
-    for entries in pool.map(lambda chunk: [work(entry) for entry in chunk], chunks):
-        yield from entries
+def _copy_file(
+    store: Store, folder: str, entry: Entry, likely: str | None, threads: int, told: Told | None
+) -> Entry:
+    if entry.digest and store.exists(layout.blob(entry.digest)):
+        return entry
+    large = entry.size > reading.SMALL_SIZE_MAX
+    if likely and large and _looks_like(store, f"{folder}/{entry.path}", entry.size, likely):
+        probed = reading.hash_file(folder, entry, threads)
+        if probed.digest == likely:
+            return probed
+    return reading.steadily(
+        folder, entry, lambda descriptor, size: _copy_in(store, descriptor, size, likely, threads, told)
+    )
 
 
-def _read_steadily(folder: str, entry: Entry, store: Store | None) -> Entry:
-    """Hash a file, and copy it if a store is given, such that the digest is of one state of the file."""
-    path = f"{folder}/{entry.path}"
-    for _ in range(ATTEMPTS_MAX):
-        try:
-            with open(path, "rb", buffering=0) as file:
-                before = os.fstat(file.fileno())
-                digest, size = _copy_in(file, store)
-                after = os.fstat(file.fileno())
-        except OSError as error:
-            raise translate(error, "read", path) from error
-        if store is not None and not _holds(store, digest, size):
-            store.remove(layout.blob(digest))
-            continue
-        if size == after.st_size and _stamp(before) == _stamp(after):
-            return replace(
-                entry,
-                size=size,
-                mtime_ns=after.st_mtime_ns,
-                digest=digest,
-                inode=after.st_ino,
-                ctime_ns=after.st_ctime_ns,
+def _looks_like(store: Store, path: str, size: int, digest: str) -> bool:
+    """Whether a few blocks of a file are those of a blob, so that reading all of it first may save a copy."""
+    blob = store.local_path(layout.blob(digest))
+    if blob is None:
+        return False
+    try:
+        with open(path, "rb", buffering=0) as one, open(blob, "rb", buffering=0) as other:
+            starts = (0, (size - SAMPLE_BLOCK) // 2, size - SAMPLE_BLOCK)
+            return all(
+                os.pread(one.fileno(), SAMPLE_BLOCK, start) == os.pread(other.fileno(), SAMPLE_BLOCK, start)
+                for start in starts
             )
-    raise ConflictError(f"{path} keeps changing while it is read; save it when its writer is done")
+    except OSError:
+        return False  # copying it will tell what is wrong
+
+
+def _copy_in(
+    store: Store, descriptor: int, size: int, likely: str | None, threads: int, told: Told | None
+) -> tuple[str, int]:
+    """Put what a file holds into the store under its digest; tells the digest and the number of bytes."""
+    from blake3 import blake3
+
+    if size <= reading.SMALL_SIZE_MAX:
+        data = reading.read_small(descriptor, size)
+        digest, count = f"{ALGORITHM}:{blake3(data).hexdigest()}", len(data)
+        if told is not None:
+            told(count)
+        if digest == likely and _holds(store, digest, count):
+            return digest, count
+        created = store.put(layout.blob(digest), data)
+    else:
+        hasher = blake3(max_threads=threads)
+
+        def seen(block: memoryview) -> None:
+            hasher.update(block)
+            if told is not None:
+                told(len(block))
+
+        with store.stage() as staging:
+            count = staging.fill(descriptor, seen, reading.buffer_size(threads))
+            digest = f"{ALGORITHM}:{hasher.hexdigest()}"
+            created = staging.commit(layout.blob(digest))
+    if not created and not _holds(store, digest, count):
+        store.remove(layout.blob(digest))
+        return digest, -1  # once more
+    return digest, count
 
 
 def _holds(store: Store, digest: str, size: int) -> bool:
@@ -172,131 +213,3 @@ def _holds(store: Store, digest: str, size: int) -> bool:
         return path.stat().st_size == size
     except FileNotFoundError:
         return False
-
-
-def _stamp(info: os.stat_result) -> tuple[int, int, int]:
-    return info.st_size, info.st_mtime_ns, info.st_ctime_ns
-
-
-def _copy_in(file: BinaryIO, store: Store | None) -> tuple[str, int]:
-    """Hash what a file holds, and put it into the store under its digest."""
-    from blake3 import blake3
-
-    hasher, size = blake3(), 0
-    buffer = memoryview(bytearray(CHUNK_SIZE))
-    if store is None:
-        while count := file.readinto(buffer):  # type: ignore[attr-defined]
-            hasher.update(buffer[:count])
-            size += count
-        return f"{ALGORITHM}:{hasher.hexdigest()}", size
-    with store.stage() as staging:
-        while count := file.readinto(buffer):  # type: ignore[attr-defined]
-            hasher.update(buffer[:count])
-            staging.write(buffer[:count])
-            size += count
-        digest = f"{ALGORITHM}:{hasher.hexdigest()}"
-        staging.commit(layout.blob(digest))
-    return digest, size
-
-
-def lay_out(store: Store, tree: Tree, target: str, extra: dict[str, bytes]) -> None:
-    """Write the files of a snapshot into a folder, whole or not at all.
-
-    The files are read-only: they are everybody's. Links that would leave the folder are left out.
-
-    Args:
-        store: holds the blobs.
-        tree: what to write.
-        target: the folder to make; if it is there already, it is taken as it is.
-        extra: further small files by name.
-
-    Raises:
-        CorruptError: a blob is missing or is not what its name says.
-        DiskFullError: no space is left; nothing stays behind.
-    """
-    above = os.path.dirname(target)
-    building = f"{above}/.tmp-{secrets.token_hex(8)}"
-    try:
-        os.makedirs(building)
-        for entry in sorted(
-            tree.entries, key=lambda entry: entry.kind == "link"
-        ):  # nothing is written through a link
-            _write_entry(store, entry, building)
-        for entry in tree.entries:
-            if entry.kind == "link" and leaves(f"{building}/{entry.path}", os.path.realpath(building)):
-                os.unlink(f"{building}/{entry.path}")
-        for name, data in extra.items():
-            _write_file(f"{building}/{name}", [data], 0o644)
-        _into_place(building, target)
-    except OSError as error:
-        raise translate(error, "lay out", target) from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-def _into_place(building: str, target: str) -> None:
-    try:
-        os.rename(building, target)
-    except OSError:
-        if not os.path.isdir(target):
-            raise  # else somebody was faster, with the same content
-
-
-def is_laid_out(tree: Tree, target: str) -> bool:
-    """Whether every file of a tree is in a folder, by size and time, and by its bytes where those differ."""
-    if os.path.islink(target):
-        return False
-    for entry in tree.entries:
-        try:
-            info = os.lstat(f"{target}/{entry.path}")
-        except OSError:
-            if entry.kind == "link":
-                continue  # left out because it leaves the folder
-            return False
-        if not entry.is_file:
-            continue
-        if not stat.S_ISREG(info.st_mode) or info.st_size != entry.size:
-            return False
-        # Not every file system keeps times to the nanosecond; the bytes decide.
-        if info.st_mtime_ns != entry.mtime_ns and _read_steadily(target, entry, None).digest != entry.digest:
-            return False
-    return os.path.isdir(target)
-
-
-def _write_entry(store: Store, entry: Entry, folder: str) -> None:
-    path = f"{folder}/{entry.path}"
-    if entry.kind == "dir":
-        os.makedirs(path, exist_ok=True)
-        return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    if entry.kind == "link":
-        os.symlink(entry.target or "", path)
-        return
-    if entry.digest is None:
-        raise CorruptError(
-            f"The listing of a snapshot has no digest for {entry.path}; `nemotron kit doctor` tells more"
-        )
-    _write_file(path, _verified(store, entry), 0o555 if entry.kind == "exec" else 0o444)
-    os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
-
-
-def _verified(store: Store, entry: Entry) -> Iterator[bytes]:
-    """The bytes of a blob; CorruptError at its end if they are not what its key says."""
-    from blake3 import blake3
-
-    key = layout.blob(entry.digest or "")
-    if not store.exists(key):
-        raise CorruptError(f"The content of {entry.path} is missing from the store: no {key} in {store.url}")
-    hasher = blake3()
-    for chunk in store.chunks(key):
-        hasher.update(chunk)
-        yield chunk
-    if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
-        raise CorruptError(f"The content of {entry.path} is damaged in the store: {key} in {store.url}")
-
-
-def _write_file(path: str, chunks: Iterable[bytes], mode: int) -> None:
-    with open(path, "xb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-        os.fchmod(file.fileno(), mode)

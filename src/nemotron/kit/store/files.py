@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 
 
 def create_exclusive(path: str, data: bytes, durable: bool) -> bool:
@@ -61,6 +62,105 @@ def sync_file_system(folder: str) -> bool:
         if call(descriptor) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), folder)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+_CLONE = 0x40049409  # FICLONE, see ioctl_ficlonerange(2)
+_NO_RANGE = frozenset(
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY}
+)
+
+
+def copy(source: int, target: int, seen: Callable[[memoryview], object], buffer_size: int) -> int:
+    """Copy all of a file behind another, and show every byte that was *written*, in order.
+
+    A file system that shares blocks (xfs, btrfs) copies nothing; one that can copy by itself (NFS 4.2) does.
+    A block is shown right after it was written, while it is still in the processor's cache.
+
+    Args:
+        source: a descriptor for reading.
+        target: an empty file, for reading and writing.
+        seen: told of each block.
+        buffer_size: bytes at a time.
+
+    Returns:
+        The number of bytes.
+    """
+    buffer = memoryview(bytearray(buffer_size))
+    done = _show(target, seen, buffer) if _clone(source, target) else 0
+    by_itself = hasattr(os, "copy_file_range")
+    while True:
+        if by_itself:
+            try:
+                count = os.copy_file_range(source, target, buffer_size, done, done)
+            except OSError as error:
+                if error.errno not in _NO_RANGE:
+                    raise
+                count = 0
+            by_itself = count > 0  # some file systems say 0 where they mean that they can't
+            if by_itself:
+                os.preadv(target, [buffer[:count]], done)
+        if not by_itself:
+            count = os.preadv(source, [buffer], done)
+            if count == 0:
+                return done
+            os.lseek(target, done, os.SEEK_SET)
+            write_all(target, buffer[:count])
+        seen(buffer[:count])
+        done += count
+
+
+def _clone(source: int, target: int) -> bool:
+    """Let a file share the blocks of another, where the file system can."""
+    try:
+        import fcntl
+
+        fcntl.ioctl(target, _CLONE, source)
+    except (ImportError, OSError):  # one of a dozen reasons why it can't; copying tells what is really wrong
+        return False
+    return True
+
+
+def _show(descriptor: int, seen: Callable[[memoryview], object], buffer: memoryview) -> int:
+    done = 0
+    while count := os.preadv(descriptor, [buffer], done):
+        seen(buffer[:count])
+        done += count
+    return done
+
+
+_UNNAMED = getattr(os, "O_TMPFILE", 0)
+_NO_UNNAMED = frozenset(
+    {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS, errno.EXDEV, errno.EPERM}
+)
+
+
+def create_whole(path: str, data: bytes) -> bool | None:
+    """Create a file that nobody ever sees in part, without a temporary name that a crash could leave.
+
+    Returns:
+        False if there is one already; None, with nothing done, where the file system has no such files.
+    """
+    if not _UNNAMED:
+        return None
+    try:
+        descriptor = os.open(os.path.dirname(path), os.O_WRONLY | _UNNAMED | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno in _NO_UNNAMED:
+            return None
+        raise
+    try:
+        write_all(descriptor, data)
+        # With a descriptor given, Python asks the system to follow the link, as the name in /proc is one.
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_UNNAMED:
+            return None
+        raise
     finally:
         os.close(descriptor)
     return True

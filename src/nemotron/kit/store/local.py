@@ -76,6 +76,7 @@ class LocalStore(Store):
         self.url = self.root
         self._prefix = self.root.rstrip("/") + "/"
         self._durable_folders: set[str] = set()
+        self._usable_folders: set[str] = set()
         self._unsynced: deque[str] = deque()
         self._sync_lock = threading.Lock()
         if os.path.exists(self.root) and not os.path.isdir(self.root):
@@ -172,6 +173,7 @@ class LocalStore(Store):
             return work()
         except FileNotFoundError:
             self._durable_folders.clear()
+            self._usable_folders.clear()
             return work()
 
     def _create(self, path: str, data: bytes, durable: bool) -> bool:
@@ -221,10 +223,35 @@ class LocalStore(Store):
         """Sync it too."""
         self._unsynced.append(self._path(key))
 
+    def put(self, key: str, data: bytes) -> bool:
+        """Store small content under the key of its digest, without a temporary name."""
+        path = self._path(key)
+        folder = os.path.dirname(path)
+        try:
+            created = self._anew(lambda: self._put(key, folder, path, data))
+        except OSError as error:
+            raise translate(error, "write", path) from error
+        if created is None:
+            return super().put(key, data)
+        self._unsynced.append(path)
+        return created
+
+    def _put(self, key: str, folder: str, path: str, data: bytes) -> bool | None:
+        # There are many files and few folders: each folder is looked at once between two syncs.
+        if folder not in self._usable_folders:
+            self._refuse_links(key)
+            self._make_folder(folder, durable=False)
+            self._usable_folders.add(folder)
+        created = files.create_whole(path, data)
+        if created is None and not os.path.isdir(folder):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
+        return created
+
     def sync(self) -> None:
         """Make durable what was staged: a few files one by one, many by one `syncfs`."""
         # Who finds its files taken by another thread's sync waits until that is done.
         with self._sync_lock:
+            self._usable_folders.clear()
             paths = []
             while self._unsynced:
                 paths.append(self._unsynced.popleft())
@@ -316,6 +343,14 @@ class LocalStaging(Staging):
         except OSError as error:
             self.abort()
             raise translate(error, "write", self.path) from error
+
+    def fill(self, source: int, seen: Callable[[memoryview], object], buffer_size: int) -> int:
+        """Copy a file, in the way that is cheapest here; `seen` is told what the store now holds."""
+        try:
+            return files.copy(source, self._descriptor, seen, buffer_size)
+        except OSError as error:
+            self.abort()
+            raise translate(error, "copy into", self.path) from error
 
     def commit(self, key: str) -> bool:
         """Give the file its name."""

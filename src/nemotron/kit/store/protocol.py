@@ -6,9 +6,10 @@ whether it was. Nothing is updated in place but hints (`Store.replace`), which m
 A backend is right when the suite in `nemotron.kit.testing.store_suite` passes.
 """
 
+import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -46,6 +47,25 @@ class Staging(ABC):
         Raises:
             DiskFullError: no space is left; nothing stays behind.
         """
+
+    def fill(self, source: int, seen: Callable[[memoryview], object], buffer_size: int) -> int:
+        """Write all that a file holds, and show every block of it as it was written, in order.
+
+        Args:
+            source: a descriptor of the file.
+            seen: told of each block; what it raises stops the copying.
+            buffer_size: bytes at a time.
+
+        Returns:
+            The number of bytes.
+        """
+        buffer = memoryview(bytearray(buffer_size))
+        done = 0
+        while count := os.preadv(source, [buffer], done):
+            self.write(buffer[:count])
+            seen(buffer[:count])
+            done += count
+        return done
 
     @abstractmethod
     def commit(self, key: str) -> bool:
@@ -120,6 +140,16 @@ class Store(ABC):
     def stage(self) -> Staging:
         """Begin content of any size; see `Staging`."""
 
+    def put(self, key: str, data: bytes) -> bool:
+        """Store content that is small under the key of its digest; durable after `sync`.
+
+        Returns:
+            True if this call created it, False if it was there.
+        """
+        with self.stage() as staging:
+            staging.write(data)
+            return staging.commit(key)
+
     @abstractmethod
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading.
@@ -140,7 +170,7 @@ class Store(ABC):
 
     @abstractmethod
     def sync(self) -> None:
-        """Make durable, in one go, what `stage` committed."""
+        """Make durable, in one go, what `stage` and `put` committed."""
 
     def local_path(self, key: str) -> Path | None:
         """The file or folder behind a key where the store is on a file system, else None."""

@@ -17,7 +17,7 @@ except ImportError as missing:
     ) from missing
 
 from nemotron.kit.documents.alias import AliasMove, Tombstone
-from nemotron.kit.documents.digest import digest_of
+from nemotron.kit.documents.digest import digest_of, sample_of
 from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.names import Alias, ArtifactName, ArtifactRef, Selector, Version
@@ -116,6 +116,11 @@ def digests() -> st.SearchStrategy[str]:
     return st.binary(max_size=4).map(digest_of)
 
 
+def samples() -> st.SearchStrategy[str]:
+    """Digests of samples."""
+    return st.binary(max_size=4).map(lambda block: sample_of(len(block), block, block, block))
+
+
 def _entries() -> st.SearchStrategy[dict[str, Any]]:
     size, time = st.integers(0, 2**50), st.integers(-(2**62), 2**62)
     file = st.fixed_dictionaries(
@@ -126,8 +131,11 @@ def _entries() -> st.SearchStrategy[dict[str, Any]]:
             "digest": st.none() | digests(),
         }
     )
+    sampled = st.fixed_dictionaries(
+        {"kind": st.sampled_from(["file", "exec"]), "size": size, "mtime_ns": time, "sample": samples()}
+    )
     link = st.fixed_dictionaries({"kind": st.just("link"), "target": st.text("./ab", min_size=1, max_size=9)})
-    return file | file | file | link | st.just({"kind": "dir"})
+    return file | file | file | sampled | link | st.just({"kind": "dir"})
 
 
 def trees(max_size: int = 8) -> st.SearchStrategy[Tree]:

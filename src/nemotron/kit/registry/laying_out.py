@@ -1,0 +1,184 @@
+"""Laying a snapshot out as a folder with real files."""
+
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Sequence
+from functools import partial
+
+from nemotron.kit.documents.digest import ALGORITHM
+from nemotron.kit.documents.tree import Entry, Tree
+from nemotron.kit.errors import CorruptError
+from nemotron.kit.registry import layout, reading
+from nemotron.kit.registry.reading import Progress, Told
+from nemotron.kit.registry.scan import leaves
+from nemotron.kit.store import files
+from nemotron.kit.store.local import translate
+from nemotron.kit.store.protocol import Store
+
+
+def lay_out(
+    store: Store, tree: Tree, target: str, extra: dict[str, bytes], *, progress: Progress | None = None
+) -> None:
+    """Write the files of a snapshot into a folder, whole or not at all.
+
+    The files are read-only: they are everybody's. They share blocks with the store where the file system
+    can; they are no hard links, through which root would write into the store. Links that would leave the
+    folder are left out.
+
+    Args:
+        store: holds the blobs.
+        tree: what to write.
+        target: the folder to make; if it is there already, it is taken as it is.
+        extra: further small files by name.
+        progress: told the bytes done and those in all.
+
+    Raises:
+        CorruptError: a blob is missing or is not what its name says.
+        DiskFullError: no space is left; nothing stays behind.
+    """
+    building = f"{os.path.dirname(target)}/.tmp-{secrets.token_hex(8)}"
+    try:
+        os.makedirs(building)
+        _make_folders(tree, building)
+        regular = [entry for entry in tree.entries if entry.is_file]
+        reading.on_all(partial(write_chunk, store, building), regular, progress=progress)
+        _make_links(tree, building)  # last: nothing is written through a link
+        for name, data in extra.items():
+            _create(f"{building}/{name}", data, 0o644)
+        _into_place(building, target)
+    except OSError as error:
+        raise translate(error, "lay out", target) from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _make_folders(tree: Tree, building: str) -> None:
+    folders = {entry.path if entry.kind == "dir" else entry.path.rpartition("/")[0] for entry in tree.entries}
+    for folder in sorted(folders):
+        os.makedirs(f"{building}/{folder}", exist_ok=True)
+
+
+def _make_links(tree: Tree, building: str) -> None:
+    links = [entry for entry in tree.entries if entry.kind == "link"]
+    for entry in links:
+        os.symlink(entry.target or "", f"{building}/{entry.path}")
+    top = os.path.realpath(building)
+    for entry in links:
+        if leaves(f"{building}/{entry.path}", top):
+            os.unlink(f"{building}/{entry.path}")
+
+
+def _into_place(building: str, target: str) -> None:
+    try:
+        os.rename(building, target)
+    except OSError:
+        if not os.path.isdir(target):
+            raise  # else somebody was faster, with the same content
+
+
+def is_laid_out(tree: Tree, target: str) -> bool:
+    """Whether every file of a tree is in a folder, by size and time, and by its bytes where those differ."""
+    if os.path.islink(target):
+        return False
+    for entry in tree.entries:
+        try:
+            info = os.lstat(f"{target}/{entry.path}")
+        except OSError:
+            if entry.kind == "link":
+                continue  # left out because it leaves the folder
+            return False
+        if not entry.is_file:
+            continue
+        if not stat.S_ISREG(info.st_mode) or info.st_size != entry.size:
+            return False
+        # Not every file system keeps times to the nanosecond; the bytes decide.
+        if info.st_mtime_ns != entry.mtime_ns and reading.hash_file(target, entry).digest != entry.digest:
+            return False
+    return os.path.isdir(target)
+
+
+def write_chunk(
+    store: Store, folder: str, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
+) -> list[Entry]:
+    """Write files of a snapshot below a folder whose own folders are there."""
+    for entry in entries:
+        if entry.digest is None:
+            raise CorruptError(
+                f"The listing of a snapshot has no digest for {entry.path}; `nemotron kit doctor` tells more"
+            )
+        path, mode = f"{folder}/{entry.path}", 0o555 if entry.kind == "exec" else 0o444
+        if entry.size <= reading.SMALL_SIZE_MAX:
+            _create(path, _small(store, entry), mode, entry.mtime_ns)
+            if told is not None:
+                told(entry.size)
+        else:
+            _copy_out(store, entry, path, mode, threads, told)
+    return list(entries)
+
+
+def _small(store: Store, entry: Entry) -> bytes:
+    from blake3 import blake3
+
+    key = layout.blob(entry.digest or "")
+    data = store.read(key)
+    if data is None:
+        raise _missing(store, entry)
+    if f"{ALGORITHM}:{blake3(data).hexdigest()}" != entry.digest:
+        raise _damaged(store, entry)
+    return data
+
+
+def _copy_out(store: Store, entry: Entry, path: str, mode: int, threads: int, told: Told | None) -> None:
+    from blake3 import blake3
+
+    key = layout.blob(entry.digest or "")
+    if not store.exists(key):
+        raise _missing(store, entry)
+    hasher = blake3(max_threads=threads)
+
+    def seen(block: bytes | memoryview) -> None:
+        hasher.update(block)
+        if told is not None:
+            told(len(block))
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        if store.local_path(key) is None:
+            for chunk in store.chunks(key):
+                files.write_all(descriptor, chunk)
+                seen(chunk)
+        else:
+            with store.open(key) as blob:
+                files.copy(blob.fileno(), descriptor, seen, reading.buffer_size(threads))
+        _finish(descriptor, mode, entry.mtime_ns)
+    finally:
+        os.close(descriptor)
+    if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
+        raise _damaged(store, entry)
+
+
+def _create(path: str, data: bytes, mode: int, mtime_ns: int | None = None) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        files.write_all(descriptor, data)
+        _finish(descriptor, mode, mtime_ns)
+    finally:
+        os.close(descriptor)
+
+
+def _finish(descriptor: int, mode: int, mtime_ns: int | None) -> None:
+    os.fchmod(descriptor, mode)
+    if mtime_ns is not None:
+        os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+
+
+def _missing(store: Store, entry: Entry) -> CorruptError:
+    key = layout.blob(entry.digest or "")
+    return CorruptError(f"The content of {entry.path} is missing from the store: no {key} in {store.url}")
+
+
+def _damaged(store: Store, entry: Entry) -> CorruptError:
+    key = layout.blob(entry.digest or "")
+    return CorruptError(f"The content of {entry.path} is damaged in the store: {key} in {store.url}")

@@ -1,0 +1,280 @@
+"""Reading many files for their digests: each byte once, one state of each file, in parallel.
+
+The work is done by module-level functions on chunks of a listing, so that any executor can take it, one of
+other processes or machines included.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, Protocol
+
+from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
+from nemotron.kit.documents.tree import Entry
+from nemotron.kit.errors import ConflictError
+from nemotron.kit.store.local import translate
+
+WORKERS = min(16, os.cpu_count() or 1)
+ATTEMPTS_MAX = 3
+# A chunk is as much as makes the hand-over cheap, and little enough to keep all workers busy to the end.
+CHUNK_FILES = 256
+CHUNK_BYTES = 32 << 20
+SMALL_SIZE_MAX = 1 << 20
+# A buffer that stays in the core's own cache between reading, hashing and writing.
+BUFFER_SIZE = 256 << 10
+SHARED_BUFFER_SIZE = 4 << 20
+
+Progress = Callable[[int, int], object]
+Seen = Callable[[memoryview], object]
+Told = Callable[[int], object]
+
+
+class Work(Protocol):
+    """What is done to a chunk of files: their entries, completed, in the same order."""
+
+    def __call__(self, entries: Sequence[Entry], threads: int, told: Told | None = None) -> list[Entry]:
+        """Do it, with as many threads to each file; `told` hears of the bytes done, and may raise to stop."""
+
+
+class Stopped(BaseException):
+    """Nobody waits for the result any more."""
+
+
+class Meter:
+    """Adds up what all threads have done, and stops them when nobody waits any more.
+
+    Args:
+        progress: told the bytes done and those in all; called by any thread, one at a time.
+        total: bytes in all.
+    """
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+        self._lock = threading.Lock()
+        self.stopped = False
+
+    def told(self, count: int) -> None:
+        """So many bytes more are done.
+
+        Raises:
+            Stopped: nobody waits.
+        """
+        if self.stopped:
+            raise Stopped
+        if self._progress is not None:
+            with self._lock:
+                self._done = min(self._total, self._done + count)  # a file that is read again counts once
+                self._progress(self._done, self._total)
+
+
+def chunked(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """The entries in chunks, by number and by bytes."""
+    chunks: list[list[Entry]] = []
+    size = CHUNK_BYTES
+    for entry in entries:
+        if size >= CHUNK_BYTES or len(chunks[-1]) >= CHUNK_FILES:
+            chunks.append([])
+            size = 0
+        chunks[-1].append(entry)
+        size += entry.size
+    return chunks
+
+
+def on_all(
+    work: Work,
+    entries: Sequence[Entry],
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Entry]:
+    """Do some work to many files, and return their entries, completed, by path.
+
+    Args:
+        work: picklable if the executor needs that.
+        entries: files.
+        executor: who does it; threads of this process by default.
+        progress: told the bytes done and those in all.
+    """
+    if not entries:
+        return {}
+    # The largest first, so that none is left alone at the end; small ones as they lie on the disk.
+    chunks = chunked(sorted(entries, key=lambda entry: -max(entry.size, SMALL_SIZE_MAX)))
+    meter = Meter(progress, sum(entry.size for entry in entries))
+    threads = max(1, WORKERS // len(chunks))
+    pool: AbstractContextManager[Executor]
+    if executor is None:
+        pool = ThreadPoolExecutor(min(WORKERS, len(chunks)), thread_name_prefix="kit-content")
+        work = partial(work, told=meter.told)
+    else:
+        pool = nullcontext(executor)
+    with pool as workers:
+        futures = [workers.submit(work, chunk, threads) for chunk in chunks]
+        try:
+            return {
+                entry.path: entry
+                for future, chunk in zip(futures, chunks, strict=True)
+                for entry in _result(future, chunk, meter if executor else None)
+            }
+        except BaseException:  # an interrupt among them: what runs stops at its next block
+            meter.stopped = True
+            for future in futures:
+                future.cancel()
+            raise
+
+
+def _result(future: "Future[list[Entry]]", chunk: list[Entry], meter: Meter | None) -> list[Entry]:
+    done = future.result()
+    if meter is not None:
+        meter.told(sum(entry.size for entry in chunk))
+    return done
+
+
+def hash_chunk(
+    folder: str, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
+) -> list[Entry]:
+    """The entries with the digests of their files."""
+    return [hash_file(folder, entry, threads, told) for entry in entries]
+
+
+def hash_file(folder: str, entry: Entry, threads: int = 1, told: Told | None = None) -> Entry:
+    """The entry of a file with its digest.
+
+    Raises:
+        ConflictError: it keeps changing while it is read.
+    """
+    from blake3 import blake3
+
+    def read(descriptor: int, size: int) -> tuple[str, int]:
+        if size <= SMALL_SIZE_MAX:
+            data = read_small(descriptor, size)
+            return f"{ALGORITHM}:{blake3(data).hexdigest()}", len(data)
+        hasher = blake3(max_threads=threads)
+        count = read_through(descriptor, hasher.update, threads, told)
+        return f"{ALGORITHM}:{hasher.hexdigest()}", count
+
+    done = steadily(folder, entry, read)
+    if told is not None and done.size <= SMALL_SIZE_MAX:
+        told(done.size)
+    return done
+
+
+def sample_chunk(
+    folder: str, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
+) -> list[Entry]:
+    """The entries with the digests of samples; of files no larger than a sample, with whole digests."""
+    return [sample_file(folder, entry, told) for entry in entries]
+
+
+def sample_file(folder: str, entry: Entry, told: Told | None = None) -> Entry:
+    """The entry of a file with the digest of a sample, or of the whole if that is no more.
+
+    Raises:
+        ConflictError: it keeps changing while it is read.
+    """
+    if is_sampled_whole(entry):
+        return hash_file(folder, entry, 1, told)
+
+    def read(descriptor: int, size: int) -> tuple[str, int]:
+        starts = (0, (size - SAMPLE_BLOCK) // 2, size - SAMPLE_BLOCK)
+        first, middle, last = (os.pread(descriptor, SAMPLE_BLOCK, max(0, start)) for start in starts)
+        return sample_of(size, first, middle, last), size
+
+    done = steadily(folder, entry, read)
+    if told is not None:
+        told(done.size)
+    return Entry(
+        done.path,
+        done.size,
+        done.mtime_ns,
+        None,
+        done.kind,
+        sample=done.digest,
+        inode=done.inode,
+        ctime_ns=done.ctime_ns,
+    )
+
+
+def is_sampled_whole(entry: Entry) -> bool:
+    """Whether a sample of a file would be all of it."""
+    return entry.size <= 3 * SAMPLE_BLOCK
+
+
+def steadily(folder: str, entry: Entry, read: Callable[[int, int], tuple[str, int]]) -> Entry:
+    """Read a file such that what is said of it is true of one state of the file.
+
+    Args:
+        folder: where it is.
+        entry: as it was looked at before.
+        read: given a descriptor and the size, tells the digest and the number of bytes there were.
+
+    Raises:
+        ConflictError: it keeps changing while it is read.
+    """
+    path = f"{folder}/{entry.path}"
+    known = (entry.size, entry.mtime_ns, entry.ctime_ns)
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                digest, size = read(descriptor, known[0])
+                after = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise translate(error, "read", path) from error
+        now = (after.st_size, after.st_mtime_ns, after.st_ctime_ns)
+        if now == known and size == after.st_size:
+            return Entry(
+                entry.path,
+                size,
+                after.st_mtime_ns,
+                digest,
+                entry.kind,
+                inode=after.st_ino,
+                ctime_ns=after.st_ctime_ns,
+            )
+        known = now  # it changed since the scan, which is fine, or while it was read: once more
+    raise ConflictError(f"{path} keeps changing while it is read; save it when its writer is done")
+
+
+def read_small(descriptor: int, size: int) -> bytes:
+    """All bytes of a file of about this size; one byte more is asked for, so that growth is seen."""
+    data = os.read(descriptor, size + 1)
+    if len(data) in (0, size):
+        return data
+    parts = [data]
+    while more := os.read(descriptor, SMALL_SIZE_MAX):
+        parts.append(more)
+    return b"".join(parts)
+
+
+def read_through(descriptor: int, seen: Seen, threads: int, told: Told | None) -> int:
+    """Show all bytes of a file, in order, and return how many there were."""
+    buffer = memoryview(bytearray(buffer_size(threads)))
+    done = 0
+    while count := os.preadv(descriptor, [buffer], done):
+        seen(buffer[:count])
+        done += count
+        if told is not None:
+            told(count)
+    return done
+
+
+def buffer_size(threads: int) -> int:
+    """Bytes to read at once: few stay in the cache of a core, many keep several cores at work."""
+    return BUFFER_SIZE if threads == 1 else SHARED_BUFFER_SIZE
+
+
+def hashing(folder: str) -> Work:
+    """The work of `hash_chunk` in a folder."""
+    work: Any = partial(hash_chunk, folder)
+    return work  # type: ignore[no-any-return]
+
+
+def sampling(folder: str) -> Work:
+    """The work of `sample_chunk` in a folder."""
+    work: Any = partial(sample_chunk, folder)
+    return work  # type: ignore[no-any-return]

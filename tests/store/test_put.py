@@ -1,0 +1,135 @@
+"""Content on its way in: small content in one go, large content copied and shown as it is stored."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from nemotron.kit.errors import DiskFullError, OutsideRootError
+from nemotron.kit.store import files
+from nemotron.kit.store.local import LocalStore
+from nemotron.kit.store.memory import MemoryStore
+from nemotron.kit.store.protocol import Store
+from nemotron.kit.testing.faults import failing
+
+KEY = ".kit/blobs/ab/abcd"
+SIZE = 1_000_003
+
+
+@pytest.fixture(params=["local", "local without unnamed files", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    if request.param == "memory":
+        return MemoryStore()
+    if "without" in request.param:
+        monkeypatch.setattr(files, "_UNNAMED", 0)
+    return LocalStore(tmp_path / "store")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source"
+    path.write_bytes(os.urandom(SIZE))
+    return path
+
+
+def filled(store: Store, source: Path, buffer_size: int = 1 << 16) -> bytes:
+    seen = bytearray()
+    with open(source, "rb", buffering=0) as file, store.stage() as staging:
+        assert staging.fill(file.fileno(), seen.extend, buffer_size) == SIZE
+        assert staging.commit(KEY)
+    return bytes(seen)
+
+
+def test_put_creates_once(store: Store) -> None:
+    assert store.put(KEY, b"content") is True
+    assert store.put(KEY, b"content") is False
+    assert store.read(KEY) == b"content"
+    assert store.list(".kit/blobs/ab") == ["abcd"]
+    store.sync()
+
+
+def test_put_into_a_root_that_was_cleared_meanwhile(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    store.put(KEY, b"content")
+    (tmp_path / "store").rename(tmp_path / "gone")
+    assert store.put(KEY, b"content") is True
+
+
+def test_put_follows_no_link(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    (tmp_path / "store/.kit").mkdir(parents=True)
+    (tmp_path / "store/.kit/blobs").symlink_to(tmp_path)
+    with pytest.raises(OutsideRootError):
+        store.put(KEY, b"content")
+    assert not (tmp_path / "ab").exists()
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EXDEV])
+def test_a_file_system_that_can_not_name_a_file_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    by_descriptor = failing(os.link, number, only=lambda names: str(names[0]).startswith("/proc/"))
+    monkeypatch.setattr(os, "link", by_descriptor)
+    store = LocalStore(tmp_path / "store")
+    assert store.put(KEY, b"content") is True
+    assert store.put(KEY, b"content") is False
+    assert store.read(KEY) == b"content"
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LocalStore(tmp_path / "store")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", failing(os.write, errno.ENOSPC))
+        with pytest.raises(DiskFullError):
+            store.put(KEY, b"content")
+    assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+    assert store.put(KEY, b"content") is True
+
+
+def test_what_is_shown_is_what_is_stored(store: Store, source: Path) -> None:
+    assert filled(store, source) == source.read_bytes() == store.read(KEY)
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_that_can_not_copy_by_itself(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(os, "copy_file_range", failing(lambda *_: 0, number))
+    store = LocalStore(tmp_path / "store")
+    assert filled(store, source) == source.read_bytes() == store.read(KEY)
+
+
+def test_a_file_system_that_stops_copying_half_way(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.copy_file_range
+
+    def copy(here: int, there: int, count: int, at: int, to: int) -> int:
+        return real(here, there, min(count, 1000), at, to) if at < 5000 else 0
+
+    monkeypatch.setattr(os, "copy_file_range", copy)
+    store = LocalStore(tmp_path / "store")
+    assert filled(store, source) == source.read_bytes() == store.read(KEY)
+
+
+def test_blocks_that_are_shared_are_shown_as_well(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def clone(source: int, target: int) -> bool:
+        os.pwrite(target, os.pread(source, SIZE, 0), 0)
+        return True
+
+    monkeypatch.setattr(files, "_clone", clone)
+    store = LocalStore(tmp_path / "store")
+    assert filled(store, source) == source.read_bytes() == store.read(KEY)
+
+
+def test_a_disk_that_fills_while_copying_leaves_nothing(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "copy_file_range", failing(lambda *_: 0, errno.ENOSPC))
+    store = LocalStore(tmp_path / "store")
+    with pytest.raises(DiskFullError):
+        filled(store, source)
+    assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
