@@ -146,7 +146,7 @@ def test_the_whole_folder_gone(registry: Registry, data: Path, tmp_path: Path) -
 
 def test_unknown_evidence_is_refused(registry: Registry, data: Path) -> None:
     registry.publish(Draft(name="x", source=data))
-    with pytest.raises(MisuseError, match="'stat' or 'full'"):
+    with pytest.raises(MisuseError, match="'sampled' or 'full'"):
         registry.verify("art://x", "hopeful")  # type: ignore[arg-type]
 
 

@@ -39,8 +39,8 @@ def init(
             artifacts go to the store first and to W&B second.
         wandb_project: the W&B project.
         wandb_entity: the W&B user or team.
-        evidence: how closely the bytes of references are looked at: "stat" (size and time) or "full"
-            (a digest of each file).
+        evidence: how closely the bytes of references are looked at: "stat" (size and time), "sampled" (also
+            three blocks of each file) or "full" (a digest of each file).
         on_drift: what to do when a reference is loaded whose files have changed since.
         on_mismatch: what to do when a claimed count is not what the files say.
         storage_options: options of the store's backend.
@@ -75,8 +75,8 @@ def init(
 
 
 def _settings(evidence: str, on_drift: str, on_mismatch: str) -> context.Settings:
-    if evidence not in ("stat", "full"):
-        raise MisuseError(f"Unknown evidence: {evidence!r}. Must be 'stat' or 'full'")
+    if evidence not in ("stat", "sampled", "full"):
+        raise MisuseError(f"Unknown evidence: {evidence!r}. Must be 'stat', 'sampled' or 'full'")
     for name, value in (("on_drift", on_drift), ("on_mismatch", on_mismatch)):
         if value not in get_args(context.Reaction):
             raise MisuseError(f"Unknown {name}: {value!r}. Must be 'warn', 'error' or 'ignore'")

@@ -74,7 +74,8 @@ class Artifact(ArtifactValue):
             inputs: what it was made from, instead of what was loaded: artifacts, `art://` references, URIs,
                 paths, `InputDatasetInfo`s.
             snapshot: copy the bytes into the store, so that later changes do not reach the version.
-            evidence: how closely the bytes are looked at, "stat" or "full"; as in `kit.init` by default.
+            evidence: how closely the bytes are looked at, "stat", "sampled" or "full"; as in `kit.init` by
+                default.
             aliases: to be moved to the version.
             all_ranks: save whatever the rank.
             follow_links: take the targets of links that leave the folder as content.
@@ -167,8 +168,8 @@ class Artifact(ArtifactValue):
         """Whether the files of this version are still those that were published, and how sure that is.
 
         Args:
-            evidence: "stat" reads no bytes, "full" reads every file that has a digest; None does what the
-                version allows.
+            evidence: "stat" reads no bytes; "sampled" and "full" read of each file what can be compared: all
+                of it where a digest is known, a sample where that is known; None does as when it was saved.
 
         Returns:
             What was found: `ok`, the `evidence` that was achieved, `bytes_read`, and the `files` that are not

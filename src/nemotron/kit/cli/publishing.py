@@ -22,6 +22,7 @@ class Evidence(Enum):
     """How closely the bytes are looked at."""
 
     stat = "stat"
+    sampled = "sampled"
     full = "full"
 
 
@@ -46,8 +47,8 @@ EvidenceOption = Annotated[
     Evidence,
     typer.Option(
         "--evidence",
-        metavar="stat|full",
-        help="How closely to look: at size and time, or a digest of each file.",
+        metavar="stat|sampled|full",
+        help="How closely to look: at size and time, also at three blocks of each file, or at every byte.",
     ),
 ]
 Metadata = Annotated[

@@ -13,6 +13,7 @@ class Looking(Enum):
     """How closely the bytes are compared."""
 
     stat = "stat"
+    sampled = "sampled"
     full = "full"
 
 
@@ -20,9 +21,9 @@ EvidenceOption = Annotated[
     Looking | None,
     typer.Option(
         "--evidence",
-        metavar="stat|full",
-        help="How closely to look: at size and time, or at every byte that has a digest. "
-        "By default as closely as when it was published.",
+        metavar="stat|sampled|full",
+        help="How closely to look: at size and time alone, or also at the bytes, as far as a digest or a "
+        "sample of them is known. By default as closely as when it was published.",
         show_default=False,
     ),
 ]

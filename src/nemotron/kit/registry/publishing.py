@@ -100,8 +100,10 @@ def _gather(
         tree = content.snapshot(store, folder, tree, latest)
     elif draft.evidence == "full":
         tree = content.hashed(folder, tree)
+    elif draft.evidence == "sampled":
+        tree = content.sampled(folder, tree)
     elif draft.evidence != "stat":
-        raise MisuseError(f"evidence={draft.evidence!r} is not available; use 'stat' or 'full'")
+        raise MisuseError(f"Unknown evidence={draft.evidence!r}; use 'stat', 'sampled' or 'full'")
     looked_at = Content(
         mode="snapshot" if draft.snapshot else "reference",
         evidence="full" if draft.snapshot else draft.evidence,

@@ -24,7 +24,7 @@ class Draft:
         run: the kit's own run id.
         created_at: ISO 8601 with zone; None for now.
         snapshot: copy the bytes into the store.
-        evidence: `stat` or `full`; a snapshot is always `full`.
+        evidence: `stat`, `sampled` or `full`; a snapshot is always `full`.
         entry: the file in `source` that the artifact's path names, for artifacts that are a file in a folder.
         follow_links: take the targets of links that leave the folder as content.
         aliases: to be moved to the version.

@@ -252,8 +252,8 @@ class Registry:
 
         Args:
             ref: the version.
-            evidence: `stat` reads no bytes; `full` reads all files that have a digest; None does what the
-                version allows.
+            evidence: `stat` reads no bytes; `sampled` and `full` read of each file what can be compared: all
+                of it where a digest is known, a sample where that is known; None does as it was published.
 
         Raises:
             NotFoundError: there is no such version.

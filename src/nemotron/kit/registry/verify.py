@@ -1,8 +1,9 @@
 """Whether the files of a version are still those that were published, and how sure that is."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from nemotron.kit.documents.digest import SAMPLE_BLOCK
 from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import MisuseError, PathNotFoundError
@@ -21,7 +22,8 @@ class Verification:
     Attributes:
         uri: the version.
         ok: nothing is changed, missing or extra.
-        evidence: how sure that is: `full` if every file's bytes were compared, else `stat`.
+        evidence: how sure that is: `full` if every file's bytes were compared, `sampled` if at least a sample
+            of each was, else `stat`.
         bytes_read: how much was read for it.
         files: the files that are not as they were, by path.
     """
@@ -40,36 +42,58 @@ def verify(store: Store, record: Record, tree: Tree, evidence: Evidence | None) 
         store: of the version.
         record: the version; its data lies on a file system or in the store.
         tree: its listing.
-        evidence: `stat` reads no bytes; `full` reads every file of which a digest is known; None takes what
-            the version has.
+        evidence: `stat` reads no bytes; `sampled` and `full` read of each file what can be compared: all of
+            it where a digest is known, a sample where that is known; None takes what the version has.
 
     Raises:
         MisuseError: the evidence is of no known kind.
     """
     recorded = record.manifest.content.evidence if record.manifest.content else "stat"
     wanted = evidence or recorded
-    if wanted not in ("stat", "full"):
-        raise MisuseError(f"evidence={wanted!r} is not available; use 'stat' or 'full'")
+    if wanted not in ("stat", "sampled", "full"):
+        raise MisuseError(f"Unknown evidence={wanted!r}; use 'stat', 'sampled' or 'full'")
     if record.is_snapshot:
         return _verify_snapshot(store, record, tree, wanted)
     now = _scan(store, record)
-    read = 0
-    if wanted == "full":
-        known = {entry.path for entry in tree.entries if entry.digest}
-        now = _with_digests(record, now, known)
-        read = sum(entry.size for entry in now.entries if entry.digest)
-    every = all(entry.digest for entry in tree.entries if entry.is_file)
-    achieved: Evidence = "full" if wanted == "full" and every else "stat"
+    read, achieved = 0, wanted
+    if wanted != "stat":
+        now, read = _read_again(record, tree, now)
+        achieved = _known(tree)
     return _outcome(record, changes.compare(tree, now), achieved, read)
+
+
+def _known(tree: Tree) -> Evidence:
+    """How sure one can be of all files, given what is known of each."""
+    files = [entry for entry in tree.entries if entry.is_file]
+    if all(entry.digest for entry in files):
+        return "full"
+    return "sampled" if all(entry.digest or entry.sample for entry in files) else "stat"
+
+
+def _read_again(record: Record, tree: Tree, now: Tree) -> tuple[Tree, int]:
+    """The files as they are now, each read as closely as is known what it was; and the bytes read."""
+    by_digest = {entry.path for entry in tree.entries if entry.digest}
+    by_sample = {entry.path for entry in tree.entries if entry.sample}
+    now = _with_samples(record, _with_digests(record, now, by_digest), by_sample)
+    read = sum(
+        entry.size if entry.digest else 3 * SAMPLE_BLOCK
+        for entry in now.entries
+        if entry.digest or entry.sample
+    )
+    return now, read
 
 
 def check(store: Store, record: Record, tree: Tree) -> list[changes.Difference]:
     """What a load has to know: drift by size and time.
 
-    Files that were only touched are compared by their digests where there are some, up to 1 GiB in all.
+    Files that were only touched are compared by their samples where there are some, which can show that they
+    are changed, and by their digests, up to 1 GiB in all, which settle it.
     """
     now = _scan(store, record)
     found = changes.compare(tree, now)
+    suspects = {item.path for item in found if item.verdict == "touched"}
+    if sampled := suspects & {entry.path for entry in tree.entries if entry.sample}:
+        found = changes.compare(tree, _with_samples(record, now, sampled))
     digests = {entry.path: entry for entry in tree.entries if entry.digest}
     touched = [item.path for item in found if item.verdict == "touched" and item.path in digests]
     if not touched or sum(digests[path].size for path in touched) > LOAD_BYTES_MAX:
@@ -100,13 +124,24 @@ def _scan(store: Store, record: Record) -> Tree:
         return Tree(())
 
 
-def _with_digests(record: Record, now: Tree, paths: Iterable[str]) -> Tree:
+def _with_digests(record: Record, now: Tree, paths: Collection[str]) -> Tree:
     """The same tree, with digests of the files at `paths`."""
     chosen = set(paths)
-    files = Tree(tuple(entry for entry in now.entries if entry.path in chosen))
-    read = content.hashed(record.folder, files, trust_cache=False)
-    fresh = {entry.path: entry for entry in read.entries}
-    return Tree(tuple(fresh.get(entry.path, entry) for entry in now.entries))
+    return _merged(now, content.hashed(record.folder, _only(now, chosen), trust_cache=False))
+
+
+def _with_samples(record: Record, now: Tree, paths: Collection[str]) -> Tree:
+    """The same tree, with samples of the files at `paths`; one that has shrunk to less has changed anyway."""
+    return _merged(now, content.sampled(record.folder, _only(now, set(paths))))
+
+
+def _only(tree: Tree, paths: set[str]) -> Tree:
+    return Tree(tuple(entry for entry in tree.entries if entry.path in paths))
+
+
+def _merged(tree: Tree, part: Tree) -> Tree:
+    fresh = {entry.path: entry for entry in part.entries}
+    return Tree(tuple(fresh.get(entry.path, entry) for entry in tree.entries)) if fresh else tree
 
 
 def _verify_snapshot(store: Store, record: Record, tree: Tree, wanted: Evidence) -> Verification:
@@ -117,12 +152,12 @@ def _verify_snapshot(store: Store, record: Record, tree: Tree, wanted: Evidence)
             continue
         if entry.digest is None or not store.exists(layout.blob(entry.digest)):
             found.append(changes.Difference(entry.path, "missing"))
-        elif wanted == "full":
+        elif wanted != "stat":  # of a snapshot there are digests, not samples
             same, size = _blob_is_whole(store, entry)
             read += size
             if not same:
                 found.append(changes.Difference(entry.path, "changed"))
-    return _outcome(record, found, wanted, read)
+    return _outcome(record, found, "stat" if wanted == "stat" else "full", read)
 
 
 def _blob_is_whole(store: Store, entry: Entry) -> tuple[bool, int]:
