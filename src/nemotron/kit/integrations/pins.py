@@ -1,0 +1,139 @@
+"""What the references of a config mean, once for all ranks of a job."""
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from nemotron.kit import context
+from nemotron.kit.documents.codec import decode
+from nemotron.kit.errors import KitError, MisuseError
+from nemotron.kit.registry.scan import METADATA_FILE, is_kit_metadata
+from nemotron.kit.store.rendezvous import agree_on
+
+if TYPE_CHECKING:
+    from nemotron.kit.registry.registry import Registry
+
+log = logging.getLogger(__name__)
+
+Mode = Literal["active_run", "pre_init", "local"]
+Info = dict[str, Any]
+
+
+def pin(references: Mapping[str, str], mode: Mode) -> dict[str, Info]:
+    """Resolve references; every rank of this attempt of the job gets the same versions.
+
+    Args:
+        references: name in the config → reference.
+        mode: `local` asks the store. `active_run` asks the store if there is one, else W&B. `pre_init` asks
+            W&B, without a run.
+
+    Returns:
+        For each name its path, version, name, type, `uri` or `qualified_name`, and all that is known of it.
+
+    Raises:
+        NotFoundError: there is no such artifact; the note says which key named it.
+        NotInitializedError: there is no store.
+        MisuseError: the mode is unknown.
+    """
+    if mode not in get_args(Mode):
+        raise MisuseError(f"Unknown mode: {mode!r}. Must be 'active_run', 'pre_init' or 'local'")
+    registry = context.require_registry() if mode == "local" else context.current_registry()
+    if not references:
+        return {}
+    found_here: dict[str, Info] = {}
+
+    def resolve() -> dict[str, Info]:
+        for name, ref in references.items():
+            try:
+                found_here[name] = _resolve(ref, mode, registry)
+            except KitError as error:
+                error.add_note(f"{name} is {ref}")
+                raise
+        return found_here
+
+    asked = [f"{mode} {name}={ref}" for name, ref in references.items()]
+    found = agree_on(asked, resolve, None if registry is None else registry.store)
+    return {
+        name: info if found_here.get(name) == info else _on_this_rank(info) for name, info in found.items()
+    }
+
+
+def _resolve(ref: str, mode: Mode, registry: "Registry | None") -> Info:
+    if registry is not None and mode != "pre_init":
+        return in_store(registry, ref)
+    from nemotron.kit.integrations.wandb import resolving, run
+
+    if mode == "active_run" and (active := run.active()) is not None and run.mode(active) == "online":
+        return resolving.use(ref)
+    return resolving.find(ref)
+
+
+def _on_this_rank(info: Info) -> Info:
+    """What another rank has resolved, as it is here: an edge of this rank's run, data of this machine."""
+    qualified = info.get("qualified_name")
+    if qualified is None:
+        return info
+    from nemotron.kit.integrations.wandb import resolving
+
+    resolving.use_resolved(qualified)
+    if info.get("downloaded") and not os.path.isdir(info["path"]):
+        return resolving.find(qualified)
+    return info
+
+
+def in_store(registry: "Registry", ref: str) -> Info:
+    """What a config can ask of a version in the store.
+
+    Raises:
+        NotFoundError: there is no such artifact or version.
+    """
+    record, inside = registry.find(ref)
+    manifest = record.manifest
+    if "://" in record.path:
+        path, folder, metadata = record.path, record.folder, record.metadata
+        own: dict[str, Any] = {}
+    else:
+        folder = str(registry.folder(record))
+        path, metadata = str(registry.location(record)), record.metadata_in(folder)
+        own = _own_metadata(folder, is_older=manifest.format_version == 0)
+    if inside:
+        path = str(registry.inside(ref))
+    nested = own.get("metadata")
+    return {
+        "path": path,
+        "version": record.version,
+        "name": record.name,
+        "type": record.type,
+        "uri": record.uri,
+        "metadata_dir": folder,
+        "iteration": metadata.get("iteration"),
+        "fields": {
+            **own,
+            "created_at": record.created_at,
+            "producer": manifest.producer,
+            "inputs": record.inputs,
+            "used_artifacts": list(manifest.used_artifacts),
+            "metadata": {**(nested if isinstance(nested, dict) else {}), **metadata},
+        },
+    }
+
+
+def _own_metadata(folder: str, *, is_older: bool) -> dict[str, Any]:
+    """A `metadata.json` in the artifact that says more than the store: the user's own, or an older tool's."""
+    file = f"{folder}/{METADATA_FILE}"
+    if is_kit_metadata(file) and not is_older:
+        return {}
+    return read_metadata(file)
+
+
+def read_metadata(file: str) -> dict[str, Any]:
+    """The document in a file; {} if there is none, or none that can be read."""
+    try:
+        with open(file, "rb") as opened:
+            return decode(opened.read(), file)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, KitError) as error:
+        log.warning("%s is left out: %s", file, error)
+        return {}
