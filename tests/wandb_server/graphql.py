@@ -364,6 +364,7 @@ HANDLERS: dict[str, Callable[[Session, dict[str, Any]], Answer]] = {
     "FetchArtifactManifest": artifact_manifest,
     "GetArtifactMembershipFileUrls": file_urls,
     "ArtifactFileUrls": file_urls_by_id,
+    "GetArtifactFileUrls": file_urls_by_id,
     "ProjectArtifactCollection": project_collection,
     "ArtifactUsedBy": artifact_users,
     "ArtifactCreatedBy": artifact_creator,
