@@ -17,6 +17,8 @@ from nemotron.kit.errors import (
     RefusedError,
     UnavailableError,
 )
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.local import LocalStore, translate
 from nemotron.kit.testing.faults import failing
 from nemotron.kit.testing.store_suite import WAYS
@@ -66,6 +68,8 @@ def test_short_writes_are_completed(store, monkeypatch):
 LIMITED = """
 import json, resource, sys
 from nemotron.kit.errors import DiskFullError
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.local import LocalStore
 store = LocalStore(sys.argv[1])
 assert store.create("a/small", b"x" * 1000)
@@ -124,6 +128,33 @@ def test_a_real_disk_of_256_kib(tiny_disk):
         staging.write(b"x" * 300_000)
     store.remove("a/0")
     assert store.create("a/again", b"x" * 30_000)
+
+
+def test_publishing_until_a_real_disk_is_full(tiny_disk, tmp_path):
+    root, data, told = tiny_disk / "root", tmp_path / "data", []
+    data.mkdir()
+    for step in range(100):
+        (data / "part.bin").write_bytes(bytes([step]) * 20_000)
+        draft = Draft(name="m", source=data, snapshot=step % 2 == 0, metadata={"step": step})
+        try:
+            told.append((Registry.open(root).publish(draft).record.version, step))
+        except DiskFullError as error:
+            assert "nothing was lost" in str(error)  # noqa: PT017
+            break
+    else:
+        raise AssertionError("the disk never got full")
+    registry = Registry.open(root)
+    assert [(record.version, record.metadata["step"]) for record in registry.versions("m")] == told
+    assert not list(root.rglob(".tmp-*"))
+    snapshots = [record for record in registry.versions("m") if record.is_snapshot]
+    with pytest.raises(DiskFullError):  # there is no place for a checkout either
+        [registry.folder(record) for record in snapshots]
+    assert not list(root.rglob(".tmp-*"))
+    subprocess.run(["mount", "-o", "remount,size=2m", tiny_disk], check=True, capture_output=True)
+    assert Registry.open(root).publish(draft).record.version == len(told) + 1
+    for record in snapshots:
+        step = record.metadata["step"]
+        assert (registry.folder(record) / "part.bin").read_bytes() == bytes([step]) * 20_000
 
 
 def test_a_real_disk_without_inodes(tiny_disk):
