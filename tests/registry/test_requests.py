@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from nemotron.kit.registry import digest_cache
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.local import LocalStore
@@ -114,8 +115,13 @@ def test_publishing_what_is_there_already_takes_none(publish, syncs):
     assert syncs == []
 
 
-def test_content_that_nobody_committed_is_synced_before_it_is_relied_on(publish, opened, root, data, syncs):
+@pytest.mark.parametrize("digests_known", [False, True])
+def test_content_that_nobody_committed_is_synced_before_it_is_relied_on(
+    publish, opened, root, data, syncs, monkeypatch, digests_known
+):
     # Copied by a process that was killed before it could sync.
+    if digests_known:  # as if the files had been written long ago
+        monkeypatch.setattr(digest_cache, "SETTLED_NS", -(10**12))
     publish("other", snapshot=True)
     blob = next(path for path in (root / ".kit/blobs").rglob("*") if path.is_file())
     syncs.clear()

@@ -42,7 +42,7 @@ def hashed(
     unknown = [entry for entry in known.entries if entry.is_file and entry.digest is None]
     read = reading.on_all(reading.hashing(folder), unknown, executor=executor, progress=progress)
     done = _with(known, read)
-    if trust_cache:
+    if trust_cache and (read or cache.files != tree.files):
         cache.remember(done, started)
     return done
 
@@ -100,7 +100,8 @@ def snapshot(
     )
     _warn_of_links(folder, taken)
     store.sync()
-    cache.remember(taken, started)
+    if wanted or cache.files != taken.files:
+        cache.remember(taken, started)
     return taken
 
 
@@ -140,7 +141,8 @@ def copy_chunk(
 def _copy_file(
     store: Store, folder: str, entry: Entry, likely: str | None, threads: int, told: Told | None
 ) -> Entry:
-    if entry.digest and store.exists(layout.blob(entry.digest)):
+    if entry.digest and _holds(store, entry.digest, entry.size):
+        store.rely_on(layout.blob(entry.digest))  # who copied it may have been killed before it was on disk
         return entry
     large = entry.size > reading.SMALL_SIZE_MAX
     if likely and large and _looks_like(store, f"{folder}/{entry.path}", entry.size, likely):
