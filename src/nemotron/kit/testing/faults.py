@@ -28,7 +28,7 @@ from nemotron.kit.errors import UnavailableError
 from nemotron.kit.store.protocol import Staging, Store
 
 When = Literal["before", "after", "lost", "torn"]
-WRITES = frozenset({"create", "replace", "remove", "commit"})
+WRITES = frozenset({"create", "replace", "remove", "put", "commit"})
 T = TypeVar("T")
 
 
@@ -155,6 +155,10 @@ class FaultyStore(Store):
     def stage(self) -> Staging:
         """As the inner store, unless it fails; writing and committing count as calls of their own."""
         return _FaultyStaging(self, self._do("stage", "", self.inner.stage))
+
+    def put(self, key: str, data: bytes) -> bool:
+        """As the inner store, unless it fails."""
+        return self._do("put", key, lambda: self.inner.put(key, data))
 
     def probe(self) -> None:
         """As the inner store, unless it fails."""

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 from nemotron.kit.errors import KitError, MissingExtraError, OutsideRootError, PathNotFoundError
 from nemotron.kit.store.protocol import Store
@@ -72,6 +73,7 @@ WAYS: dict[str, Callable[[Store, str], object]] = {
     "replace": lambda store, key: store.replace(key, b"x"),
     "remove": lambda store, key: store.remove(key),
     "stage": stage,
+    "put": lambda store, key: store.put(key, b"x"),
 }
 
 
@@ -258,6 +260,33 @@ class StoreSuite:
         assert b"".join(store.chunks("c/large")) == data
         store.sync()
 
+    @pytest.mark.parametrize("size", [0, 1, 100_000], ids=str)
+    def test_small_content_is_put_at_once(self, store: Store, size: int) -> None:
+        """As staged content, in one step."""
+        data = (bytes(range(256)) * 400)[:size]
+        assert store.put("c/d/x", data) is True
+        assert store.put("c/d/x", data) is False
+        assert store.put("c/d/y", data) is True
+        assert store.read("c/d/x") == store.read("c/d/y") == data
+        assert store.list("c/d") in (["x", "y"], ["y", "x"])
+        assert stage(store, "c/d/x", data) is False
+        store.sync()
+
+    @pytest.mark.parametrize("size", [0, 1, 4096, 300_001], ids=str)
+    def test_a_file_is_copied_in_and_shown_as_it_was_written(
+        self, store: Store, tmp_path: Path, size: int
+    ) -> None:
+        """Whole, in order, in blocks of the size asked for."""
+        data = (bytes(range(251)) * (size // 251 + 1))[:size]
+        (tmp_path / "source").write_bytes(data)
+        seen: list[bytes] = []
+        with (tmp_path / "source").open("rb", buffering=0) as source, store.stage() as staging:
+            done = staging.fill(source.fileno(), lambda block: seen.append(bytes(block)), 65536)
+            assert staging.commit("c/x") is True
+        assert done == size
+        assert b"".join(seen) == store.read("c/x") == data
+        assert all(len(block) <= 65536 for block in seen)
+
     def test_staged_content_that_is_there_is_dropped(self, store: Store) -> None:
         """The first stays, whichever way it came."""
         assert stage(store, "c/x", b"same") is True
@@ -344,7 +373,7 @@ class StoreSuite:
         assert [child.exitcode for child in children] == [0] * PROCESSES
         _judge(store, won, self.race_keys)
 
-    @pytest.mark.parametrize("way", ["create", "replace", "stage"])
+    @pytest.mark.parametrize("way", ["create", "replace", "stage", "put"])
     def test_readers_see_all_or_nothing(self, store: Store, way: str) -> None:
         """Thousands of reads while objects come into being."""
         reads, writes, enough = 0, itertools.count(), threading.Event()
@@ -378,6 +407,8 @@ def _write(store: Store, way: str, key: str, data: bytes) -> None:
         store.create(key, data, durable=False)
     elif way == "replace":
         store.replace(key, data)
+    elif way == "put":
+        store.put(key, data)
     else:
         stage(store, key, data)
 
