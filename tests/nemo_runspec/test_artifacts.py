@@ -1,0 +1,205 @@
+"""`nemo_runspec.artifacts`: tracking as a config says it."""
+
+import logging
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from nemo_runspec.artifacts import ArtifactTrackingResult, log_artifact, setup_artifact_tracking
+from nemo_runspec.config import resolvers
+from nemotron import kit
+from nemotron.kit import context
+from nemotron.kit.errors import ArtifactNotFoundError, MisuseError, NotInitializedError
+from nemotron.kit.integrations.wandb.tracker import WandbTracker
+from nemotron.kit.tracking.composite import CompositeTracker
+from nemotron.kit.tracking.file import FileTracker
+from wandb_server.fixtures import real_wandb, wandb_server
+from wandb_server.web import WandbServer
+
+__all__ = ["real_wandb", "wandb_server"]
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    resolvers.clear_artifact_cache()
+    yield
+    resolvers.clear_artifact_cache()
+    OmegaConf.clear_resolvers()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> str:
+    return str(tmp_path / "store")
+
+
+def model(tmp_path: Path, step: int = 1) -> kit.ModelArtifact:
+    return kit.ModelArtifact(path=tmp_path / "model", step=step)
+
+
+def config(root: str | None = None, **more: Any) -> Any:
+    artifacts: dict[str, Any] = {} if root is None else {"manifest": {"root": root}}
+    return OmegaConf.create({"artifacts": {**artifacts, **more}})
+
+
+def test_a_store(root: str, tmp_path: Path):
+    tracking = setup_artifact_tracking(config(root))
+    assert tracking == ArtifactTrackingResult(manifest=True, wandb=False, qualified_names=[])
+    assert isinstance(context.current_tracker(), FileTracker)
+    saved = model(tmp_path)
+    log_artifact(saved, tracking, name="nano3/model")
+    assert saved.uri == "art://nano3-model:v1"
+    assert saved._manifest_path == Path(root, "nano3-model/v1/manifest.json")
+    assert saved._manifest_path.exists()
+
+
+def test_references_are_resolved(root: str, tmp_path: Path):
+    kit.init(root=root)
+    model(tmp_path).save(name="model")
+    kit.shutdown()
+    said = OmegaConf.merge(config(root), {"run": {"model": "model:latest"}, "load": "${art:model,path}"})
+    setup_artifact_tracking(said)
+    assert said.load == str(tmp_path / "model")
+    assert context.used() == ("art://model:v1",)
+    with pytest.raises(ArtifactNotFoundError):
+        setup_artifact_tracking(OmegaConf.merge(config(root), {"run": {"model": "modle:latest"}}))
+
+
+def test_another_section_may_hold_the_references(root: str, tmp_path: Path):
+    kit.init(root=root)
+    model(tmp_path).save(name="model")
+    setup_artifact_tracking({"artifacts": {}, "inputs": {"m": "model:v1"}}, artifacts_key="inputs")
+    assert resolvers._ARTIFACT_REGISTRY["m"]["version"] == 1
+
+
+def test_the_store_in_force_stays_with_what_was_loaded(root: str, tmp_path: Path):
+    kit.init(root=root, evidence="full")
+    context.record_use("art://data:v1")
+    setup_artifact_tracking(config(root))
+    assert context.used() == ("art://data:v1",)
+    assert context.settings().evidence == "full"
+    assert setup_artifact_tracking({}).manifest
+
+
+def test_without_any_section_nothing_is_tracked(tmp_path: Path):
+    tracking = setup_artifact_tracking({"run": {"model": "model:latest"}})
+    assert tracking == ArtifactTrackingResult()
+    saved = model(tmp_path)
+    log_artifact(saved, tracking, name="model")
+    assert saved.uri is None
+    assert saved._manifest_path is None
+    assert (tmp_path / "model/metadata.json").exists()
+
+
+@pytest.mark.parametrize("value", ["false", "False", "off", "0", 0, "", None, False, {"enabled": "false"}])
+def test_false_is_false(value: object):
+    assert setup_artifact_tracking(config(wandb=value)).wandb is False
+
+
+@pytest.mark.parametrize("value", ["true", "True", "on", 1, True, {"enabled": "yes"}, {"project": "p"}])
+def test_true_is_true(value: object):
+    pytest.importorskip("wandb")
+    assert setup_artifact_tracking(config(wandb=value)).wandb is True
+    assert isinstance(context.current_tracker(), WandbTracker)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"artifact": {"wandb": True}}, "has a section 'artifact'; did you mean 'artifacts'"),
+        ({"artefacts": {}}, "did you mean 'artifacts'"),
+        ({"artifacts": {"manfest": {"root": "/x"}}}, r"artifacts\.manfest of .*did you mean manifest"),
+        ({"artifacts": {"wandb": True, "mlflow": 1}}, r"artifacts\.mlflow .* known are manifest, wandb"),
+        ({"artifacts": {"manifest": {"rot": "/x"}}}, r"artifacts\.manifest\.rot .*did you mean root"),
+        ({"artifacts": {"manifest": "/x"}}, r"artifacts\.manifest .* is '/x', expected a map \(root: …\)"),
+        ({"artifacts": {"manifest": {"root": 5}}}, r"artifacts\.manifest\.root .* is 5, expected a text"),
+        ({"artifacts": {"manifest": {"root": "${nothing}"}}}, "cannot be resolved"),
+        ({"artifacts": {"manifest": {"root": "???"}}}, "artifacts"),
+        ({"artifacts": {"wandb": "maybe"}}, r"artifacts\.wandb .* is 'maybe', expected true or false"),
+        ({"artifacts": {"wandb": ["x"]}}, "expected true or false"),
+        ({"artifacts": {"wandb": {"projct": "p"}}}, "did you mean project"),
+        ({"artifacts": True}, "artifacts of .* is True, expected a map"),
+    ],
+)
+def test_a_misspelt_or_wrong_section_is_an_error(said: dict[str, Any], message: str):
+    with pytest.raises(MisuseError, match=message):
+        setup_artifact_tracking(said)
+    assert context.current_registry() is None
+
+
+def test_other_keys_are_left_alone():
+    assert setup_artifact_tracking({"artifact_dir": "/x", "art": 1}) == ArtifactTrackingResult()
+
+
+def test_a_store_that_is_gone_is_an_error(root: str, tmp_path: Path):
+    tracking = setup_artifact_tracking(config(root))
+    kit.shutdown()
+    with pytest.raises(NotInitializedError, match="call setup_artifact_tracking"):
+        log_artifact(model(tmp_path), tracking, name="model")
+
+
+def test_another_rank_saves_nothing(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tracking = setup_artifact_tracking(config(root))
+    monkeypatch.setenv("RANK", "1")
+    saved = model(tmp_path)
+    log_artifact(saved, tracking, name="model")
+    assert (saved.uri, saved._manifest_path) == (None, None)
+
+
+def test_a_missing_client_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ImportError, match="pip install 'nemotron-kit"):
+        setup_artifact_tracking(config(wandb=True))
+
+
+def test_the_store_first_and_wandb_second(
+    root: str, tmp_path: Path, wandb_server: WandbServer, real_wandb: ModuleType
+):
+    tracking = setup_artifact_tracking(config(root, wandb=True))
+    assert tracking == ArtifactTrackingResult(manifest=True, wandb=True)
+    tracker = context.current_tracker()
+    assert isinstance(tracker, CompositeTracker)
+    assert [type(part) for part in tracker.trackers] == [FileTracker, WandbTracker]
+    with real_wandb.init(project="proj"):
+        saved = model(tmp_path)
+        log_artifact(saved, tracking, name="model")
+        assert saved.uri == "art://model:v1"
+        log_artifact(model(tmp_path, 2), ArtifactTrackingResult(manifest=True), name="only-here")
+        log_artifact(model(tmp_path, 3), ArtifactTrackingResult(wandb=True), name="only-there")
+        assert context.current_tracker() is tracker
+    assert set(wandb_server.names()) == {"model:v0", "only-there:v0"}
+    registry = context.require_registry()
+    assert [entry.name for entry in registry.list()] == ["model", "only-here"]
+
+
+def test_no_run_stops_nothing(
+    root: str,
+    tmp_path: Path,
+    real_wandb: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    tracking = setup_artifact_tracking(config(root, wandb=True))
+    saved = model(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        log_artifact(saved, tracking, name="model")
+    assert saved.uri == "art://model:v1"
+    assert "No W&B run is active" in caplog.text
+
+
+def test_references_of_wandb_alone_are_in_the_configured_project(monkeypatch: pytest.MonkeyPatch):
+    from types import SimpleNamespace
+
+    asked: list[str] = []
+    artifact = SimpleNamespace(name="m:v2", version="v2", type="model", metadata={"absolute_path": "/m"})
+    api = SimpleNamespace(artifact=lambda name: asked.append(name) or artifact)
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(Api=lambda: api, run=None))
+    said = {
+        "artifacts": {"wandb": True},
+        "run": {"model": "m:latest", "wandb": {"project": "proj", "entity": "team"}},
+    }
+    assert setup_artifact_tracking(said).qualified_names == ["team/proj/m:v2"]
+    assert asked == ["team/proj/m:latest"]
