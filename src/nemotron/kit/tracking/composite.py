@@ -90,11 +90,17 @@ class CompositeTracker:
             record = self.first.log_artifact(artifact, name, used_refs)
         for place, other in enumerate(self.trackers[1:], start=1):
             if other.is_active():
-                self._tell(place, other, artifact, name, record)
+                self._tell(place, other, artifact, name, record, options)
         return record
 
     def _tell(
-        self, place: int, other: LineageTracker, artifact: Any, name: str, record: dict[str, Any]
+        self,
+        place: int,
+        other: LineageTracker,
+        artifact: Any,
+        name: str,
+        record: dict[str, Any],
+        options: SaveOptions,
     ) -> None:
         used: list[str] = record.get("used_artifacts") or []
         # Version numbers differ between trackers: one that is not known would name something else there.
@@ -108,7 +114,12 @@ class CompositeTracker:
                 _name(other),
             )
         try:
-            theirs = other.log_artifact(artifact, name, known)
+            if isinstance(other, StoreTracker):
+                # The bytes are the store's business; aliases and inputs are everybody's.
+                said = SaveOptions(aliases=options.aliases, external_inputs=options.external_inputs)
+                theirs = other.log_artifact_with(artifact, name, known, said)
+            else:
+                theirs = other.log_artifact(artifact, name, known)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the job
             log.warning(
                 "%s is saved in the store; %s did not take it: %s: %s",
