@@ -7,14 +7,14 @@ True
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nemotron.kit import context, start
+from nemotron.kit.integrations import megatron_bridge, nemo_rl
+from nemotron.kit.integrations.checkpoints import store_tracker as _get_manifest_tracker
 from nemotron.kit.integrations.nemo_run import outside_path as _resolve_to_lustre_path
 from nemotron.kit.integrations.wandb import run as wandb_run
-
-if TYPE_CHECKING:
-    from nemotron.kit.tracking.file import FileTracker
+from nemotron.kit.integrations.wandb.patches import digests, lineage, run_ids
 
 __all__ = [
     "WandbConfig",
@@ -24,6 +24,16 @@ __all__ = [
     "finish_run",
     "init_wandb_if_configured",
     "log_wandb_config",
+    "patch_checkpoint_logging_both",
+    "patch_manifest_checkpoint_logging",
+    "patch_manifest_nemo_rl_checkpoint_logging",
+    "patch_nemo_rl_checkpoint_logging",
+    "patch_nemo_rl_checkpoint_logging_both",
+    "patch_wandb_checkpoint_logging",
+    "patch_wandb_http_handler_skip_digest_verification",
+    "patch_wandb_init_for_lineage",
+    "patch_wandb_local_file_handler_skip_digest_verification",
+    "patch_wandb_runid_for_seeded_random",
 ]
 
 
@@ -103,11 +113,69 @@ def finish_run(exit_code: int = 0) -> None:
     wandb_run.finish(exit_code)
 
 
-def _get_manifest_tracker() -> "FileTracker | None":
-    """The store's tracker, alone or as one of several; None without a store."""
-    from nemotron.kit.tracking.composite import CompositeTracker
-    from nemotron.kit.tracking.file import FileTracker
+# -- the client, changed while it runs ---------------------------------------------------------------------
 
-    tracker = context.current_tracker()
-    trackers = tracker.trackers if isinstance(tracker, CompositeTracker) else (tracker,)
-    return next((one for one in trackers if isinstance(one, FileTracker)), None)
+
+def patch_wandb_init_for_lineage(
+    *, artifact_qualified_names: Iterable[str], tags: Iterable[str] | None = None
+) -> None:
+    """Make artifacts inputs of every run that `wandb.init` starts from now on, and of the active one at once.
+
+    A run that W&B gives no edge goes on; a warning says which artifact it was.
+
+    Args:
+        artifact_qualified_names: `entity/project/name:vN`; later calls add to them.
+        tags: tags of these runs.
+
+    Raises:
+        ImportError: the wandb package is missing.
+    """
+    lineage.use_after_init(artifact_qualified_names, tags)
+
+
+def patch_wandb_http_handler_skip_digest_verification() -> None:
+    """Let `http(s)://` references that have changed be downloaded, with a warning that names them."""
+    digests.allow_changed("http_handler")
+
+
+def patch_wandb_local_file_handler_skip_digest_verification() -> None:
+    """Let `file://` references that have changed be downloaded, with a warning that names them."""
+    digests.allow_changed("local_file_handler")
+
+
+def patch_wandb_runid_for_seeded_random() -> None:
+    """Keep run ids independent of `random.seed`; clients that are need nothing and are left alone."""
+    run_ids.draw_independently()
+
+
+# -- checkpoints -------------------------------------------------------------------------------------------
+
+
+def patch_wandb_checkpoint_logging() -> None:
+    """Record Megatron-Bridge's checkpoints on W&B."""
+    megatron_bridge.record_checkpoints("wandb")
+
+
+def patch_manifest_checkpoint_logging() -> None:
+    """Record Megatron-Bridge's checkpoints in the store."""
+    megatron_bridge.record_checkpoints("store")
+
+
+def patch_checkpoint_logging_both() -> None:
+    """Record Megatron-Bridge's checkpoints in the store and on W&B."""
+    megatron_bridge.record_checkpoints("both")
+
+
+def patch_nemo_rl_checkpoint_logging(artifact_name: str = "rl") -> None:
+    """Record NeMo-RL's checkpoints on W&B, as versions of an artifact."""
+    nemo_rl.record_checkpoints("wandb", artifact_name)
+
+
+def patch_manifest_nemo_rl_checkpoint_logging(artifact_name: str = "rl") -> None:
+    """Record NeMo-RL's checkpoints in the store, as versions of an artifact."""
+    nemo_rl.record_checkpoints("store", artifact_name)
+
+
+def patch_nemo_rl_checkpoint_logging_both(artifact_name: str = "rl") -> None:
+    """Record NeMo-RL's checkpoints in the store and on W&B, as versions of an artifact."""
+    nemo_rl.record_checkpoints("both", artifact_name)
