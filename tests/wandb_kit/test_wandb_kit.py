@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nemotron.kit import context, start, wandb_kit
-from nemotron.kit.errors import MissingExtraError
+from nemotron.kit.errors import MissingExtraError, RefusedError, UnavailableError
 from nemotron.kit.tracking.composite import CompositeTracker
 from nemotron.kit.tracking.file import FileTracker, ManifestTracker
 from nemotron.kit.wandb_kit import WandbConfig
@@ -189,3 +189,17 @@ def test_with_the_real_client(wandb_server: WandbServer, real_wandb: ModuleType)
     assert (run.display_name, run.job_type, run.notes, run.tags) == ("night", "pretrain", "why", ["a", "b"])
     assert run.settings() == PLAIN
     assert (run.exit_code, run.state) == (1, "failed")
+
+
+def test_a_wrong_key_is_refused_and_a_server_that_is_gone_unavailable(
+    wandb_server: WandbServer, real_wandb: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    with pytest.raises(RefusedError, match="could not start a run: user is not logged in"):
+        wandb_kit.init_wandb_if_configured(WandbConfig("proj"))
+    real_wandb.teardown()
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "1")
+    with pytest.raises(UnavailableError, match="connection refused") as caught:
+        wandb_kit.init_wandb_if_configured(WandbConfig("proj"))
+    assert "000" not in str(caught.value)

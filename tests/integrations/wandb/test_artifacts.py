@@ -69,7 +69,8 @@ def test_behind_a_store_w_and_b_has_the_same_graph_under_its_own_numbers(
     save_data(folder(tmp_path / "data"))
     kit.Artifact.from_uri("art://nano3/pretrain/data:latest")
     model = ModelArtifact(path=folder(tmp_path / "model"), step=10)
-    model.save(name="nano3-model")
+    model.save(name="nano3-model", aliases=["candidate"])
+    assert wandb_server.artifact("nano3-model:v0").aliases == ["candidate", "latest"]
     assert model.uri == "art://nano3-model:v1"
     assert [str(node.uri) for node in kit.lineage_of("nano3-model").nodes if "data" in node.uri]
     run = wandb_server.only_run()
