@@ -163,14 +163,14 @@ def test_a_definitive_failure_is_everybodys(error, tmp_path):
 
 
 def test_an_error_of_a_newer_kit_is_an_error_all_the_same():
-    class NewError(RefusedError):
+    class _NewError(RefusedError):
         """Not in this version's list."""
 
     def fail():
-        raise NewError("because")
+        raise _NewError("because")
 
     store = MemoryStore()
-    with pytest.raises(NewError):
+    with pytest.raises(_NewError):
         agree(attempt(), fail, Places(None, store), no_waiting())
     with pytest.raises(RefusedError, match="because"):
         agree(attempt(1), forbidden, Places(None, store), no_waiting())

@@ -51,6 +51,8 @@ _BASE_FIELDS = ("path", "version", "name", "type", "iteration")
 class NoSuchFieldError(NotFoundError, KeyError):
     """An artifact or a manifest has no such field; the message says what there is."""
 
+    kind = "no_such_field"
+
 
 def register_resolvers(
     artifacts: Mapping[str, str] | None = None,
