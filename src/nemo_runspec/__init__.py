@@ -2,6 +2,8 @@
 
 - `artifact_registry`: an index of artifacts: publish, resolve, alias.
 - `manifest_tracker`: a lineage tracker over the store at a root.
+- `artifacts`: tracking as a config says it.
+- `config.resolvers`: `${art:…}` in configs.
 - `filesystem`: `art://` for fsspec.
 - `exceptions`: what they raise.
 
