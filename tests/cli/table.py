@@ -13,6 +13,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "path": ("path", "tuned", "nano3/data:v2"),
     "diff": ("diff", "nano3/data:v1", "nano3/data:v2"),
     "log": ("log", "base"),
+    "composition": ("composition", "base"),
+    "recall": ("recall", "nano3/data:v2"),
     "inspect": ("inspect", "data"),
     "register": ("register", "data", "--name", "again"),
     "rm": ("rm", "nano3-data:v1", "-m", "half of it is missing"),
@@ -32,6 +34,8 @@ REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
     "path": lambda ref: ("path", "--", ref, "base:v1"),
     "diff": lambda ref: ("diff", "--", ref, "base:v1"),
     "log": lambda ref: ("log", "--", ref),
+    "composition": lambda ref: ("composition", "--", ref),
+    "recall": lambda ref: ("recall", "--", ref),
     "verify": lambda ref: ("verify", "--", ref),
     "rm": lambda ref: ("rm", "-m", "why", "--", ref),
     "alias": lambda ref: ("alias", "--", ref, "production"),
@@ -39,5 +43,4 @@ REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
     "alias-log": lambda ref: ("alias-log", "--", ref, "good"),
 }
 NAMED = ("aliases", "alias-log")
-WITHOUT_STORE = ("inspect",)
 WITHOUT_STORE = ("inspect",)

@@ -53,9 +53,11 @@ if TYPE_CHECKING:
     from nemotron.kit.artifact import TrackingInfo as TrackingInfo
     from nemotron.kit.artifact import apply_scale as apply_scale
     from nemotron.kit.artifact import print_step_complete as print_step_complete
+    from nemotron.kit.start import composition as composition
     from nemotron.kit.start import init as init
     from nemotron.kit.start import is_initialized as is_initialized
     from nemotron.kit.start import lineage_of as lineage_of
+    from nemotron.kit.start import recall as recall
     from nemotron.kit.start import run as run
     from nemotron.kit.start import shutdown as shutdown
     from nemotron.kit.start import using as using
@@ -92,12 +94,14 @@ __all__ = [
     "WandbTracker",
     "add_run_tags",
     "apply_scale",
+    "composition",
     "get_lineage_tracker",
     "init",
     "init_wandb_if_configured",
     "is_initialized",
     "lineage_of",
     "print_step_complete",
+    "recall",
     "run",
     "set_lineage_tracker",
     "shutdown",
@@ -113,7 +117,7 @@ _SOURCES = {
         " PretrainDataArtifact SFTDataArtifact SplitJsonlDataArtifact TrackingInfo apply_scale"
         " print_step_complete"
     ),
-    "start": "init is_initialized lineage_of run shutdown using",
+    "start": "composition init is_initialized lineage_of recall run shutdown using",
     "trackers": (
         "FileTracker LineageTracker ManifestTracker NoOpTracker WandbTracker get_lineage_tracker"
         " set_lineage_tracker to_wandb_uri tokenizer_to_uri"

@@ -12,7 +12,9 @@ from nemotron.kit.errors import MisuseError
 
 if TYPE_CHECKING:
     from nemotron.kit.documents.manifest import Evidence
+    from nemotron.kit.lineage.composition import Composition
     from nemotron.kit.lineage.graph import Graph
+    from nemotron.kit.lineage.questions import Holding
     from nemotron.kit.registry.registry import Registry
     from nemotron.kit.tracking.protocol import LineageTracker
     from nemotron.kit.tracking.run import Run
@@ -196,3 +198,33 @@ def lineage_of(ref: str, *, direction: Literal["up", "down"] = "up", depth: int 
     from nemotron.kit.lineage.collect import collect
 
     return collect(context.require_registry(), ref, direction=direction, depth=depth)
+
+
+def composition(ref: str) -> "Composition":
+    """Which share of an artifact, by tokens, comes from which source dataset.
+
+    Args:
+        ref: any `art://` reference.
+
+    Raises:
+        NotFoundError: there is no such artifact or version.
+        NotInitializedError: there is no store.
+    """
+    from nemotron.kit.lineage import questions
+
+    return questions.composition(context.require_registry(), ref)
+
+
+def recall(ref: str) -> "list[Holding]":
+    """Everything that holds a dataset, with its share of it; what has aliases first.
+
+    Args:
+        ref: an artifact, or the URI of an external dataset.
+
+    Raises:
+        NotFoundError: there is no such artifact, or nothing was made of the dataset.
+        NotInitializedError: there is no store.
+    """
+    from nemotron.kit.lineage import questions
+
+    return questions.recall(context.require_registry(), ref)

@@ -21,6 +21,8 @@ COMMANDS = {
     "path": ("asking", "path"),
     "diff": ("asking", "diff"),
     "log": ("asking", "log"),
+    "composition": ("weighing", "composition"),
+    "recall": ("weighing", "recall"),
     "inspect": ("inspecting", "inspect"),
     "register": ("publishing", "register"),
     "rm": ("publishing", "rm"),

@@ -76,6 +76,11 @@ _JSON = {
     "known; `upstream` lists the same of the inputs that changed, the first cause first.",
     "log": "A list of `{at, what, uri, by, why}`; `what` is `published`, `withdrawn` or `alias`, which also "
     "has `alias` and `previous`.",
+    "composition": "`{uri, tokens, sources, unknown_share}`: `sources` lists `{uri, share, tokens, "
+    "confidence}`, `confidence` is `measured`, `claimed`, `estimated`, or `unknown` where `share` is "
+    "null. The shares and `unknown_share` sum to 1.",
+    "recall": "A list of `{uri, type, share, confidence, path, aliases, withdrawn}`; `share` is null where "
+    "it is somewhere in what is unknown.",
     "inspect": "`{path, type, measured, unreadable}`: `measured` maps fields to what the bytes say; "
     "`unreadable` is a list of `{field, why}`.",
     "register": "The version, and `created` (false: it was there already) and `aliases`.",

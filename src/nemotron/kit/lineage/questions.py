@@ -7,6 +7,8 @@ from typing import Any
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, MisuseError, NotFoundError, RefusedError
 from nemotron.kit.lineage.collect import collect
+from nemotron.kit.lineage.composition import Composition, Confidence, as_composition, mixes
+from nemotron.kit.lineage.composition import composition as compose
 from nemotron.kit.lineage.diff import Difference, difference, name_of
 from nemotron.kit.lineage.graph import Graph, Node
 from nemotron.kit.lineage.query import shortest_paths, ways_down
@@ -29,6 +31,21 @@ class Hit:
     node: Node
     path: tuple[str, ...]
     aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Something that holds what was asked about.
+
+    Attributes:
+        hit: the version, the way to it, its aliases.
+        share: of its tokens; None if it is somewhere in what is unknown.
+        confidence: of the share.
+    """
+
+    hit: Hit
+    share: float | None
+    confidence: Confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +126,44 @@ def aliases_of(registry: Registry, name: str) -> dict[str, list[str]]:
         for alias, number in pointers.items():
             found.setdefault(f"{SCHEME}{entry.name}:v{number}", []).append(alias)
     return found
+
+
+def composition(registry: Registry, ref: str) -> Composition:
+    """Which share of an artifact comes from which source, by tokens.
+
+    Raises:
+        NotFoundError: there is no such artifact or version.
+        MisuseError: it is no artifact.
+    """
+    graph = collect(registry, ref)
+    if graph.root.kind == "external":
+        raise MisuseError(
+            f"{ref} is no artifact: nobody knows what it consists of. Ask `recall` what holds it"
+        )
+    return compose({node.uri: node for node in graph}, graph.uri)
+
+
+def recall(registry: Registry, ref: str) -> list[Holding]:
+    """Everything that holds a dataset, shard or artifact, with its share: what has aliases first.
+
+    Raises:
+        NotFoundError: there is no such artifact, or nothing was made of the external dataset.
+    """
+    start = collect(registry, ref, direction="down", depth=0).uri
+    hits = impact(registry, ref)
+    nodes: dict[str, Node] = {}
+    # The farthest first: what lies above it is most often what lies above the others.
+    for hit in sorted(hits, key=lambda hit: -len(hit.path)):
+        if hit.node.uri not in nodes:
+            nodes |= {node.uri: node for node in collect(registry, hit.node.uri)}
+    found = mixes(nodes, [hit.node.uri for hit in hits], stop=(start,))
+    holdings = []
+    for hit in hits:
+        sources = as_composition(hit.node.uri, found[hit.node.uri]).sources
+        source = next((one for one in sources if one.uri == start and one.share != 0), None)
+        if source is not None:
+            holdings.append(Holding(hit, source.share, source.confidence))
+    return holdings
 
 
 def paths(registry: Registry, one: str, other: str, *, most: int = 20) -> tuple[tuple[str, ...], ...]:

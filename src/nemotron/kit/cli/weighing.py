@@ -1,0 +1,34 @@
+"""`composition` and `recall`: which data is in it, and in what is this data."""
+
+from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
+
+
+def composition(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Show which share of an artifact, by tokens, comes from which source dataset.
+
+    Each number says how sure it is: measured from the files, claimed by who made it, or estimated by a rule.
+    What is not known is shown as unknown, and never spread over the rest.
+    """
+    from nemotron.kit.console.weighing import CompositionView
+    from nemotron.kit.lineage import questions
+
+    registry, output = session(root, as_json, quiet)
+    with output.progress("Reading manifests"):
+        found = questions.composition(registry, ref)
+    output.show(CompositionView(found))
+
+
+def recall(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """List every artifact that holds a dataset, with its share: what has aliases first.
+
+    REF is an artifact, or the URI of an external dataset.
+
+    Example: nemotron kit recall hf://datasets/org/name
+    """
+    from nemotron.kit.console.weighing import HoldingsView
+    from nemotron.kit.lineage import questions
+
+    registry, output = session(root, as_json, quiet)
+    with output.progress("Reading manifests"):
+        found = questions.recall(registry, ref)
+    output.show(HoldingsView(found))
