@@ -37,6 +37,11 @@ class FileTracker:
         own = Run()
         self._run: Callable[[], Run] = run or (lambda: own)
 
+    @property
+    def root(self) -> str:
+        """Where the store is."""
+        return self.registry.root
+
     def bind_run(self, run: Callable[[], Run]) -> None:
         """Let uses and saves belong to the run that `run()` gives."""
         self._run = run
@@ -105,6 +110,25 @@ class FileTracker:
         )
         return self._record(self.registry.publish(draft))
 
+    def log_model_checkpoint(self, name: str, path: str | os.PathLike[str], iteration: int) -> dict[str, Any]:
+        """Record a checkpoint folder as a version of type "model".
+
+        Args:
+            name: the artifact.
+            path: the checkpoint's folder.
+            iteration: the training step.
+        """
+        draft = Draft(
+            name=name,
+            source=path,
+            type="model",
+            metadata={"iteration": iteration, "absolute_path": os.path.abspath(path)},
+            used_artifacts=tuple(self._fixed(uri) for uri in self._run().used),
+            producer=self.get_run_id(),
+            run=self._run().id,
+        )
+        return self._record(self.registry.publish(draft))
+
     def _record(self, published: Published) -> dict[str, Any]:
         manifest = published.record.manifest
         return {
@@ -145,7 +169,6 @@ class ManifestTracker(FileTracker):
         if text.startswith("hf:") and not _HF_ROOT.fullmatch(text):
             raise MisuseError(f"HF Hub root must be 'hf://org/repo' or 'hf://org/repo/subdir', got: {text}")
         super().__init__(Registry.open(text))
-        self.root = self.registry.root
 
     def use_artifact(self, ref: str, artifact_type: str = "artifact") -> Path:
         """Mark an artifact as an input and return where it lies.
@@ -162,25 +185,6 @@ class ManifestTracker(FileTracker):
             raise ArtifactVersionNotFoundError(
                 error.name, error.version, f"Version not found: {message}"
             ) from error
-
-    def log_model_checkpoint(self, name: str, path: str | os.PathLike[str], iteration: int) -> dict[str, Any]:
-        """Record a checkpoint folder as a version of type "model".
-
-        Args:
-            name: the artifact.
-            path: the checkpoint's folder.
-            iteration: the training step.
-        """
-        draft = Draft(
-            name=name,
-            source=path,
-            type="model",
-            metadata={"iteration": iteration, "absolute_path": os.path.abspath(path)},
-            used_artifacts=tuple(self._fixed(uri) for uri in self._run().used),
-            producer=self.get_run_id(),
-            run=self._run().id,
-        )
-        return self._record(self.registry.publish(draft))
 
 
 def _place(artifact: Any) -> tuple[str, str | None]:
