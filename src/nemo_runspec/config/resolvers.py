@@ -46,7 +46,7 @@ def resolve_artifact_pre_init(
         ref: `name:alias`, or `entity/project/name:v3`.
         entity: the user or team; `$WANDB_ENTITY` by default.
         project: the project; `$WANDB_PROJECT` by default.
-        patch_http_digest: accepted; downloads are verified all the same.
+        patch_http_digest: download `http(s)://` references that have changed as well, with a warning.
 
     Returns:
         path, version, name, type, qualified_name, metadata_dir and iteration. The path is the metadata's
@@ -57,7 +57,9 @@ def resolve_artifact_pre_init(
         NotFoundError: W&B has no such artifact.
         UnavailableError: W&B can't be reached.
     """
-    from nemotron.kit.integrations.wandb.resolving import find
+    from nemotron.kit.integrations.wandb.resolving import allow_changed_references, find
 
+    if patch_http_digest:
+        allow_changed_references()
     found = find(ref, entity=entity, project=project)
     return {key: value for key, value in found.items() if key not in ("fields", "downloaded")}

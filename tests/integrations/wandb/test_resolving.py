@@ -145,6 +145,18 @@ def test_several_nodes_without_a_store_need_a_place(fake, monkeypatch, tmp_path)
         register_resolvers({"m": "team/proj/model:latest"}, mode="pre_init")
 
 
+def test_changed_references_are_let_pass_when_asked(monkeypatch, real_wandb):
+    patched = []
+    monkeypatch.setattr(
+        "nemotron.kit.integrations.wandb.patches.digests.allow_changed", lambda name: patched.append(name)
+    )
+    register_resolvers(mode="pre_init")
+    register_resolvers(mode="active_run", pre_init_patch_http_digest=True)
+    assert patched == []
+    register_resolvers(mode="pre_init", pre_init_patch_http_digest=True)
+    assert patched == ["http_handler"]
+
+
 def test_with_the_real_client(wandb_server, real_wandb, make_thing, tmp_path):
     with real_wandb.init(project="proj"):
         logged = WandbTracker().log_artifact(make_thing(metadata={"tokens": 12}), "nano3/data", [])

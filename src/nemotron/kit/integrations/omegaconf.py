@@ -70,7 +70,7 @@ def register_resolvers(
         replace: take the place of a resolver `art` that is there.
         mode: `active_run`: the store if there is one, else W&B through the active run; `pre_init`: W&B,
             before there is a run; `local`: the store.
-        pre_init_patch_http_digest: accepted; downloads are verified all the same.
+        pre_init_patch_http_digest: with `pre_init`, download `http(s)://` references that have changed too.
 
     Returns:
         The qualified names of those that W&B has, `entity/project/name:vN`.
@@ -79,6 +79,10 @@ def register_resolvers(
         NotFoundError: there is no such artifact.
         MisuseError: a reference or the mode is none, or the resolver is there and `replace` is False.
     """
+    if pre_init_patch_http_digest and mode == "pre_init":
+        from nemotron.kit.integrations.wandb.resolving import allow_changed_references
+
+        allow_changed_references()
     found = pin(dict(artifacts or {}), mode)
     register("art", _art, replace=replace)
     _ARTIFACT_REGISTRY.update(found)

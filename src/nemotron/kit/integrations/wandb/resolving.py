@@ -11,6 +11,7 @@ from nemotron.kit.documents.codec import plain
 from nemotron.kit.errors import KitError, NotFoundError
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.errors import translated
+from nemotron.kit.integrations.wandb.patches import digests
 from nemotron.kit.integrations.wandb.tracker import _referenced_folder
 from nemotron.kit.integrations.wandb.uris import local_path, reference_candidates
 from nemotron.kit.names import SCHEME
@@ -44,6 +45,16 @@ def find(ref: str, *, entity: str | None = None, project: str | None = None) -> 
         api = wandb_run.client().Api()
     found, name = _first(candidates, lambda candidate: api.artifact(candidate))
     return describe(found, name)
+
+
+def allow_changed_references() -> None:
+    """Let `http(s)://` references be downloaded although what they point to has changed, with a warning.
+
+    Raises:
+        MissingExtraError: the client is not installed.
+    """
+    if hasattr(wandb_run.client(), "__path__"):  # a test's fake has nothing to patch
+        digests.allow_changed("http_handler")
 
 
 def use(ref: str) -> dict[str, Any]:
