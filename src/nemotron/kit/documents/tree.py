@@ -13,11 +13,12 @@ True
 import json
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Literal
 
-from nemotron.kit.documents.digest import digest_of, is_digest, is_sample
+from nemotron.kit.documents.digest import ALGORITHM, digest_of, is_digest, is_sample
 from nemotron.kit.errors import CorruptError, FormatTooNewError
 
 TREE_FORMAT = 1
@@ -29,6 +30,10 @@ _OUTSIDE = re.compile(r"\A\Z|\A/|/\Z|//|\x00|(?:\A|/)\.{1,2}(?:/|\Z)")
 
 EntryKind = Literal["file", "exec", "link", "dir"]
 _KINDS: tuple[EntryKind, ...] = ("file", "exec", "link", "dir")
+_CODES = {kind: code for code, kind in enumerate(_KINDS)}
+_quoted = json.encoder.encode_basestring_ascii
+# Rows that are turned into text, or text into rows, at a time: a listing may have millions.
+_BLOCK_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +67,48 @@ class Entry:
         """Whether it has bytes of its own."""
         return self.kind in ("file", "exec")
 
+    def read(self, digest: str) -> "Entry":
+        """The same file, with a digest."""
+        return Entry(
+            self.path, self.size, self.mtime_ns, digest, self.kind, None, None, self.inode, self.ctime_ns
+        )
+
     def row(self) -> list[object]:
         """The stored form, short because there may be millions."""
         last = self.digest or self.sample or self.target
         return [_KINDS.index(self.kind), self.path, self.size, self.mtime_ns, last]
 
+    def line(self) -> str:
+        """The row as JSON."""
+        last = self.digest or self.sample  # hex digits, which JSON has no other spelling for
+        shown = f'"{last}"' if last else "null" if self.target is None else _quoted(self.target)
+        return f"[{_CODES[self.kind]}, {_quoted(self.path)}, {self.size}, {self.mtime_ns}, {shown}]"
+
     @classmethod
-    def from_row(cls, row: list[object], where: str) -> "Entry":
+    def from_row(cls, row: object, where: str) -> "Entry":
         """Read the stored form back.
 
         Raises:
             CorruptError: it is not one.
         """
-        match row:
-            case [int(code), str(path), int(size), int(mtime_ns), (None | str()) as last] if (
-                0 <= code < len(_KINDS) and size >= 0
+        if type(row) is list and len(row) == 5:
+            code, path, size, mtime_ns, last = row
+            # Path and digest become part of a path: what was never inside must not get out of it now.
+            if (
+                type(path) is str
+                and type(size) is type(mtime_ns) is type(code) is int
+                and size >= 0
+                and 0 <= code < len(_KINDS)
+                and not _OUTSIDE.search(path)
             ):
                 kind = _KINDS[code]
-                link, sample = kind == "link", last if is_sample(last) else None
-                # Path and digest become part of a path: what was never inside must not get out of it now.
-                if not _OUTSIDE.search(path) and (link or last is None or sample or is_digest(last)):
-                    if link:
+                if kind == "link":
+                    if last is None or type(last) is str:
                         return cls(path, size, mtime_ns, None, kind, last)
-                    return cls(path, size, mtime_ns, None if sample else last, kind, None, sample)
+                elif last is None or is_digest(last):
+                    return cls(path, size, mtime_ns, last, kind)
+                elif is_sample(last):
+                    return cls(path, size, mtime_ns, None, kind, None, last)
         raise CorruptError(f"{where} is damaged: {_shown(row)} is no entry")
 
 
@@ -97,7 +121,7 @@ class Tree:
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> "Tree":
         """A tree of these entries, in canonical order."""
-        return cls(tuple(sorted(entries, key=lambda entry: entry.path)))
+        return cls(tuple(sorted(entries, key=attrgetter("path"))))
 
     @property
     def files(self) -> int:
@@ -132,44 +156,106 @@ class Tree:
             raise CorruptError(f"{where} is damaged: expected a list of entries")
         return cls(tuple(Entry.from_row(row, where) for row in rows))
 
+    def _blocks(self) -> Iterator[bytes]:
+        head = json.dumps({"format_version": TREE_FORMAT, "entries": len(self.entries)})
+        yield f"{head}\n".encode("ascii")
+        for start in range(0, len(self.entries), _BLOCK_ROWS):
+            rows = [entry.line() for entry in self.entries[start : start + _BLOCK_ROWS]]
+            yield ("\n".join(rows) + "\n").encode("ascii")
+
+    @property
+    def key(self) -> str:
+        """The digest of the uncompressed stored form: listings are the same, times included, if it is."""
+        return digest_of(self.lines())
+
     def lines(self) -> bytes:
         """The uncompressed stored form, whose digest is the tree's key."""
-        head = json.dumps({"format_version": TREE_FORMAT, "entries": len(self.entries)})
-        return "\n".join([head, *(json.dumps(entry.row()) for entry in self.entries), ""]).encode("ascii")
+        return b"".join(self._blocks())
 
     def to_bytes(self) -> bytes:
         """The stored form."""
-        return zlib.compress(self.lines(), 1)
+        return self.packed()[1]
+
+    def packed(self) -> tuple[str, bytes]:
+        """The digest of the uncompressed stored form, and the stored form; made in one pass."""
+        from blake3 import blake3
+
+        hasher, packer = blake3(), zlib.compressobj(1)
+        parts = []
+        for block in self._blocks():
+            hasher.update(block)
+            parts.append(packer.compress(block))
+        return f"{ALGORITHM}:{hasher.hexdigest()}", b"".join((*parts, packer.flush()))
 
     @classmethod
-    def from_bytes(cls, data: bytes, where: str) -> "Tree":
+    def from_bytes(cls, data: bytes, where: str, digest: str | None = None) -> "Tree":
         """Read the stored form.
+
+        Args:
+            data: the stored form.
+            where: it was read, for messages.
+            digest: of the uncompressed form, if that is known.
 
         Raises:
             CorruptError: it is damaged or cut.
             FormatTooNewError: a newer kit wrote it.
         """
-        try:
-            unpacker = zlib.decompressobj()
-            text = unpacker.decompress(data, TREE_SIZE_MAX)
-            if not unpacker.eof:
-                raise CorruptError(
-                    f"{where} is damaged: it is cut short, or larger than {TREE_SIZE_MAX} bytes"
-                )
-            head, *lines = [json.loads(line) for line in text.splitlines()]
-            count = head["entries"]
-            version = head["format_version"]
-        except (zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CorruptError(f"{where} is damaged: {error}") from error
-        if not isinstance(version, int):
-            raise CorruptError(f"{where} is damaged: format_version is {version!r}")
-        if version > TREE_FORMAT:
-            raise FormatTooNewError(
-                f"{where} has tree format {version}; this kit reads up to {TREE_FORMAT}: upgrade it"
-            )
-        if count != len(lines):
+        text = _unpacked(data, where)
+        if digest is not None and digest_of(text) != digest:
+            raise CorruptError(f"{where} is damaged: its content is not what its name says")
+        head, _, rest = text.partition(b"\n")
+        count = _count(head, where)
+        lines = rest.split(b"\n")
+        if lines.pop() != b"" or count != len(lines):
             raise CorruptError(f"{where} is damaged: expected {count} entries, found {len(lines)}")
-        return cls.from_rows(lines, where)
+        entries: list[Entry] = []
+        for start in range(0, count, _BLOCK_ROWS):
+            block = lines[start : start + _BLOCK_ROWS]
+            rows = _parsed(b"[%b]" % b",".join(block), where)
+            if not isinstance(rows, list) or len(rows) != len(block):
+                raise CorruptError(f"{where} is damaged: expected one entry a line")
+            entries += [Entry.from_row(row, where) for row in rows]
+        return cls(tuple(entries))
+
+
+def is_packed(data: bytes, key: str) -> bool:
+    """Whether some bytes are the stored form of the listing with that key."""
+    try:
+        return digest_of(_unpacked(data, "")) == key
+    except CorruptError:
+        return False
+
+
+def _unpacked(data: bytes, where: str) -> bytes:
+    try:
+        unpacker = zlib.decompressobj()
+        text = unpacker.decompress(data, TREE_SIZE_MAX)
+    except zlib.error as error:
+        raise CorruptError(f"{where} is damaged: {error}") from error
+    if not unpacker.eof:
+        raise CorruptError(f"{where} is damaged: it is cut short, or larger than {TREE_SIZE_MAX} bytes")
+    return text
+
+
+def _count(head: bytes, where: str) -> int:
+    """The number of entries that the first line speaks of."""
+    document = _parsed(head, where)
+    version = document.get("format_version") if isinstance(document, dict) else None
+    count = document.get("entries") if isinstance(document, dict) else None
+    if not isinstance(version, int) or not isinstance(count, int):
+        raise CorruptError(f"{where} is damaged: its first line is {_shown(document)}")
+    if version > TREE_FORMAT:
+        raise FormatTooNewError(
+            f"{where} has tree format {version}; this kit reads up to {TREE_FORMAT}: upgrade it"
+        )
+    return count
+
+
+def _parsed(text: bytes, where: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorruptError(f"{where} is damaged: {error}") from error
 
 
 def _shown(value: object) -> str:

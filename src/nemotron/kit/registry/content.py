@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
 
+from blake3 import blake3
+
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.registry import layout, reading
@@ -174,8 +176,6 @@ def _copy_in(
     store: Store, descriptor: int, size: int, likely: str | None, threads: int, told: Told | None
 ) -> tuple[str, int]:
     """Put what a file holds into the store under its digest; tells the digest and the number of bytes."""
-    from blake3 import blake3
-
     if size <= reading.SMALL_SIZE_MAX:
         data = reading.read_small(descriptor, size)
         digest, count = f"{ALGORITHM}:{blake3(data).hexdigest()}", len(data)

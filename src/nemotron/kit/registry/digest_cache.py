@@ -15,7 +15,6 @@ import os
 import secrets
 import time
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 from nemotron.kit.documents.digest import digest_of, hex_of, is_digest
@@ -40,6 +39,11 @@ class DigestCache:
         self._place = _place(os.path.realpath(folder))
         self._known = _read(self._place)
 
+    @property
+    def files(self) -> int:
+        """Of how many files a digest is known."""
+        return len(self._known)
+
     def get(self, entry: Entry) -> str | None:
         """The digest of a file that has not changed since it was read, or None."""
         known = self._known.get(entry.path)
@@ -51,10 +55,12 @@ class DigestCache:
             return tree
         return Tree(
             tuple(
-                replace(entry, digest=digest)
-                if entry.is_file and entry.digest is None and (digest := self.get(entry))
-                else entry
-                for entry in tree.entries
+                [
+                    entry.read(digest)
+                    if entry.digest is None and entry.is_file and (digest := self.get(entry))
+                    else entry
+                    for entry in tree.entries
+                ]
             )
         )
 
@@ -65,12 +71,11 @@ class DigestCache:
             tree: with digests.
             looked_at_ns: nanoseconds since the epoch, before the first file was read.
         """
+        settled = looked_at_ns - SETTLED_NS
         fresh = {
             entry.path: (_key(entry), entry.digest)
             for entry in tree.entries
-            if entry.digest
-            and entry.inode
-            and max(entry.mtime_ns, entry.ctime_ns) < looked_at_ns - SETTLED_NS
+            if entry.digest and entry.inode and entry.mtime_ns < settled and entry.ctime_ns < settled
         }
         if fresh != self._known:
             self._known = fresh

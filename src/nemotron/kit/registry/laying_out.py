@@ -7,6 +7,8 @@ import stat
 from collections.abc import Sequence
 from functools import partial
 
+from blake3 import blake3
+
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import CorruptError
@@ -119,8 +121,6 @@ def write_chunk(
 
 
 def _small(store: Store, entry: Entry) -> bytes:
-    from blake3 import blake3
-
     key = layout.blob(entry.digest or "")
     data = store.read(key)
     if data is None:
@@ -131,8 +131,6 @@ def _small(store: Store, entry: Entry) -> bytes:
 
 
 def _copy_out(store: Store, entry: Entry, path: str, mode: int, threads: int, told: Told | None) -> None:
-    from blake3 import blake3
-
     key = layout.blob(entry.digest or "")
     if not store.exists(key):
         raise _missing(store, entry)

@@ -23,7 +23,7 @@ from nemotron.kit.errors import (
 from nemotron.kit.names import ArtifactName
 from nemotron.kit.registry import changes, content, layout, scan, stamps
 from nemotron.kit.registry.records import Draft, Published, Record
-from nemotron.kit.registry.trees import read_tree, with_tree
+from nemotron.kit.registry.trees import is_listed, read_tree, with_tree
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.store.protocol import Store
 
@@ -153,7 +153,7 @@ def _commit(store: Store, versions: Versions, draft: Manifest, tree: Tree | None
 
 
 def _says_the_same(store: Store, old: Manifest, draft: Manifest, tree: Tree | None) -> bool:
-    listing = _readable_tree(store, old)
+    listing = tree if tree is not None and is_listed(store, old, tree) else _readable_tree(store, old)
     has_one = old.content is not None and (old.content.listing or old.content.tree) is not None
     return (listing is not None or not has_one) and changes.identical(old, listing, draft, tree)
 

@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Protocol
 
+from blake3 import blake3
+
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
 from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import ConflictError
@@ -145,7 +147,6 @@ def hash_file(folder: str, entry: Entry, threads: int = 1, told: Told | None = N
     Raises:
         ConflictError: it keeps changing while it is read.
     """
-    from blake3 import blake3
 
     def read(descriptor: int, size: int) -> tuple[str, int]:
         if size <= SMALL_SIZE_MAX:

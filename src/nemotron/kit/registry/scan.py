@@ -6,9 +6,9 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Iterator
+from typing import NamedTuple
 
-from nemotron.kit.documents.tree import Entry, Tree
+from nemotron.kit.documents.tree import Entry, EntryKind, Tree
 from nemotron.kit.errors import KitError, PathNotFoundError, RefusedError
 from nemotron.kit.store.local import translate
 
@@ -64,8 +64,18 @@ def scan_folder(folder: str, *, follow_links: bool = False, skip: str | None = N
     if not os.path.isdir(folder):
         raise PathNotFoundError(f"No such folder: {folder}. Check the path, or write the data first")
     seen = {os.path.realpath(folder)} if follow_links else None
-    entries = _walk(folder, "", os.path.realpath(folder), seen, skip)
-    return Tree.of(entry for entry in entries if not _is_own(folder, entry))
+    found: list[Entry] = []
+    _walk(folder, "", _Scan(found, os.path.realpath(folder), seen, skip))
+    return Tree.of([entry for entry in found if "/" in entry.path or not _is_own(folder, entry)])
+
+
+class _Scan(NamedTuple):
+    """What a walk has found, and what it must know on its way."""
+
+    found: list[Entry]
+    top: str
+    seen: set[str] | None
+    skip: str | None
 
 
 def _is_own(folder: str, entry: Entry) -> bool:
@@ -75,7 +85,7 @@ def _is_own(folder: str, entry: Entry) -> bool:
     return is_reserved(entry.path)
 
 
-def _walk(folder: str, prefix: str, top: str, seen: set[str] | None, skip: str | None) -> Iterator[Entry]:
+def _walk(folder: str, prefix: str, scan: _Scan) -> None:
     try:
         with os.scandir(folder) as iterator:
             children = list(iterator)
@@ -84,12 +94,13 @@ def _walk(folder: str, prefix: str, top: str, seen: set[str] | None, skip: str |
             return
         raise translate(error, "look into", folder) from error
     if not children and prefix:
-        yield Entry(prefix[:-1], kind="dir")
+        scan.found.append(Entry(prefix[:-1], kind="dir"))
+    skipped = os.path.basename(scan.skip) if scan.skip else None
     for child in children:
-        if skip is not None and _is_same(child, skip):
+        if scan.skip is not None and child.name == skipped and _is_same(child, scan.skip):
             continue
         try:
-            yield from _child(child, f"{prefix}{child.name}", top, seen, skip)
+            _look(child, f"{prefix}{child.name}", scan)
         except KitError:
             raise
         except OSError as error:
@@ -98,20 +109,19 @@ def _walk(folder: str, prefix: str, top: str, seen: set[str] | None, skip: str |
 
 
 def _is_same(child: "os.DirEntry[str]", path: str) -> bool:
-    """Whether it lies at an absolute path, also when that was reached by way of a link."""
-    if child.path == path:
-        return True
-    return child.name == os.path.basename(path) and os.path.realpath(child.path) == os.path.realpath(path)
+    """Whether what has the last name of an absolute path is that, also when it was reached by a link."""
+    return child.path == path or os.path.realpath(child.path) == os.path.realpath(path)
 
 
-def _child(
-    child: "os.DirEntry[str]", path: str, top: str, seen: set[str] | None, skip: str | None
-) -> Iterator[Entry]:
-    if child.is_symlink() and not (seen is not None and leaves(child.path, top)):
-        yield Entry(path, kind="link", target=os.readlink(child.path))
+def _look(child: "os.DirEntry[str]", path: str, scan: _Scan) -> None:
+    seen = scan.seen
+    if child.is_symlink() and not (seen is not None and leaves(child.path, scan.top)):
+        scan.found.append(Entry(path, kind="link", target=os.readlink(child.path)))
         return
     info = child.stat()
-    if stat.S_ISDIR(info.st_mode):
+    if stat.S_ISREG(info.st_mode):
+        scan.found.append(_file_entry(path, info))
+    elif stat.S_ISDIR(info.st_mode):
         if seen is not None:
             real = os.path.realpath(child.path)
             if real in seen:
@@ -119,22 +129,14 @@ def _child(
                     f"Cannot follow the links in {child.path}: they lead to a folder seen before, {real}"
                 )
             seen.add(real)
-        yield from _walk(child.path, f"{path}/", top, seen, skip)
-    elif stat.S_ISREG(info.st_mode):
-        yield _file_entry(path, info)
+        _walk(child.path, f"{path}/", scan)
     else:
         log.warning("%s is no file, folder or link; it is not part of the artifact", child.path)
 
 
 def _file_entry(path: str, info: os.stat_result) -> Entry:
-    return Entry(
-        path,
-        info.st_size,
-        info.st_mtime_ns,
-        kind="exec" if info.st_mode & stat.S_IXUSR else "file",
-        inode=info.st_ino,
-        ctime_ns=info.st_ctime_ns,
-    )
+    kind: EntryKind = "exec" if info.st_mode & stat.S_IXUSR else "file"
+    return Entry(path, info.st_size, info.st_mtime_ns, None, kind, None, None, info.st_ino, info.st_ctime_ns)
 
 
 def leaves(path: str, top: str) -> bool:

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from nemotron.kit.documents.digest import digest_of
 from nemotron.kit.documents.manifest import Content, Manifest
-from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Tree
+from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Tree, is_packed
 from nemotron.kit.errors import CorruptError
 from nemotron.kit.registry import layout
 from nemotron.kit.store.protocol import Store
+
+INLINE_ROWS_MAX = INLINE_SIZE_MAX // len('[0, "a", 0, 0, null]')
 
 
 def read_tree(store: Store, manifest: Manifest) -> Tree | None:
@@ -26,17 +27,25 @@ def read_tree(store: Store, manifest: Manifest) -> Tree | None:
     where = f"{store.url}/{key}"
     if data is None:
         raise CorruptError(f"The listing of {manifest.uri} is missing: no {where}")
-    tree = Tree.from_bytes(data, where)
-    if digest_of(tree.lines()) != content.tree:
-        raise CorruptError(f"{where} is damaged: its content is not what its name says")
-    return tree
+    return Tree.from_bytes(data, where, content.tree)
+
+
+def is_listed(store: Store, manifest: Manifest, tree: Tree) -> bool:
+    """Whether a version has this very listing, times included, as an object of its own that is whole.
+
+    Finding that out takes a quarter of the time of reading it.
+    """
+    content = manifest.content
+    if content is None or content.tree is None or content.tree != tree.key:
+        return False
+    data = store.read(layout.tree(content.tree))
+    return data is not None and is_packed(data, content.tree)
 
 
 def with_tree(content: Content, tree: Tree) -> tuple[Content, tuple[str, bytes] | None]:
     """A content with its listing, and the object to create first if the listing is large."""
     content = replace(content, files=tree.files, size=tree.size, digest=tree.digest)
-    lines = tree.lines()
-    if len(lines) < INLINE_SIZE_MAX:
+    if len(tree.entries) <= INLINE_ROWS_MAX and len(tree.lines()) < INLINE_SIZE_MAX:
         return replace(content, listing=tree), None
-    digest = digest_of(lines)
-    return replace(content, tree=digest), (layout.tree(digest), tree.to_bytes())
+    digest, data = tree.packed()
+    return replace(content, tree=digest), (layout.tree(digest), data)
