@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from nemotron.kit.errors import CorruptError, DiskFullError, RefusedError
-from nemotron.kit.registry import checkouts
+from nemotron.kit.registry import checkouts, digest_cache
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.memory import MemoryStore
@@ -138,8 +138,13 @@ def test_versions_share_their_bytes(publish, root, data):
     assert sorted(path.read_bytes() for path in blobs) == sorted([b"hello", bytes(range(256)), b"new"])
 
 
+@pytest.mark.parametrize("digests_known", [False, True])
 @pytest.mark.parametrize("before", [{}, {"evidence": "full"}, {"snapshot": True}], ids=str)
-def test_a_snapshot_has_its_bytes_whatever_came_before(publish, lay_out, data, before):
+def test_a_snapshot_has_its_bytes_whatever_came_before(
+    publish, lay_out, data, monkeypatch, before, digests_known
+):
+    if digests_known:  # as if the files had been written long ago
+        monkeypatch.setattr(digest_cache, "SETTLED_NS", -(10**12))
     publish(**before)
     publish(snapshot=True, metadata={"x": 1})
     (data / "part.txt").unlink()
