@@ -47,8 +47,8 @@ def verify(
 
     registry, output = session(root, as_json, quiet)
     record = version(registry, ref)
-    with output.progress("Reading"):
-        found = registry.verify(record.uri, evidence.value if evidence else None)
+    with output.progress("Reading", of_bytes=True) as progress:
+        found = registry.verify(record.uri, evidence.value if evidence else None, progress=progress)
     output.show(VerificationView(found))
     if not found.ok:
         raise typer.Exit(FAILED)

@@ -51,9 +51,9 @@ class Output(ABC):
         if self.human:
             _tell(text)
 
-    def progress(self, what: str) -> "Progress":
-        """Show that something goes on, if it takes long and a person looks."""
-        return Progress(what, visible=self.human and sys.stderr.isatty())
+    def progress(self, what: str, *, of_bytes: bool = False) -> "Progress":
+        """Show that something goes on, if it takes long and a person looks; what is counted may be bytes."""
+        return Progress(what, visible=self.human and sys.stderr.isatty(), of_bytes=of_bytes)
 
 
 class HumanOutput(Output):
@@ -171,10 +171,12 @@ class Progress:
     Args:
         what: what is being done.
         visible: whether somebody looks.
+        of_bytes: whether bytes are counted.
     """
 
-    def __init__(self, what: str, *, visible: bool) -> None:
+    def __init__(self, what: str, *, visible: bool, of_bytes: bool = False) -> None:
         self._what = what
+        self._of_bytes = of_bytes
         self._done, self._total = 0, 0
         self._bar: RichProgress | None = None
         self._lock = threading.Lock()
@@ -188,10 +190,12 @@ class Progress:
                 self._bar.update(self._bar.task_ids[0], completed=done, total=total)
 
     def _begin(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich import progress
         from rich.progress import Progress as RichProgress
+        from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        counted = (BarColumn(), MofNCompleteColumn()) if self._total else ()
+        count = progress.DownloadColumn() if self._of_bytes else progress.MofNCompleteColumn()
+        counted = (progress.BarColumn(), count) if self._total else ()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), *counted, TimeElapsedColumn())
         bar = RichProgress(*columns, console=_console(sys.stderr), transient=True)
         with self._lock:

@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import time
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.names import ArtifactName
 from nemotron.kit.registry import changes, content, layout, scan, stamps
+from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.registry.trees import is_listed, read_tree, with_tree
 from nemotron.kit.registry.versions import Versions
@@ -34,7 +36,13 @@ PAUSE_MAX_S = 0.02
 FOUNDING_LOOKS = 10
 
 
-def publish(store: Store, versions: Versions, draft: Draft) -> Published:
+def publish(
+    store: Store,
+    versions: Versions,
+    draft: Draft,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Published:
     """See `Registry.publish`."""
     name = ArtifactName.parse(draft.name)
     metadata = codec.plain(draft.metadata, "metadata")
@@ -43,7 +51,7 @@ def publish(store: Store, versions: Versions, draft: Draft) -> Published:
     latest = versions.latest(name.key) if draft.snapshot else None
     is_snapshot = latest is not None and latest.content is not None and latest.content.mode == "snapshot"
     previous = _readable_tree(store, latest) if latest and is_snapshot else None
-    looked_at, tree = _gather(store, draft, source, previous)
+    looked_at, tree = _gather(store, draft, source, previous, executor, progress)
     manifest = Manifest(
         name=name.key,
         semantic_name=name.semantic,
@@ -78,7 +86,12 @@ def _source(draft: Draft) -> str:
 
 
 def _gather(
-    store: Store, draft: Draft, source: str, latest: Tree | None
+    store: Store,
+    draft: Draft,
+    source: str,
+    latest: Tree | None,
+    executor: Executor | None,
+    progress: Progress | None,
 ) -> tuple[Content | None, Tree | None]:
     """Look at the bytes, and take a copy if asked to."""
     if "://" in source:
@@ -97,11 +110,11 @@ def _gather(
     if draft.entry and not any(item.path == draft.entry for item in tree.entries):
         raise PathNotFoundError(f"Cannot publish {draft.name}: no {draft.entry} in {folder}")
     if draft.snapshot:
-        tree = content.snapshot(store, folder, tree, latest)
+        tree = content.snapshot(store, folder, tree, latest, progress=progress)
     elif draft.evidence == "full":
-        tree = content.hashed(folder, tree)
+        tree = content.hashed(folder, tree, executor=executor, progress=progress)
     elif draft.evidence == "sampled":
-        tree = content.sampled(folder, tree)
+        tree = content.sampled(folder, tree, executor=executor, progress=progress)
     elif draft.evidence != "stat":
         raise MisuseError(f"Unknown evidence={draft.evidence!r}; use 'stat', 'sampled' or 'full'")
     looked_at = Content(

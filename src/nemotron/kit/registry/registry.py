@@ -29,6 +29,9 @@ from nemotron.kit.store.connect import open_store
 from nemotron.kit.store.protocol import Store
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from nemotron.kit.registry.reading import Progress
     from nemotron.kit.registry.verify import Verification
 
 log = logging.getLogger(__name__)
@@ -71,8 +74,15 @@ class Registry:
 
     # -- publishing ----------------------------------------------------------------------------------------
 
-    def publish(self, draft: Draft) -> Published:
+    def publish(
+        self, draft: Draft, *, executor: "Executor | None" = None, progress: "Progress | None" = None
+    ) -> Published:
         """Give a draft the next version number, or find that the latest version says the same already.
+
+        Args:
+            draft: what is to be published.
+            executor: who reads the files of a reference; it must see the same paths. Threads by default.
+            progress: told the bytes read or copied so far, and those in all; called by any thread.
 
         Raises:
             InvalidNameError: the name is none.
@@ -91,7 +101,7 @@ class Registry:
         if not self._prepared:
             prepare(self.store)
             self._prepared = True
-        published = publish(self.store, self._versions, draft)
+        published = publish(self.store, self._versions, draft, executor, progress)
         for alias in draft.aliases:
             self.alias(published.record.name, alias, published.record.version)
         return published
@@ -247,13 +257,20 @@ class Registry:
 
         return check(self.store, record, tree)
 
-    def verify(self, ref: str | ArtifactRef, evidence: Evidence | None = None) -> "Verification":
+    def verify(
+        self,
+        ref: str | ArtifactRef,
+        evidence: Evidence | None = None,
+        *,
+        progress: "Progress | None" = None,
+    ) -> "Verification":
         """Whether the files of a version are still those that were published, and how sure that is.
 
         Args:
             ref: the version.
             evidence: `stat` reads no bytes; `sampled` and `full` read of each file what can be compared: all
                 of it where a digest is known, a sample where that is known; None does as it was published.
+            progress: told the bytes read so far, and those in all.
 
         Raises:
             NotFoundError: there is no such version.
@@ -265,7 +282,7 @@ class Registry:
         tree = self.tree(record)
         if tree is None or (not record.is_snapshot and "://" in record.path):
             raise MisuseError(f"Cannot verify {record.uri}: no listing of its files was recorded")
-        return verify(self.store, record, tree, evidence)
+        return verify(self.store, record, tree, evidence, progress)
 
     # -- what there is -------------------------------------------------------------------------------------
 

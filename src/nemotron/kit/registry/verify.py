@@ -8,6 +8,7 @@ from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import MisuseError, PathNotFoundError
 from nemotron.kit.registry import changes, content, layout
+from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_file, scan_folder
 from nemotron.kit.store.protocol import Store
@@ -35,7 +36,13 @@ class Verification:
     files: tuple[changes.Difference, ...]
 
 
-def verify(store: Store, record: Record, tree: Tree, evidence: Evidence | None) -> Verification:
+def verify(
+    store: Store,
+    record: Record,
+    tree: Tree,
+    evidence: Evidence | None,
+    progress: Progress | None = None,
+) -> Verification:
     """Compare what is there with what was published.
 
     Args:
@@ -44,6 +51,7 @@ def verify(store: Store, record: Record, tree: Tree, evidence: Evidence | None) 
         tree: its listing.
         evidence: `stat` reads no bytes; `sampled` and `full` read of each file what can be compared: all of
             it where a digest is known, a sample where that is known; None takes what the version has.
+        progress: told the bytes read so far, and those in all.
 
     Raises:
         MisuseError: the evidence is of no known kind.
@@ -53,11 +61,11 @@ def verify(store: Store, record: Record, tree: Tree, evidence: Evidence | None) 
     if wanted not in ("stat", "sampled", "full"):
         raise MisuseError(f"Unknown evidence={wanted!r}; use 'stat', 'sampled' or 'full'")
     if record.is_snapshot:
-        return _verify_snapshot(store, record, tree, wanted)
+        return _verify_snapshot(store, record, tree, wanted, progress)
     now = _scan(store, record)
     read, achieved = 0, wanted
     if wanted != "stat":
-        now, read = _read_again(record, tree, now)
+        now, read = _read_again(record, tree, now, progress)
         achieved = _known(tree)
     return _outcome(record, changes.compare(tree, now), achieved, read)
 
@@ -70,11 +78,11 @@ def _known(tree: Tree) -> Evidence:
     return "sampled" if all(entry.digest or entry.sample for entry in files) else "stat"
 
 
-def _read_again(record: Record, tree: Tree, now: Tree) -> tuple[Tree, int]:
+def _read_again(record: Record, tree: Tree, now: Tree, progress: Progress | None) -> tuple[Tree, int]:
     """The files as they are now, each read as closely as is known what it was; and the bytes read."""
     by_digest = {entry.path for entry in tree.entries if entry.digest}
     by_sample = {entry.path for entry in tree.entries if entry.sample}
-    now = _with_samples(record, _with_digests(record, now, by_digest), by_sample)
+    now = _with_samples(record, _with_digests(record, now, by_digest, progress), by_sample)
     read = sum(
         entry.size if entry.digest else 3 * SAMPLE_BLOCK
         for entry in now.entries
@@ -124,10 +132,12 @@ def _scan(store: Store, record: Record) -> Tree:
         return Tree(())
 
 
-def _with_digests(record: Record, now: Tree, paths: Collection[str]) -> Tree:
+def _with_digests(
+    record: Record, now: Tree, paths: Collection[str], progress: Progress | None = None
+) -> Tree:
     """The same tree, with digests of the files at `paths`."""
-    chosen = set(paths)
-    return _merged(now, content.hashed(record.folder, _only(now, chosen), trust_cache=False))
+    chosen = _only(now, set(paths))
+    return _merged(now, content.hashed(record.folder, chosen, trust_cache=False, progress=progress))
 
 
 def _with_samples(record: Record, now: Tree, paths: Collection[str]) -> Tree:
@@ -144,7 +154,9 @@ def _merged(tree: Tree, part: Tree) -> Tree:
     return Tree(tuple(fresh.get(entry.path, entry) for entry in tree.entries)) if fresh else tree
 
 
-def _verify_snapshot(store: Store, record: Record, tree: Tree, wanted: Evidence) -> Verification:
+def _verify_snapshot(
+    store: Store, record: Record, tree: Tree, wanted: Evidence, progress: Progress | None
+) -> Verification:
     found: list[changes.Difference] = []
     read = 0
     for entry in tree.entries:
@@ -155,6 +167,8 @@ def _verify_snapshot(store: Store, record: Record, tree: Tree, wanted: Evidence)
         elif wanted != "stat":  # of a snapshot there are digests, not samples
             same, size = _blob_is_whole(store, entry)
             read += size
+            if progress is not None:
+                progress(read, max(read, tree.size))
             if not same:
                 found.append(changes.Difference(entry.path, "changed"))
     return _outcome(record, found, "stat" if wanted == "stat" else "full", read)

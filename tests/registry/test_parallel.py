@@ -1,0 +1,133 @@
+"""Many files at once: other executors, progress, and what an interrupt leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from nemotron.kit.documents.tree import Entry
+from nemotron.kit.errors import PathNotFoundError
+from nemotron.kit.registry import content, reading
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.scan import scan_folder
+
+LARGE = (5 << 20) + 3
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    for number in range(700):
+        path = folder / f"{number % 7}" / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(number) * (number % 5))
+    (folder / "large.bin").write_bytes(os.urandom(LARGE))
+    return folder
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry.open(tmp_path / "store")
+
+
+def test_any_executor_finds_the_same(data: Path) -> None:
+    tree = scan_folder(str(data))
+    expected = content.hashed(str(data), tree, trust_cache=False)
+    assert expected.digest is not None
+    with ThreadPoolExecutor(3) as pool:
+        assert content.hashed(str(data), tree, trust_cache=False, executor=pool) == expected
+        samples = content.sampled(str(data), tree, executor=pool)
+    assert samples == content.sampled(str(data), tree)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert content.hashed(str(data), tree, trust_cache=False, executor=pool) == expected
+
+
+def test_what_an_executor_meets_comes_back(data: Path) -> None:
+    tree = scan_folder(str(data))
+    (data / "large.bin").unlink()
+    with ThreadPoolExecutor(1) as pool, pytest.raises(PathNotFoundError, match=r"large\.bin"):
+        content.hashed(str(data), tree, executor=pool)
+
+
+def test_chunks_are_bounded_by_number_and_by_bytes() -> None:
+    small = [Entry(f"s{n}", 10) for n in range(1000)]
+    large = [Entry(f"l{n}", reading.CHUNK_BYTES) for n in range(3)]
+    chunks = reading.chunked([*large, *small])
+    assert [entry for chunk in chunks for entry in chunk] == [*large, *small]
+    assert [len(chunk) for chunk in chunks[:3]] == [1, 1, 1]
+    assert max(map(len, chunks)) == reading.CHUNK_FILES
+    assert reading.chunked([]) == []
+
+
+@pytest.mark.parametrize("how", [{"snapshot": True}, {"evidence": "full"}, {"evidence": "sampled"}])
+def test_progress_ends_at_the_total(registry: Registry, data: Path, how: dict[str, object]) -> None:
+    told: list[tuple[int, int]] = []
+    draft = Draft(name="x", source=data, **how)  # type: ignore[arg-type]
+    record = registry.publish(draft, progress=lambda done, total: told.append((done, total))).record
+    size = sum(path.stat().st_size for path in data.rglob("*") if path.is_file())
+    assert told[-1] == (size, size)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    if how != {"evidence": "sampled"}:
+        assert len(told) > 10  # also within the large file
+    told.clear()
+    registry.verify(record.uri, progress=lambda done, total: told.append((done, total)))
+    assert told[-1][0] <= size
+
+
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_an_interrupt_leaves_no_version_and_nothing_half_done(
+    registry: Registry, data: Path, snapshot: bool
+) -> None:
+    draft = Draft(name="x", source=data, snapshot=snapshot, evidence="full")
+
+    def interrupt(done: int, total: int) -> None:
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        registry.publish(draft, progress=interrupt)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("kit-content")]
+    assert registry.list() == []
+    assert not list(Path(registry.root).rglob(".tmp-*"))
+    record = registry.publish(draft).record
+    assert (record.version, registry.verify(record.uri, "full").ok) == (1, True)
+
+
+INTERRUPTED = """
+import sys
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+
+def told(done, total):
+    if done > total // 2 and not said:
+        said.append(True)
+        print("half", flush=True)
+        sys.stdin.read(1)
+
+said = []
+Registry.open(sys.argv[1]).publish(Draft(name="x", source=sys.argv[2], snapshot=True), progress=told)
+"""
+
+
+def test_ctrl_c_while_a_thread_is_copying(registry: Registry, data: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, registry.root, str(data)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"half\n"
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(b"x", timeout=60)
+    assert process.returncode not in (0, None)
+    assert b"KeyboardInterrupt" in error
+    assert registry.list() == []
+    assert not list(Path(registry.root).rglob(".tmp-*"))
+    record = registry.publish(Draft(name="x", source=data, snapshot=True)).record
+    assert registry.verify(record.uri, "full").ok
