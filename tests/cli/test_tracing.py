@@ -65,3 +65,13 @@ def test_a_long_history_is_cut_for_a_person_only(kit, registry: Registry, data: 
     assert len(out.splitlines()) == 18
     assert "--down art://chain:v17" in kit("lineage", "chain:v1", "--down").out
     assert len(kit("lineage", "chain:v384").out.splitlines()) == 18
+
+
+def test_other_formats(kit, store: Registry) -> None:
+    assert kit("lineage", "tuned", "--mermaid").out.startswith("flowchart LR\n")
+    assert kit("lineage", "tuned", "--dot").out == kit("export", "tuned", "--to", "dot").out
+    assert kit("lineage", "tuned", "--html").out.startswith("<!doctype html>\n")
+    assert kit("lineage", "tuned", "--html", "--dot").code == 2
+    assert kit("lineage", "tuned", "--json", "--dot").code == 2
+    assert kit("export", "tuned", "--to", "pdf").code == 2
+    assert kit("export", "hf://datasets/org/name", "--down", "--to", "json", "-q").out.startswith("{\n")

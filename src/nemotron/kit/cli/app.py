@@ -23,6 +23,7 @@ COMMANDS = {
     "log": ("asking", "log"),
     "composition": ("weighing", "composition"),
     "recall": ("weighing", "recall"),
+    "export": ("tracing", "export"),
     "inspect": ("inspecting", "inspect"),
     "register": ("publishing", "register"),
     "rm": ("publishing", "rm"),

@@ -81,6 +81,7 @@ _JSON = {
     "null. The shares and `unknown_share` sum to 1.",
     "recall": "A list of `{uri, type, share, confidence, path, aliases, withdrawn}`; `share` is null where "
     "it is somewhere in what is unknown.",
+    "export": "`{format, text}`. With `--to json`, `text` is the document of `lineage --json`.",
     "inspect": "`{path, type, measured, unreadable}`: `measured` maps fields to what the bytes say; "
     "`unreadable` is a list of `{field, why}`.",
     "register": "The version, and `created` (false: it was there already) and `aliases`.",

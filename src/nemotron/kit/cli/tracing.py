@@ -1,4 +1,4 @@
-"""`lineage`: what an artifact comes from, and what came of it."""
+"""`lineage` and `export`: what an artifact comes from, and what came of it."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +8,9 @@ from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
 from nemotron.kit.errors import MisuseError
 
 if TYPE_CHECKING:
+    from nemotron.kit.console.output import Output
     from nemotron.kit.lineage.collect import Direction
+    from nemotron.kit.lineage.graph import Graph
 
 
 def lineage(
@@ -20,6 +22,11 @@ def lineage(
         int | None,
         typer.Option("--depth", metavar="N", min=0, help="How many steps to go.", show_default="all"),
     ] = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid flowchart.")] = False,
+    dot: Annotated[bool, typer.Option("--dot", help="As a graph for Graphviz.")] = False,
+    html: Annotated[
+        bool, typer.Option("--html", help="As one interactive page, to be written to a file.")
+    ] = False,
     root: Root = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -34,11 +41,59 @@ def lineage(
     from nemotron.kit.lineage.collect import collect
 
     registry, output = session(root, as_json, quiet)
+    formats = [to for to, asked in (("mermaid", mermaid), ("dot", dot), ("html", html)) if asked]
+    if len(formats) + as_json > 1:
+        raise MisuseError("Only one of --json, --mermaid, --dot and --html can be had at a time")
     direction: Direction = "down" if down else "up"
     with output.progress("Reading manifests"):
         graph = collect(registry, ref, direction=direction, depth=depth)
+    _refuse_sources_of_the_unknown(graph, down)
+    if formats:
+        _show_exported(graph, formats[0], output)
+    else:
+        output.show(LineageView(graph, direction))
+
+
+def export(
+    ref: Ref,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="One of mermaid, dot, html, json, prov, openlineage.",
+            show_default=False,
+        ),
+    ],
+    down: Annotated[
+        bool, typer.Option("--down/--up", help="What was made of it, instead of what it was made from.")
+    ] = False,
+    root: Root = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the lineage of an artifact in the format of another tool, to standard output.
+
+    Example: nemotron kit export my-model:production --to prov > lineage.json
+    """
+    from nemotron.kit.lineage.collect import collect
+
+    registry, output = session(root, as_json, quiet)
+    with output.progress("Reading manifests"):
+        graph = collect(registry, ref, direction="down" if down else "up")
+    _refuse_sources_of_the_unknown(graph, down)
+    _show_exported(graph, to, output)
+
+
+def _refuse_sources_of_the_unknown(graph: "Graph", down: bool) -> None:
     if graph.root.kind == "external" and not down:
         raise MisuseError(
-            f"{ref} is no artifact: nobody knows what it was made from. Ask with --down what came of it"
+            f"{graph.uri} is no artifact: nobody knows what it was made from. Ask with --down what came of it"
         )
-    output.show(LineageView(graph, direction))
+
+
+def _show_exported(graph: "Graph", to: str, output: "Output") -> None:
+    from nemotron.kit.console.lineage import ExportView
+    from nemotron.kit.exporters import export as exported
+
+    output.show(ExportView(to, exported(graph, to)))

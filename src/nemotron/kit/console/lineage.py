@@ -63,6 +63,31 @@ class LineageView(View):
         return tree
 
 
+@dataclass(frozen=True)
+class ExportView(View):
+    """A graph in another tool's format, as it is.
+
+    Attributes:
+        to: the format.
+        text: the whole of it.
+    """
+
+    to: str
+    text: str
+
+    def document(self) -> Any:
+        """`{format, text}`."""
+        return {"format": self.to, "text": self.text}
+
+    def lines(self) -> Iterable[str]:
+        """The text."""
+        return self.text.splitlines()
+
+    def render(self) -> "str | RenderableType":
+        """The text."""
+        return self.text.rstrip("\n")
+
+
 def _label(node: "Node", *, bold: bool = False, again: bool = False) -> "Text":
     from rich.text import Text
 

@@ -1,0 +1,29 @@
+"""Lineage for other tools: a graph goes in, text comes out. Nothing here opens a file or a socket."""
+
+from nemotron.kit.errors import MisuseError
+from nemotron.kit.lineage.graph import Graph
+
+FORMATS = ("mermaid", "dot", "html", "json", "prov", "openlineage")
+
+
+def export(graph: Graph, to: str) -> str:
+    """A graph in another tool's format.
+
+    >>> from nemotron.kit.lineage.graph import Node
+    >>> data = Node(uri="art://data:v1", kind="artifact", type="T", name="data", version=1)
+    >>> export(Graph(data.uri, (data,)), "mermaid").splitlines()[0]
+    'flowchart LR'
+
+    Args:
+        graph: as collected.
+        to: one of `FORMATS`.
+
+    Raises:
+        MisuseError: there is no such format.
+    """
+    if to not in FORMATS:
+        raise MisuseError(f"Unknown format: {to!r}. Must be one of: {', '.join(FORMATS)}")
+    from nemotron.kit.exporters import dot, graph_json, html, mermaid, openlineage, prov
+
+    writers = (mermaid.write, dot.write, html.write, graph_json.write, prov.write, openlineage.write)
+    return dict(zip(FORMATS, writers, strict=True))[to](graph)

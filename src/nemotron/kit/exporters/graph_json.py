@@ -1,0 +1,16 @@
+"""The graph as JSON, the same document as `nemotron kit lineage --json`.
+
+`{"uri": …, "nodes": [{"uri", "kind", "type", "name", "version", "path", "created_at", "producer", "run",
+"metadata", "inputs", "withdrawn", "note"}], "edges": [{"from", "to", "role"}]}`: `kind` is `artifact`,
+`external` or `missing`; an edge goes from the input to what was made of it. NaN and infinity are text.
+"""
+
+import json
+
+from nemotron.kit.documents import codec
+from nemotron.kit.lineage.graph import Graph
+
+
+def write(graph: Graph) -> str:
+    """One JSON document."""
+    return json.dumps(codec.strict(codec.plain(graph.to_document(), "graph")), indent=2) + "\n"

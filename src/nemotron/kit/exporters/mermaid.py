@@ -1,0 +1,28 @@
+"""Mermaid flowcharts, as GitHub and many documents draw them: https://mermaid.js.org/syntax/flowchart.html."""
+
+from nemotron.kit.lineage.graph import Graph, Node
+
+_SHAPES = {"artifact": ('["', '"]'), "external": ('[("', '")]'), "missing": ('{{"', '"}}')}
+
+
+def write(graph: Graph) -> str:
+    """A flowchart from the inputs to what was made of them."""
+    ids = {node.uri: f"n{at}" for at, node in enumerate(graph)}
+    lines = ["flowchart LR"]
+    for node in graph:
+        before, after = _SHAPES[node.kind]
+        lines.append(f"    {ids[node.uri]}{before}{_label(node)}{after}")
+    lines += [f"    {ids[edge.source]} --> {ids[edge.target]}" for edge in graph.edges]
+    lines.append(f"    style {ids[graph.uri]} stroke-width:3px")
+    return "\n".join(lines) + "\n"
+
+
+def _label(node: Node) -> str:
+    second = node.type if node.kind == "artifact" else node.kind
+    withdrawn = "" if node.withdrawn is None else "<br/>withdrawn"
+    return f"{_text(node.uri)}<br/>{_text(second)}{withdrawn}"
+
+
+def _text(text: str) -> str:
+    """As entity codes, whatever could be Mermaid, Markdown or HTML."""
+    return "".join(c if c.isalnum() or c in " ._-/" else f"#{ord(c)};" for c in text if c.isprintable())
