@@ -11,7 +11,7 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.store.local import LocalStore
 from nemotron.kit.testing.faults import failing
-from nemotron.kit.testing.store_suite import stage
+from nemotron.kit.testing.store_races import stage
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from nemotron.kit.errors import (
     RefusedError,
 )
 from nemotron.kit.store.local import LocalStore
-from nemotron.kit.testing.store_suite import stage
+from nemotron.kit.testing.store_races import stage
 
 # -- roots -------------------------------------------------------------------------------------------------
 

@@ -15,4 +15,4 @@ import sys
 
 if pytest := sys.modules.get("pytest"):
     # So that a failing assertion of the suite shows its values.
-    pytest.register_assert_rewrite(f"{__name__}.store_suite")
+    pytest.register_assert_rewrite(f"{__name__}.store_suite", f"{__name__}.store_races")
