@@ -40,6 +40,7 @@ format: ## put the code into its one format
 bench: ## measure the kit beside its peers
 	@.ci/venv dev
 	@$(python) bench/house.py $(ARGS)
+	@$(python) bench/content.py
 
 test-install: ## build the wheel, install it alone, and use it as a stranger would
 	@.ci/venv dev
