@@ -10,7 +10,6 @@ content-addressed by the digest of the *uncompressed* bytes.
 True
 """
 
-import io
 import json
 import re
 import zlib
@@ -205,19 +204,29 @@ class Tree:
         text = _unpacked(data, where)
         if digest is not None and digest_of(text) != digest:
             raise CorruptError(f"{where} is damaged: its content is not what its name says")
-        file = io.BytesIO(text)
-        count = _count(file.readline(), where)
+        head, _, body = text.partition(b"\n")
+        count = _count(head, where)
         entries: list[Entry] = []
-        while lines := file.readlines(_BLOCK_BYTES):
-            if not lines[-1].endswith(b"\n"):
-                raise CorruptError(f"{where} is damaged: its last line is cut")
-            rows = _parsed(b"[%b]" % b",".join(lines), where)
-            if not isinstance(rows, list) or len(rows) != len(lines):
+        for lines in _line_blocks(body, where):
+            # No row holds a newline of its own: JSON escapes it.
+            rows = _parsed(b"[%b]" % lines[:-1].replace(b"\n", b","), where)
+            if not isinstance(rows, list) or len(rows) != lines.count(b"\n"):
                 raise CorruptError(f"{where} is damaged: expected one entry a line")
             entries += [Entry.from_row(row, where) for row in rows]
         if count != len(entries):
             raise CorruptError(f"{where} is damaged: expected {count} entries, found {len(entries)}")
         return cls(tuple(entries))
+
+
+def _line_blocks(text: bytes, where: str) -> Iterator[bytes]:
+    """The text in pieces of whole lines, so that no more than a piece of it is held twice."""
+    start = 0
+    while start < len(text):
+        end = text.rfind(b"\n", start, start + _BLOCK_BYTES) + 1 or text.find(b"\n", start) + 1
+        if end == 0:
+            raise CorruptError(f"{where} is damaged: its last line is cut")
+        yield text[start:end]
+        start = end
 
 
 def is_packed(data: bytes, key: str) -> bool:
