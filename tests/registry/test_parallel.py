@@ -101,7 +101,8 @@ def test_an_interrupt_leaves_no_version_and_nothing_half_done(
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without it
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
