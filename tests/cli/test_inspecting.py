@@ -66,3 +66,27 @@ def test_an_artifact_by_its_reference(kit, registry, shards: Path) -> None:
 def test_names_that_steer_terminals(kit, tmp_path: Path) -> None:
     (tmp_path / "a\x1b[31m").mkdir()
     assert "\x1b" not in kit("inspect", "a\x1b[31m").out
+
+
+def test_register_as_what_it_is(kit, registry, shards: Path) -> None:
+    said = kit("register", "shards", "--name", "x", "--type", "auto", "--metadata", "note=hi", "--json").json
+    assert said["type"] == "PretrainDataArtifact"
+    assert (said["metadata"]["total_tokens"], said["metadata"]["note"]) == (19, "hi")
+    assert said["metadata"]["count_evidence"]["total_tokens"] == "measured"
+    again = kit("register", "shards", "--name", "x", "--type", "auto", "--metadata", "note=hi", "--json").json
+    assert (again["created"], again["version"]) == (False, 1)
+
+
+def test_register_refuses_a_wrong_count(kit, registry, shards: Path) -> None:
+    said = kit("register", "shards", "--name", "x", "--type", "auto", "--metadata", "total_tokens=20")
+    assert said.code == 1
+    assert "total_tokens is said to be 20" in said.err
+    assert registry.list() == []
+
+
+def test_register_a_folder_that_a_manifest_describes(kit, registry, data: Path) -> None:
+    (data / "t.jsonl").write_text("{}\n")
+    (data / "manifest.json").write_text('{"train": "t.jsonl"}')
+    said = kit("register", "data", "--name", "x", "--type", "auto", "--json").json
+    assert (said["type"], said["path"]) == ("SplitJsonlDataArtifact", str(data / "manifest.json"))
+    assert said["metadata"]["total_sequences"] == 1

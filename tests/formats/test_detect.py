@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from formats.counting import GOLDEN
-from nemotron.kit.errors import CorruptError, PathNotFoundError
+from nemotron.kit.errors import CorruptError, PathNotFoundError, RefusedError
+from nemotron.kit.formats import counts, reading
 from nemotron.kit.formats.detect import Kind, detect
 
 
@@ -141,3 +142,11 @@ def test_links_in_circles_end(tmp_path: Path) -> None:
     for name in "bcde":
         os.symlink(folder, folder / name)
     assert detect(folder).measured["num_shards"] == 1
+
+
+def test_too_many_files_to_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "FILES_MAX", 3)
+    folder = shards(tmp_path / "d", "a", "b")
+    with pytest.raises(RefusedError, match="holds more than 3 files"):
+        detect(folder)
+    assert next(item.field for item in counts.of_shards(str(folder)).unreadable) == "total_tokens"

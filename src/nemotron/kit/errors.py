@@ -125,6 +125,12 @@ class DriftError(ConflictError):
     kind = "drift"
 
 
+class MismatchError(ConflictError, ValueError):
+    """A claimed count is not what the files say."""
+
+    kind = "mismatch"
+
+
 # -- refused -----------------------------------------------------------------------------------------------
 
 

@@ -86,6 +86,8 @@ class Artifact(ArtifactValue):
         Raises:
             InvalidNameError: the name is none.
             InvalidMetadataError: a metadata value has no JSON form.
+            MismatchError: a claimed count is not what the files say, and `on_mismatch` is "error".
+            CorruptError: a file to count is damaged, and `on_mismatch` is "error".
             NotFoundError: an input, or the data itself, is not there.
             RefusedError: nothing could be written, and there is no store to keep the record.
             KitError: the store did not take it; the message says why.
@@ -105,6 +107,32 @@ class Artifact(ArtifactValue):
         )
         save(self, name, inputs, options, all_ranks=all_ranks)
         return self
+
+    @classmethod
+    def inspect(cls, path: str | os.PathLike[str]) -> Self:
+        """Build an artifact from what lies at a path: its counts are read from the bytes.
+
+        Called on `Artifact`, the kind is the one that fits. Heads and footers are read; of JSON lines, all.
+        What can't be read is None. Nothing is saved.
+
+        Args:
+            path: a local file or folder.
+
+        Raises:
+            PathNotFoundError: nothing is there.
+            CorruptError: a file is damaged; the message names it.
+            MisuseError: a required field of the kind is not said there, or it is a URL.
+
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> _ = Path(folder, "a.jsonl").write_text('[1]\\n[2]\\n')
+        >>> _ = Path(folder, "manifest.json").write_text('{"train": "a.jsonl"}')
+        >>> Artifact.inspect(folder).total_sequences
+        2
+        """
+        from nemotron.kit.artifacts.measuring import inspect
+
+        return inspect(cls, path)
 
     def get_wandb_files(self) -> list[tuple[str, str]]:
         """Small files that W&B gets a copy of: [(local path, name)]."""

@@ -11,6 +11,12 @@ from nemotron.kit.errors import MissingExtraError, MisuseError
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # pathlib folds the two slashes of a URL: Path("s3://bucket/x") is s3:/bucket/x, a folder that nobody means.
 _FOLDED = re.compile(r"(s3a?|gc?s|az|abfss?|hf|https?|memory|file):/(?!/)")
+# The field of each split and the folders that it may be in.
+_SPLITS = {
+    "training_path": ("train", "training"),
+    "validation_path": ("valid", "validation", "val"),
+    "test_path": ("test",),
+}
 
 
 def is_url(path: Any) -> bool:
@@ -76,3 +82,14 @@ def absolute(path: Any) -> str:
 def to_uri(path: Any) -> str:
     """A path as a URI: `file://…`, or the URL that it is."""
     return str(path) if is_url(path) else f"file://{os.path.abspath(path)}"
+
+
+def split_paths(splits: Path) -> dict[str, str]:
+    """The folders of the splits that are there."""
+    if is_url(splits):
+        return {}
+    found = {
+        field: [splits / name for name in names if (splits / name).is_dir()]
+        for field, names in _SPLITS.items()
+    }
+    return {field: str(folders[0]) for field, folders in found.items() if folders}

@@ -10,6 +10,7 @@ from typing import Any
 
 from nemotron.kit import context
 from nemotron.kit.artifacts.inputs import InputDatasetInfo, to_wandb_uri
+from nemotron.kit.artifacts.measuring import settle
 from nemotron.kit.artifacts.ondisk import Companion, is_checkout, make_folder, remember
 from nemotron.kit.artifacts.paths import absolute, is_url, to_uri
 from nemotron.kit.artifacts.value import ArtifactValue, TrackingInfo, split_id
@@ -50,6 +51,7 @@ def save(
         tracker = None
     used, external = resolve_inputs(artifact, inputs)
     artifact.producer = (tracker.get_run_id() if tracker else None) or "local"
+    settle(artifact)
     document = artifact.to_document()
     folder = _record_folder(artifact)
     make_folder(folder)

@@ -1,18 +1,10 @@
 """Packed data for supervised fine-tuning."""
 
 import os
-from pathlib import Path
 from typing import Any, Self
 
 from nemotron.kit.artifacts.fields import Positive, TokenizedArtifact, counts_of, sources_of, tokenizer_of
-from nemotron.kit.artifacts.paths import is_url, to_path
-
-# The field of each split and the folders that it may be in.
-_SPLITS = {
-    "training_path": ("train", "training"),
-    "validation_path": ("valid", "validation", "val"),
-    "test_path": ("test",),
-}
+from nemotron.kit.artifacts.paths import split_paths, to_path
 
 
 class SFTDataArtifact(TokenizedArtifact):
@@ -76,16 +68,5 @@ class SFTDataArtifact(TokenizedArtifact):
             elapsed_sec=elapsed_sec,
             name=name,
             **counts_of(format_result),
-            **_split_paths(splits),
+            **split_paths(splits),
         )
-
-
-def _split_paths(splits: Path) -> dict[str, str]:
-    """The folders of the splits that are there."""
-    if is_url(splits):
-        return {}
-    found = {
-        field: [splits / name for name in names if (splits / name).is_dir()]
-        for field, names in _SPLITS.items()
-    }
-    return {field: str(folders[0]) for field, folders in found.items() if folders}

@@ -15,6 +15,7 @@ from nemotron.kit.errors import MisuseError
 if TYPE_CHECKING:
     from nemotron.kit.registry.registry import Registry
 
+AUTO = "auto"
 _PATH_LIKE = ("/", "./", "../", "~")
 
 
@@ -39,7 +40,12 @@ NameOption = Annotated[
         show_default=False,
     ),
 ]
-Type = Annotated[str, typer.Option("--type", metavar="TYPE", help="What it is, such as ModelArtifact.")]
+Type = Annotated[
+    str,
+    typer.Option(
+        "--type", metavar="TYPE", help="What it is, such as ModelArtifact; `auto` looks at the bytes."
+    ),
+]
 Snapshot = Annotated[
     bool, typer.Option("--snapshot", help="Copy the bytes into the store, instead of referring to them.")
 ]
@@ -104,7 +110,8 @@ def register(
 ) -> None:
     """Publish data that is there already as the next version of an artifact.
 
-    What is identical to the latest version stays that version.
+    What is identical to the latest version stays that version. With --type auto the type and the counts come
+    from the bytes, and a count in --metadata that is not what they say is refused.
 
     Example: nemotron kit register ./out --name my-data --metadata total_tokens=25000 --input raw-text:v3
     """
@@ -114,10 +121,15 @@ def register(
 
     facts = _facts(metadata or [])
     registry, output = session(root, as_json, quiet)
+    entry = None
+    if type_ == AUTO:
+        with output.progress("Reading"):
+            type_, facts, entry = _looked_at(path, facts)
     used, external = _inputs(registry, inputs or [])
     draft = Draft(
         name=name.removeprefix("art://"),
         source=path,
+        entry=entry,
         type=type_,
         metadata=facts,
         inputs=external,
@@ -128,13 +140,23 @@ def register(
         evidence=evidence.value,
         aliases=tuple(aliases or ()),
     )
-    with output.progress("Copying" if snapshot else "Reading"):
-        published = registry.publish(draft)
+    with output.progress("Copying" if snapshot else "Reading", of_bytes=True) as progress:
+        published = registry.publish(draft, progress=progress)
     record = published.record
     said = f"published {record.uri}" if published.created else f"{record.uri} is the same already"
     also = f"  ({', '.join(draft.aliases)})" if draft.aliases else ""
     extra = {"created": published.created, "aliases": list(draft.aliases)}
     output.show(DoneView(record, f"{said}{also}", extra))
+
+
+def _looked_at(path: str, facts: dict[str, Any]) -> tuple[str, dict[str, Any], str | None]:
+    """What lies at a path: its type, its counts, and for a folder that a file in it describes, that file."""
+    from nemotron.kit.artifacts.base import Artifact
+    from nemotron.kit.artifacts.measuring import inspect
+
+    artifact = inspect(Artifact, path, facts)
+    described = os.path.isdir(os.path.expanduser(path)) and os.path.isfile(artifact.path)
+    return artifact.type, dict(artifact.metadata), artifact.path.name if described else None
 
 
 def _facts(pairs: list[str]) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class Blend:
 class UnknownBlendError(CorruptError):
     """Readable JSON that is none of the shapes known here; what it names can't be told."""
 
+    kind = "unknown_blend"
+
 
 def read(path: PathLike, files: Files = LOCAL) -> Blend:
     """Read a blend.

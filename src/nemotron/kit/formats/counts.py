@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nemotron.kit.errors import (
+    CorruptError,
     MissingExtraError,
     NotFoundError,
     RefusedError,
@@ -18,7 +19,7 @@ BLEND_FILE = "blend.json"
 JSONL_SPLITS = ("train", "val", "test")
 WEIGHTS_MAX = 1000
 # Why bytes may not be readable although nothing is wrong with them. What is wrong is a CorruptError.
-UNREADABLE = (NotFoundError, RefusedError, UnavailableError, MissingExtraError, blend.UnknownBlendError)
+UNREADABLE = (NotFoundError, RefusedError, UnavailableError, MissingExtraError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def of_shards(folder: str, blend_path: str | None = None, files: Files = LOCAL) 
         files: where they lie.
 
     Raises:
-        CorruptError: a shard or the blend is damaged; the message names it.
+        CorruptError: a shard is damaged; the message names it.
     """
 
     def read() -> Measured:
@@ -89,11 +90,14 @@ def of_blend(path: str, files: Files = LOCAL, folder: str | None = None) -> Meas
     """Counts of the shards that a `blend.json` names, each once; its weights are kept beside them.
 
     Raises:
-        CorruptError: a shard or the blend is damaged; the message names it.
+        CorruptError: a shard is damaged; the message names it.
     """
 
     def read() -> Measured:
-        found = blend.read(path, files)
+        try:
+            found = blend.read(path, files)
+        except CorruptError as error:  # what names the shards can't be read; the shards may be well
+            return nothing(path, str(error), *_TOKENS)
         if not found.shards:
             return nothing(path, f"{path} names no shards", *_TOKENS)
         for prefix in found.shards:
@@ -219,11 +223,16 @@ def of_split_jsonl(
         parse: look for broken lines.
 
     Raises:
-        CorruptError: the manifest or a compressed file is damaged.
+        CorruptError: a compressed file is damaged.
     """
 
     def read() -> Measured:
-        splits = {split: [path] for split, path in (named or {}).items() if path} or _named(manifest, files)
+        splits: dict[str, list[str]] | None
+        splits = {split: [path] for split, path in (named or {}).items() if path}
+        try:
+            splits = splits or _named(manifest, files)
+        except CorruptError as error:  # what names the files can't be read; the files may be well
+            return nothing(manifest, str(error), "total_sequences")
         if splits is None:
             why = f"{manifest} names no files under {', '.join(JSONL_SPLITS)}"
             return nothing(manifest, why, "total_sequences")

@@ -196,7 +196,7 @@ def walk(folder: str, files: Files) -> Iterator[str]:
     """All files below a folder, sorted within each folder; hidden and linked folders are left out.
 
     Raises:
-        CorruptError: there are too many.
+        RefusedError: there are too many.
     """
     count = 0
     waiting = [(folder.rstrip("/") or "/", 0)]
@@ -206,7 +206,7 @@ def walk(folder: str, files: Files) -> Iterator[str]:
         for name in files.list(here):
             count += 1
             if count > FILES_MAX:
-                raise damaged(folder, f"it holds more than {FILES_MAX:,} files; name a folder inside it")
+                raise RefusedError(f"{folder} holds more than {FILES_MAX:,} files; name a folder inside it")
             path = f"{here}/{name}"
             what = files.what(path)
             if what == "file":
