@@ -65,7 +65,7 @@ def main() -> None:
             folder = make(Path(scratch, make.__name__))
             detect(folder)
             call = median_ms(partial(detect, folder), ROUNDS)
-            command = [sys.executable, "-m", "nemotron.kit.cli", "inspect", str(folder), "--json"]
+            command = [sys.executable, "-m", "nemotron.kit.cli", "kit", "inspect", str(folder), "--json"]
             process = median_ms(partial(subprocess.run, command, check=True, capture_output=True), 3)
             rows.append((name, f"{call:.1f}", f"{process:.0f}", limit))
         table("inspect", rows)
