@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -336,7 +337,7 @@ def launched(*command, **variables):
 def test_the_launcher_is_found_behind_wrappers():
     variables = {"TORCHELASTIC_RUN_ID": "none", "RANK": "1"}
     direct = launched(sys.executable, "-c", LAUNCHER, **variables)
-    wrapped = launched("bash", "-c", f"{sys.executable} -c '{LAUNCHER}'; true", **variables)
+    wrapped = launched("bash", "-c", f"{shlex.quote(sys.executable)} -c '{LAUNCHER}'; true", **variables)
     assert direct == wrapped
     assert direct.startswith(f"{os.getpid()}@")
 
