@@ -116,3 +116,13 @@ def test_without_pyarrow_the_message_has_the_command(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'nemotron-kit\[formats\]'"):
         parquet.read(SHARDS[0])
+
+
+def test_a_dictionary_that_is_most_of_the_file(tmp_path: Path) -> None:
+    # Its page comes before the data pages, and the chunk's size counts both.
+    rows = [[1000 * i + j for j in range(100)] * 2 for i in range(30)]
+    path = write(tmp_path / "x.parquet", {"input_ids": lists(rows)}, compression="none")
+    chunk = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    assert chunk.dictionary_page_offset < chunk.data_page_offset
+    assert chunk.data_page_offset + chunk.total_compressed_size > path.stat().st_size
+    assert parquet.read_all([path]).tokens == 6000

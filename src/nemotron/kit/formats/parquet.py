@@ -196,7 +196,9 @@ def _items(found: "pq.FileMetaData", column: int, where: str, size: int) -> int 
     for index in range(found.num_row_groups):
         group = found.row_group(index)
         chunk = group.column(column)
-        start = chunk.data_page_offset
+        # A chunk begins with its dictionary, where it has one, and its size counts that too.
+        starts = [chunk.data_page_offset, chunk.dictionary_page_offset if chunk.has_dictionary_page else None]
+        start = min(offset for offset in starts if offset is not None)
         if not (0 <= start <= size and 0 <= chunk.total_compressed_size <= size - min(start, size)):
             raise damaged(where, f"column {chunk.path_in_schema} lies beyond the end of the file")
         if chunk.num_values < 0:
