@@ -325,3 +325,14 @@ def test_the_users_own_metadata_file_is_kept(publish, lay_out, data):
     (data / "metadata.json").write_text('{"mine": 1}')
     publish(snapshot=True)
     assert (lay_out() / "metadata.json").read_text() == '{"mine": 1}'
+
+
+def test_another_store_at_the_same_place_is_not_served_from_the_cache(tmp_path):
+    seen = []
+    for text in ("one", "two"):
+        (tmp_path / text).mkdir()
+        (tmp_path / text / "f").write_text(text)
+        registry = Registry(MemoryStore("memory://here"))  # its checkouts lie in the user's cache
+        record = registry.publish(Draft(name="m", source=tmp_path / text, snapshot=True)).record
+        seen.append((record.uri, (registry.folder(record) / "f").read_text()))
+    assert seen == [("art://m:v1", "one"), ("art://m:v1", "two")]

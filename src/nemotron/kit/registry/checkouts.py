@@ -36,7 +36,9 @@ def check_out(store: Store, record: Record, tree: Tree | None) -> str:
 def _cached(store: Store, record: Record) -> str:
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     place = hex_of(digest_of(store.url.encode()))[:16]
-    return f"{cache}/nemotron-kit/checkouts/{place}/{record.name}/v{record.version}"
+    # Another store may come to lie at this place: the write id tells this version from every other.
+    mark = hex_of(digest_of(f"{record.manifest.write_id} {record.manifest.created_at}".encode()))[:16]
+    return f"{cache}/nemotron-kit/checkouts/{place}/{record.name}/v{record.version}-{mark}"
 
 
 def _laid_out(store: Store, record: Record, tree: Tree, target: str) -> str:
