@@ -16,6 +16,7 @@ from fsspec.spec import AbstractFileSystem
 from nemotron.kit import context, start
 from nemotron.kit.errors import (
     CorruptError,
+    DriftError,
     InvalidReferenceError,
     NotFoundError,
     NotInitializedError,
@@ -553,3 +554,20 @@ def test_dask_workers_can_be_told_the_root(data: Registry):
     pickled = pickle.dumps(fsspec.open("art://data:v1/part.txt", root=data.root))
     code = f"import pickle\nwith pickle.loads({pickled!r}) as file: print(file.read())"
     assert run_python(code) == f"{FILES['part.txt']!r}\n"
+
+
+@pytest.mark.parametrize("reaction", ["warn", "error"])
+def test_opening_a_file_of_changed_data_is_noticed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, reaction: str
+) -> None:
+    data = write(tmp_path / "data", FILES)
+    start.init(root=tmp_path / "store", on_drift=reaction)  # type: ignore[arg-type]
+    context.require_registry().publish(Draft(name="drifting", source=data))
+    (data / "part.txt").write_text("something else")
+    if reaction == "error":
+        with pytest.raises(DriftError, match=r"part.txt changed"):
+            fsspec.open("art://drifting:v1/part.txt").open()
+    else:
+        with fsspec.open("art://drifting:v1/part.txt") as file:
+            assert file.read() == b"something else"
+        assert "part.txt changed" in caplog.text

@@ -23,6 +23,7 @@ from fsspec.implementations.local import LocalFileOpener
 from fsspec.spec import AbstractFileSystem
 
 from nemotron.kit import context
+from nemotron.kit.artifacts import drift
 from nemotron.kit.errors import (
     InvalidReferenceError,
     MisuseError,
@@ -235,6 +236,7 @@ class ArtifactFileSystem(AbstractFileSystem):  # type: ignore[misc]
         except OSError as error:
             raise translate(error, "read", where) from error
         if self._own is None:
+            drift.look(place.registry, place.record)
             context.record_use(place.record.uri)
         return file
 
