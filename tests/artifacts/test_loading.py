@@ -569,3 +569,12 @@ def test_loading_says_nothing_when_all_is_well(
         Artifact.load("m")
     assert caplog.records == []
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_class_that_is_not_imported_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "data").mkdir()
+    start.init(root=tmp_path / "store")
+    context.require_registry().publish(Draft(name="mine", source=tmp_path / "data", type="CorpusOfMine"))
+    loaded = Artifact.from_uri("art://mine")
+    assert (type(loaded), loaded.type) == (Artifact, "CorpusOfMine")
+    assert "is a CorpusOfMine, which is not defined in this process" in caplog.text

@@ -1,11 +1,15 @@
 """Which class a type on disk stands for: the kit's own kinds, and every class that somebody derived."""
 
+import logging
 import weakref
+from functools import cache
 from importlib import import_module
 from typing import TypeVar
 
 from nemotron.kit.artifacts.value import ArtifactValue
 from nemotron.kit.errors import MisuseError
+
+log = logging.getLogger(__name__)
 
 # The kit's kinds and the modules that they are in, which are imported when the kind is met.
 KINDS = {
@@ -39,6 +43,16 @@ def named(type_name: str) -> type[ArtifactValue] | None:
     return _classes.get(type_name)
 
 
+@cache
+def _say_unknown(type_name: str, where: str) -> None:
+    log.warning(
+        "%s is a %s, which is not defined in this process: it is a plain Artifact here, its fields are in "
+        "metadata; import the module that defines the class to have it typed",
+        where,
+        type_name,
+    )
+
+
 def choose(asked: type[Kind], type_name: str, where: str) -> type[Kind]:
     """The class to load something as: its own, if that is what was asked for, or is derived from it.
 
@@ -58,6 +72,8 @@ def choose(asked: type[Kind], type_name: str, where: str) -> type[Kind]:
     if found is None:
         # Other tools write types such as "model" or "dataset", which may be any kind; a class name is one.
         if asked._keeps_unknown or not type_name[:1].isupper():
+            if type_name[:1].isupper():
+                _say_unknown(type_name, where)
             return asked
     elif issubclass(found, asked):
         return found
