@@ -44,6 +44,7 @@ class Checkup:
                 where=f"{self._registry.root}/{key}",
                 what="missing: readers that know no manifests don't find this version",
                 fix="nothing, if only the kit reads this store",
+                level="note",
             )
         record = Record(manifest, self._registry.root)
         try:
