@@ -16,6 +16,7 @@ from nemotron.kit.artifacts import kinds
 from nemotron.kit.artifacts.paths import absolute, is_url, split_paths, to_path
 from nemotron.kit.artifacts.value import ArtifactValue
 from nemotron.kit.errors import CorruptError, MismatchError, MisuseError, PathNotFoundError
+from nemotron.kit.registry.scan import METADATA_FILE, is_reserved
 
 log = logging.getLogger(__name__)
 
@@ -129,8 +130,16 @@ def _say_unreadable(found: Measured, marks: Mapping[str, str]) -> None:
 def _say_claimed(source: str, why: str) -> None:
     """Once for each reason, however often it is saved."""
     # Where nothing lies yet, as on page one of the manual, nobody expects to be read.
-    level = logging.WARNING if os.path.exists(source) else logging.INFO
+    level = logging.WARNING if _holds_data(source) else logging.INFO
     log.log(level, "Counts of %s are recorded as they were claimed: %s", source, why)
+
+
+def _holds_data(source: str) -> bool:
+    """Whether there is anything at a path but what the kit itself writes."""
+    try:
+        return any(name != METADATA_FILE and not is_reserved(name) for name in os.listdir(source))
+    except OSError:
+        return os.path.exists(source)
 
 
 def _mark(artifact: ArtifactValue, marks: dict[str, str]) -> None:
