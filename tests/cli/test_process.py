@@ -90,8 +90,12 @@ def test_an_interrupt_is_130_without_a_traceback(registry: Registry, tmp_path: P
         "Registry.list = slow\n"
         "main()\n"
     )
+    # A shell's background jobs ignore the signal, and so do their children.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     with subprocess.Popen(
-        [sys.executable, "-c", program, "kit", "ls"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", listening + program, "kit", "ls"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         while not started.exists():
             time.sleep(0.01)
