@@ -12,11 +12,13 @@ from nemotron.kit.context import set_tracker as set_lineage_tracker
 if TYPE_CHECKING:
     from nemotron.kit.artifacts.inputs import InputDatasetInfo, to_wandb_uri, tokenizer_to_uri
     from nemotron.kit.integrations.wandb.tracker import WandbTracker
+    from nemotron.kit.tracking.composite import CompositeTracker
     from nemotron.kit.tracking.file import FileTracker, ManifestTracker
     from nemotron.kit.tracking.noop import NoOpTracker
     from nemotron.kit.tracking.protocol import LineageTracker
 
 __all__ = [
+    "CompositeTracker",
     "FileTracker",
     "InputDatasetInfo",
     "LineageTracker",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 _SOURCES = {
+    "CompositeTracker": "nemotron.kit.tracking.composite",
     "FileTracker": "nemotron.kit.tracking.file",
     "InputDatasetInfo": "nemotron.kit.artifacts.inputs",
     "LineageTracker": "nemotron.kit.tracking.protocol",
