@@ -146,3 +146,30 @@ def test_starting_writes_nothing(tmp_path: Path) -> None:
     start.init(root=tmp_path / "store")
     assert Registry.open(tmp_path / "store").list() == []
     assert not (tmp_path / "store").exists()
+
+
+def test_what_was_loaded_before_there_was_a_store_is_an_input(tmp_path: Path) -> None:
+    with start.using(root=tmp_path / "store"):
+        uri = saved("prep", tmp_path / "prep")
+    Artifact.load(tmp_path / "prep")
+    start.init(root=tmp_path / "store")
+    assert inputs_of(saved("model", tmp_path / "model")) == [uri]
+
+
+def test_the_same_store_by_way_of_a_link_is_the_same_store(tmp_path: Path) -> None:
+    start.init(root=tmp_path / "store")
+    uri = saved("a", tmp_path / "a")
+    Artifact.from_uri(uri)
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    start.init(root=tmp_path / "link")
+    assert inputs_of(saved("b", tmp_path / "b")) == [uri]
+
+
+def test_starting_inside_a_run_leaves_the_run_in_force(tmp_path: Path) -> None:
+    with start.run("sft") as run:
+        start.init(root=tmp_path / "one")
+        saved("a", tmp_path / "a")
+        assert context.require_registry().resolve("art://a").manifest.producer == run.id
+        with start.using(root=tmp_path / "two"):
+            saved("b", tmp_path / "b")
+            assert context.require_registry().resolve("art://b").manifest.producer == run.id

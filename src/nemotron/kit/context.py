@@ -79,9 +79,13 @@ def restore(state: State) -> None:
         _state = state
 
 
-def reset() -> None:
-    """Forget everything: store, tracker, settings and what was used."""
-    restore(State())
+def reset(*, keep_runs: bool = False) -> None:
+    """Forget everything: store, tracker, settings and what was used.
+
+    Args:
+        keep_runs: leave the runs that were asked for in force, for a change of store in the middle of one.
+    """
+    restore(State(runs=tuple(each for each in _state.runs if each.name) if keep_runs else ()))
 
 
 def current_registry() -> "Registry | None":
@@ -144,12 +148,21 @@ def _tracker_over(registry: "Registry") -> "LineageTracker":
 def set_registry(registry: "Registry | None") -> None:
     """Make a registry the current one; None for none.
 
-    What was used of another store is forgotten: its names would mean something else here.
+    What was used of another store is forgotten: its names would mean something else here. What was used
+    before there was any store, from folders, is kept, and so are the runs themselves.
     """
     with _lock:
         before = current_registry()
-        same = before is not None and registry is not None and before.root == registry.root
-        _change(registry=registry, runs=_state.runs if same else ())
+        _change(registry=registry)
+        if before is not None and (registry is None or not _same_place(before.root, registry.root)):
+            for each in _state.runs:
+                each.forget()
+
+
+def _same_place(one: str, other: str) -> bool:
+    return one == other or (
+        "://" not in one and "://" not in other and os.path.realpath(one) == os.path.realpath(other)
+    )
 
 
 def set_tracker(tracker: "LineageTracker | None") -> None:
@@ -200,6 +213,9 @@ def current_run() -> "Run":
 @contextmanager
 def run(name: str) -> "Iterator[Run]":
     """Scope uses and saves: what is loaded inside becomes an input of what is saved inside, and of no other.
+
+    A run is the process's, not a thread's: threads that load for it are seen, and two runs at once in two
+    threads are not told apart.
 
     Args:
         name: what this part of the work is called, such as "sft".

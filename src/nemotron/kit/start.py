@@ -166,7 +166,7 @@ def using(
     []
     """
     before = context.snapshot()
-    context.reset()
+    context.reset(keep_runs=True)
     try:
         init(backend, root, **arguments)
         yield context.current_registry()

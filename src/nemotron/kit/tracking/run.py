@@ -28,6 +28,11 @@ class Run:
         with self._lock:
             self._used[uri] = None
 
+    def forget(self) -> None:
+        """Forget what was used."""
+        with self._lock:
+            self._used.clear()
+
     @property
     def used(self) -> tuple[str, ...]:
         """Everything used so far, in order of first use."""
