@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from nemotron.kit.errors import (
     KitError,
     MisuseError,
     NameConflictError,
+    NotFoundError,
     PathNotFoundError,
     RefusedError,
 )
@@ -325,3 +327,20 @@ def test_a_full_disk_while_copying_publishes_nothing(publish, opened, monkeypatc
     assert not list(root.rglob("*.tmp-*"))
     assert publish("m", snapshot=True).record.uri == "art://m:v1"
     assert (opened().folder(opened().resolve("old")) / "part.txt").read_text() == "hello"
+
+
+def test_a_root_that_was_cleared_begins_anew(publish, registry, root):
+    for number in range(3):
+        publish(metadata={"i": number})
+    shutil.rmtree(root)
+    record = publish(metadata={"i": 9}).record
+    assert record.version == 1
+    assert (root / ".kit/format.json").exists()
+    with pytest.raises(NotFoundError):
+        registry.resolve("art://m:v3")
+
+
+def test_the_plainest_type_has_two_spellings(publish):
+    publish(type="artifact")
+    assert not publish(type="Artifact").created
+    assert publish(type="ModelArtifact").created

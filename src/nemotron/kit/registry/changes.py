@@ -83,7 +83,7 @@ def identical(old: Manifest, old_tree: Tree | None, new: Manifest, new_tree: Tre
     relative to it), inputs and, for references, location. The old version itself as an input of the new one
     does not count.
     """
-    if (old.semantic_name or old.name) != (new.semantic_name or new.name) or old.type != new.type:
+    if (old.semantic_name or old.name) != (new.semantic_name or new.name) or _type(old) != _type(new):
         return False
     if _mode(old) != _mode(new) or _shape(old) != _shape(new):
         return False
@@ -94,6 +94,11 @@ def identical(old: Manifest, old_tree: Tree | None, new: Manifest, new_tree: Tre
     if used != {item for item in old.used_artifacts if item != itself} or set(old.inputs) != set(new.inputs):
         return False
     return _identity(old) == _identity(new) and same_tree(old_tree, new_tree)
+
+
+def _type(manifest: Manifest) -> str:
+    """The type, of which the plainest has two spellings."""
+    return "Artifact" if manifest.type == "artifact" else manifest.type
 
 
 def _mode(manifest: Manifest) -> str:

@@ -156,6 +156,7 @@ def _commit(store: Store, versions: Versions, draft: Manifest, tree: Tree | None
             announced = True
         created = store.create(layout.manifest(draft.name, number + 1), manifest.to_bytes())
         if created or _is_mine(versions, manifest):
+            versions.learn(manifest)
             _write_companions(store, manifest)
             return Published(Record(manifest, store.url), created=True)
         winner = versions.read_whole(draft.name, number + 1)

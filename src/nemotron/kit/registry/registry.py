@@ -63,7 +63,7 @@ class Registry:
         self._aliases = Aliases(store, self._versions.older)
         self._records: dict[tuple[str, int], Record] = {}
         self._checked_out: dict[tuple[str, int], str] = {}
-        self._prepared = False
+        self._prepared = 0
 
     @classmethod
     def open(
@@ -87,10 +87,8 @@ class Registry:
         Raises:
             InvalidNameError: the name is none.
             NameConflictError: another semantic name has this key.
-            PathNotFoundError: there is no source.
             InvalidMetadataError: a metadata value has no JSON form.
-            RefusedError: something may not be read or written.
-            DiskFullError: nothing was published.
+            PathNotFoundError, RefusedError, DiskFullError: nothing was published.
         """
         from nemotron.kit.registry.publishing import prepare, publish
 
@@ -100,8 +98,10 @@ class Registry:
             self._aliases.check(Alias(alias))
         if not self._prepared:
             prepare(self.store)
-            self._prepared = True
         published = publish(self.store, self._versions, draft, executor, progress)
+        if 0 < self._prepared < self._versions.foundings:  # the root was cleared since
+            prepare(self.store)
+        self._prepared = self._versions.foundings
         for alias in draft.aliases:
             self.alias(published.record.name, alias, published.record.version)
         return published

@@ -32,6 +32,8 @@ class Versions:
         self.older = OlderGenerations(store)
         self._manifests: dict[tuple[str, int], Manifest] = {}
         self._newest: dict[str, int] = {}
+        # How often the store turned out to be another one than was known.
+        self.foundings = 1
 
     def read(self, name: str, number: int) -> Manifest | None:
         """The manifest of a version, withdrawn or not; None if the number was never taken.
@@ -101,10 +103,30 @@ class Versions:
         start = self._newest.get(name)
         if start is None:
             start = max(self._hint(name), self.older.highest(name))
-        number = self._probe(name, start)
+            number = self._probe(name, start)
+        else:
+            number = self._probe(name, start)
+            if number == start and not self._is_still_there(name, start):
+                self._forget()
+                return self.newest(name)
         if number:
             self._newest[name] = number
         return number
+
+    def learn(self, manifest: Manifest) -> None:
+        """Know a version that was just committed, without asking for it."""
+        self._manifests[manifest.name, manifest.version] = manifest
+        self._newest[manifest.name] = manifest.version
+
+    def _is_still_there(self, name: str, number: int) -> bool:
+        """False when somebody cleared the root, which versions do not survive in memory either."""
+        return number in self.older.numbers(name) or self.store.exists(layout.manifest(name, number))
+
+    def _forget(self) -> None:
+        self.older = OlderGenerations(self.store)
+        self._manifests.clear()
+        self._newest.clear()
+        self.foundings += 1
 
     def latest(self, name: str, newest: int | None = None) -> Manifest | None:
         """The highest living version; withdrawn and torn ones are stepped over.
