@@ -53,3 +53,9 @@ def test_a_link_that_came_later_is_refused_and_noticed(registry: Registry, cache
     with pytest.raises(OutsideRootError, match="not followed"):
         registry.inside("art://m/later")
     assert [(item.path, item.verdict) for item in registry.verify("art://m").files] == [("later", "extra")]
+
+
+def test_two_links_to_one_folder_are_no_loop(registry: Registry, cache: Path, tmp_path: Path) -> None:
+    (cache / "again").symlink_to(tmp_path / "blobs/sub")
+    registry.publish(Draft(name="m", source=cache, follow_links=True))
+    assert registry.inside("art://m/again/part").read_text() == "part"

@@ -126,10 +126,10 @@ def _look(child: "os.DirEntry[str]", path: str, scan: _Scan) -> None:
             real = os.path.realpath(child.path)
             if real in seen:
                 raise RefusedError(
-                    f"Cannot follow the links in {child.path}: they lead to a folder seen before, {real}"
+                    f"Cannot follow the links in {child.path}: they lead back to a folder above, {real}"
                 )
-            seen.add(real)
-        _walk(child.path, f"{path}/", scan)
+            seen = seen | {real}  # of the folders above, not beside: two links may lead to one folder
+        _walk(child.path, f"{path}/", scan._replace(seen=seen))
     else:
         log.warning("%s is no file, folder or link; it is not part of the artifact", child.path)
 
