@@ -252,15 +252,16 @@ class LocalStore(Store):
         # Who finds its files taken by another thread's sync waits until that is done.
         with self._sync_lock:
             self._usable_folders.clear()
-            paths = []
-            while self._unsynced:
-                paths.append(self._unsynced.popleft())
-            if paths:
+            paths = [self._unsynced.popleft() for _ in range(len(self._unsynced))]
+            try:
                 self._sync(paths)
+            except KitError:
+                self._unsynced.extend(paths)  # who waits here must not take them for durable
+                raise
 
     def _sync(self, paths: builtins.list[str]) -> None:
         try:
-            if len(paths) > SYNC_SINGLY_MAX and files.sync_file_system(self.root):
+            if not paths or (len(paths) > SYNC_SINGLY_MAX and files.sync_file_system(self.root)):
                 return
             folders = {os.path.dirname(path) for path in paths}
             above = {os.path.dirname(folder) for folder in folders}
