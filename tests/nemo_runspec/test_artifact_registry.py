@@ -397,3 +397,14 @@ def test_another_store_keeps_its_uses_to_itself(tmp_path: Path, source: Path):
     assert context.require_registry().resolve("model").inputs == []
     other.publish("model", source / "sub")
     assert other.registry.resolve("model").inputs == ["art://data:v1"]
+
+
+def test_a_tracker_over_this_registry(tmp_path):
+    from nemotron.kit.artifact import Artifact
+    from nemotron.kit.trackers import FileTracker
+
+    (tmp_path / "data").mkdir()
+    tracker = FileTracker(ArtifactRegistry(root=tmp_path / "store"))
+    record = tracker.log_artifact(Artifact(path=tmp_path / "data"), "x", [])
+    assert record["artifact_id"] == "x:v1"
+    assert tracker.use_artifact("x:v1", "artifact") == tmp_path / "data"

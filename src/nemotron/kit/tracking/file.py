@@ -32,7 +32,9 @@ class FileTracker:
     def __init__(
         self, registry: Registry, *, evidence: Evidence = "stat", run: Callable[[], Run] | None = None
     ) -> None:
-        self.registry = registry
+        # `nemo_runspec`'s registry is a door onto ours.
+        inner = getattr(registry, "registry", None)
+        self.registry = inner if isinstance(inner, Registry) else registry
         self._evidence = evidence
         own = Run()
         self._run: Callable[[], Run] = run or (lambda: own)
