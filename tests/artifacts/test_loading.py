@@ -578,3 +578,12 @@ def test_a_class_that_is_not_imported_is_named(tmp_path: Path, caplog: pytest.Lo
     loaded = Artifact.from_uri("art://mine")
     assert (type(loaded), loaded.type) == (Artifact, "CorpusOfMine")
     assert "is a CorpusOfMine, which is not defined in this process" in caplog.text
+
+
+def test_the_record_of_another_file_in_the_folder_is_not_taken(tmp_path: Path) -> None:
+    for name in ("a.pt", "b.pt"):
+        (tmp_path / name).write_text(name)
+    ModelArtifact(path=tmp_path / "a.pt", step=1).save()
+    assert ModelArtifact.load(tmp_path / "a.pt").step == 1
+    with pytest.raises(FileNotFoundError, match="Artifact metadata not found"):
+        ModelArtifact.load(tmp_path / "b.pt")

@@ -249,7 +249,8 @@ def _find(place: Path) -> tuple[Path, dict[str, Any]]:
         document = read(file)
         if document is None:
             continue
-        if file != beside or place.is_file() or _last(document.get("path")) == place.name:
+        its = _last(document.get("path"))
+        if file != beside or its == place.name or (place.is_file() and not (place.parent / its).is_file()):
             return file, document
     raise PathNotFoundError(
         f"Artifact metadata not found: {place if tries else inside}. Was the artifact saved there? "
