@@ -250,7 +250,8 @@ def _find(place: Path) -> tuple[Path, dict[str, Any]]:
         if document is None:
             continue
         its = _last(document.get("path"))
-        if file != beside or its == place.name or (place.is_file() and not (place.parent / its).is_file()):
+        of_another = its != place.name and (place.parent / its).is_file()
+        if file in (place, inside) or its == place.name or (place.is_file() and not of_another):
             return file, document
     raise PathNotFoundError(
         f"Artifact metadata not found: {place if tries else inside}. Was the artifact saved there? "
