@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from nemotron.kit import context
 from nemotron.kit.artifacts import kinds
 from nemotron.kit.artifacts.inputs import InputDatasetInfo
 from nemotron.kit.artifacts.paths import is_url
@@ -220,11 +221,9 @@ class Artifact(ArtifactValue):
         >>> found.ok, found.evidence, found.bytes_read, [(f.path, f.verdict) for f in found.files]
         (False, 'full', 5, [('part.txt', 'changed')])
         """
-        from nemotron.kit.artifacts.loading import registry_in_force
-
         if self.uri is None:
             raise MisuseError(
                 f"Cannot verify {self.path}: it is no published version. Save it to a store, or load it with "
                 "from_uri, first"
             )
-        return registry_in_force().verify(self.uri, evidence)
+        return context.require_registry().verify(self.uri, evidence)

@@ -60,7 +60,7 @@ def from_uri(cls: type[Kind], uri: str) -> Kind:
         return _load_path(cls, rest)
     ref = _reference(uri)
     tracker = _active_tracker()
-    registry = context.current_registry() or store_of(tracker)
+    registry = context.current_registry()
     if registry is not None:
         try:
             return _from_store(cls, registry, ref)
@@ -93,15 +93,6 @@ def store_of(tracker: LineageTracker | None) -> Registry | None:
     """The registry behind a tracker, if it has one."""
     first = tracker.first if isinstance(tracker, CompositeTracker) else tracker
     return first.registry if isinstance(first, FileTracker) else None
-
-
-def registry_in_force() -> Registry:
-    """The current registry, be it that of the current tracker.
-
-    Raises:
-        NotInitializedError: there is none.
-    """
-    return context.current_registry() or store_of(_active_tracker()) or context.require_registry()
 
 
 # -- from a store ------------------------------------------------------------------------------------------
@@ -314,7 +305,7 @@ def _recognise(artifact: ArtifactValue) -> None:
     if name is None or version is None:
         return
     ref = ArtifactRef.parse(f"{name}:v{version}")
-    registry = context.current_registry() or store_of(_active_tracker())
+    registry = context.current_registry()
     if registry is not None and ref.wandb is None:
         try:
             record = registry.resolve(ref)
