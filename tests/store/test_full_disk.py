@@ -19,7 +19,8 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.store.local import LocalStore, translate
+from nemotron.kit.store.local import LocalStore
+from nemotron.kit.store.system_errors import translate
 from nemotron.kit.testing.faults import failing
 from nemotron.kit.testing.store_suite import WAYS
 

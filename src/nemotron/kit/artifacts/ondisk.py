@@ -13,7 +13,7 @@ from nemotron.kit.artifacts.paths import is_url
 from nemotron.kit.documents.codec import decode, encode
 from nemotron.kit.errors import KitError, MisuseError, RefusedError
 from nemotron.kit.registry.scan import METADATA_FILE, METADATA_KEYS
-from nemotron.kit.store.local import translate
+from nemotron.kit.store.system_errors import translate
 from nemotron.kit.tracking.run import Run
 
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)

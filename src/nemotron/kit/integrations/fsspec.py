@@ -36,7 +36,7 @@ from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef, Version
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import is_reserved
-from nemotron.kit.store.local import translate
+from nemotron.kit.store.system_errors import translate
 
 
 class ReadOnlyError(RefusedError, ValueError):

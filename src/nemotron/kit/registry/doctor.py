@@ -13,7 +13,7 @@ from nemotron.kit.registry.checkup import Checkup
 from nemotron.kit.registry.findings import Finding
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.versions import Versions
-from nemotron.kit.store.local import translate
+from nemotron.kit.store.system_errors import translate
 
 _TEMPORARY = ".tmp-"
 _OWN_FILES = frozenset({"manifest.json", "metadata.json", "tombstone.json"})

@@ -16,8 +16,8 @@ from nemotron.kit.registry import layout, reading
 from nemotron.kit.registry.reading import Progress, Told
 from nemotron.kit.registry.scan import leaves
 from nemotron.kit.store import files
-from nemotron.kit.store.local import translate
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.store.system_errors import translate
 
 
 def lay_out(

@@ -17,7 +17,7 @@ from blake3 import blake3
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
 from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import ConflictError
-from nemotron.kit.store.local import translate
+from nemotron.kit.store.system_errors import translate
 
 WORKERS = min(16, os.cpu_count() or 1)
 ATTEMPTS_MAX = 3

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nemotron.kit.documents.tree import Entry, EntryKind, Tree
 from nemotron.kit.errors import KitError, PathNotFoundError, RefusedError
-from nemotron.kit.store.local import translate
+from nemotron.kit.store.system_errors import translate
 
 log = logging.getLogger(__name__)
 

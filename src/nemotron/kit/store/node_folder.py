@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from nemotron.kit.errors import KitError
-from nemotron.kit.store.local import LocalStore, translate
+from nemotron.kit.store.local import LocalStore
+from nemotron.kit.store.system_errors import translate
 
 log = logging.getLogger(__name__)
 

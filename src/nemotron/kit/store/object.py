@@ -28,8 +28,8 @@ from nemotron.kit.errors import (
     RefusedError,
     UnavailableError,
 )
-from nemotron.kit.store.local import translate as translate_os
 from nemotron.kit.store.protocol import CHUNK_SIZE, Staging, Store, check_key
+from nemotron.kit.store.system_errors import translate as translate_os
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Bucket

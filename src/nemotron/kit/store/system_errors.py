@@ -1,0 +1,41 @@
+"""What the operating system says, as errors of the kit."""
+
+import errno
+
+from nemotron.kit.errors import (
+    DiskFullError,
+    KitError,
+    OutsideRootError,
+    PathNotFoundError,
+    RefusedError,
+    UnavailableError,
+)
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def translate(error: OSError, doing: str, path: object) -> KitError:
+    """The kit's error for what the operating system said.
+
+    Args:
+        error: from a call on `path`.
+        doing: what was tried, such as "write".
+        path: where.
+    """
+    if isinstance(error, KitError):  # some of them are OSErrors too, and say it already
+        return error
+    said = f"Cannot {doing} {path}: {error.strerror or error}"
+    if error.errno in _FULL:
+        return DiskFullError(f"{said}. Free some space or raise the quota, then try again; nothing was lost")
+    if error.errno in _DENIED:
+        return RefusedError(f"{said}. Check the owner and mode of the folder, or choose another root")
+    if error.errno == errno.ENOENT or (error.errno == errno.ENOTDIR and doing == "read"):
+        return PathNotFoundError(said)
+    if error.errno == errno.ELOOP:
+        return OutsideRootError(f"{said}. It is a link, and links are not followed: they may lead anywhere")
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG):
+        return RefusedError(
+            f"{said}. A root must be a folder, with nothing of yours where the kit keeps its files"
+        )
+    return UnavailableError(f"{said}. The file system may be down; try again")
