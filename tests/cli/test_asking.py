@@ -11,6 +11,7 @@ def test_impact(kit, store: Registry) -> None:
     first, second = kit("impact", "hf://datasets/org/name", "--json").json[:2]
     assert first["aliases"] == ["latest"]
     assert second["path"][0] == "hf://datasets/org/name"
+    assert (first["share"], first["confidence"]) == (1.0, "estimated")
     assert kit("impact", "tuned").out == "Nothing was made of it\n"
     assert kit("impact", "hf://datasets/org/other").code == 1
 

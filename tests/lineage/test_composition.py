@@ -121,11 +121,60 @@ def test_a_count_that_was_read_is_measured_and_its_shares_with_it() -> None:
     assert of(web).sources[0].confidence == "measured"
 
 
+def test_e9_training_on_nothing_that_was_recorded_is_unknown() -> None:
+    found = of(WEB, BASE, model("tuned", "art://base:v1", trained_tokens=100))
+    assert shares(found) == {"hf://web": (0.9, "claimed"), "art://tuned:v1": (None, "unknown")}
+    assert (found.unknown_share, found.tokens) == (pytest.approx(0.1), 1000)
+    # Nothing says that it was trained: the same model in another form.
+    assert shares(of(WEB, BASE, model("hf", "art://base:v1"))) == {"hf://web": (1, "estimated")}
+
+
+def measured(tokens: int) -> dict[str, Any]:
+    return {"total_tokens": tokens, "count_evidence": {"total_tokens": "measured"}}
+
+
+@pytest.mark.parametrize(
+    ("node", "confidence"),
+    [
+        (data("d", "hf://a", **measured(900)), "measured"),
+        (data("d", sources=["hf://a"], **measured(900)), "measured"),
+        (data("d", "hf://a", total_tokens=900), "claimed"),
+        (data("d", sources=["hf://a"], total_tokens=900), "claimed"),
+        (data("d", sources=["hf://a"]), "claimed"),
+        (data("d", sources=[{"uri": "hf://a", "weight": 2}]), "claimed"),
+        (data("d", "hf://a"), "estimated"),
+        (model("m", "hf://a"), "estimated"),
+        (model("m", "hf://a", trained_tokens=3), "claimed"),
+        (data("d", **measured(900)), "measured"),
+        (data("d", total_tokens=900), "claimed"),
+        (data("d"), "claimed"),
+    ],
+)
+def test_e10_one_source_alone_is_as_sure_as_the_count(node: Node, confidence: str) -> None:
+    assert list(shares(of(node)).values()) == [(1, confidence)]
+
+
+def test_e11_sources_that_were_counted_and_add_up_are_measured() -> None:
+    parts = data("x", **measured(30)), data("y", **measured(10))
+    whole = data("both", "art://x:v1", "art://y:v1", **measured(40))
+    assert shares(of(*parts, whole)) == {"art://x:v1": (0.75, "measured"), "art://y:v1": (0.25, "measured")}
+    filtered = data("both", "art://x:v1", "art://y:v1", **measured(39))
+    assert {sure for _, sure in shares(of(*parts, filtered)).values()} == {"estimated"}
+    claimed = data("both", "art://x:v1", "art://y:v1", total_tokens=40)
+    assert {sure for _, sure in shares(of(*parts, claimed)).values()} == {"estimated"}
+
+
+def test_e12_sources_that_are_named_without_weights_count_by_their_own_tokens() -> None:
+    parts = data("x", total_tokens=30), data("y", total_tokens=10)
+    said = data("both", sources=["art://x:v1", "art://y:v1"])
+    assert shares(of(*parts, said)) == {"art://x:v1": (0.75, "estimated"), "art://y:v1": (0.25, "estimated")}
+
+
 def test_what_a_version_says_of_its_sources_is_all_of_them() -> None:
     said = data("d", "hf://a", "art://base:v1", "hf://tok", sources=["hf://a"], tokenizer_uri="hf://tok")
-    assert shares(of(WEB, BASE, said)) == {"hf://a": (1, "measured")}
+    assert shares(of(WEB, BASE, said)) == {"hf://a": (1, "claimed")}
     unsaid = data("d", "hf://a", "art://base:v1", "hf://tok", tokenizer_uri="hf://tok")
-    assert shares(of(WEB, BASE, unsaid)) == {"hf://a": (1, "measured")}
+    assert shares(of(WEB, BASE, unsaid)) == {"hf://a": (1, "estimated")}
 
 
 def test_missing_inputs_models_without_data_and_cycles_are_unknown() -> None:
@@ -146,7 +195,7 @@ def test_a_weight_that_is_none_weighs_nothing(weight: object) -> None:
 def test_a_deep_lineage_takes_no_stack() -> None:
     nodes = [data("n0", sources=["hf://a"], total_tokens=1)]
     nodes += [data(f"n{i}", f"art://n{i - 1}:v1") for i in range(1, 5000)]
-    assert shares(of(*nodes)) == {"hf://a": (1, "measured")}
+    assert shares(of(*nodes)) == {"hf://a": (1, "estimated")}
 
 
 SOURCES = st.sampled_from(["hf://a", "hf://b", "hf://c", *(f"art://n{i}:v1" for i in range(6))])

@@ -41,6 +41,44 @@ def test_impact_is_everything_with_the_way_to_it_and_what_has_aliases_first(regi
     assert questions.impact(registry, "sft") == []
 
 
+def test_the_newest_alias_comes_first_and_then_the_newest_version(registry: Registry) -> None:
+    registry.alias("base", "good", 1, why="better")
+    hits = questions.impact(registry, "hf://x")
+    # `good` was moved last, `production` before it; `latest` is as old as its version.
+    assert [hit.node.uri for hit in hits] == [
+        "art://base:v1",
+        "art://sft:v1",
+        "art://sft:v2",
+        "art://base:v2",
+        "art://data:v2",
+        "art://data:v1",
+    ]
+
+
+def test_impact_says_how_much_of_it_each_holds(tmp_path: Path) -> None:
+    registry = Registry.open(tmp_path / "shares")
+    weights = [{"uri": "art://web:v1", "weight": 3}, {"uri": "hf://b", "weight": 1}]
+
+    def publish(name: str, kind: str, used: tuple[str, ...] = (), **metadata: object) -> None:
+        draft = Draft(name=name, source=f"s3://b/{name}", type=kind, used_artifacts=used, metadata=metadata)
+        registry.publish(draft)
+
+    publish("web", "PretrainDataArtifact", total_tokens=10)
+    publish("blend", "PretrainBlendsArtifact", ("web:v1",), source_datasets=weights)
+    publish("tokenizer", "TokenizerArtifact", ("web:v1",))
+    publish("chat", "SFTDataArtifact", ("tokenizer:v1",), source_datasets=["hf://chat"])
+    publish("mixed", "SFTDataArtifact", source_datasets=["art://web:v1", "hf://of-unknown-size"])
+    publish("evals", "EvalArtifact", ("blend:v1",))
+    registry.publish(Draft(name="user", source="s3://b/u", used_artifacts=("mixed:v1", "web:v1")))
+    shares = {hit.node.name: (hit.share, hit.confidence) for hit in questions.impact(registry, "web")}
+    assert shares["blend"] == (0.75, "claimed")
+    assert shares["chat"] == (0.0, "estimated")
+    assert shares["user"] == (None, "unknown")
+    assert [holding.hit.node.name for holding in questions.recall(registry, "web")] == [
+        hit.node.name for hit in questions.impact(registry, "web") if hit.share != 0
+    ]
+
+
 def test_a_path_is_found_whichever_is_the_input(registry: Registry) -> None:
     way = ("hf://x", "art://data:v2", "art://base:v2", "art://sft:v2")
     assert questions.paths(registry, "hf://x", "sft") == (way,)

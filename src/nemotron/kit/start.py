@@ -214,7 +214,7 @@ def composition(ref: str) -> "Composition":
 
 
 def recall(ref: str) -> "list[Holding]":
-    """Everything that holds a dataset, with its share of it; what has aliases first.
+    """Everything that holds a dataset, with its share of it; the newest aliases first.
 
     Args:
         ref: an artifact, or the URI of an external dataset.

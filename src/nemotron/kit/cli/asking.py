@@ -22,9 +22,11 @@ Other = Annotated[
 
 
 def impact(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
-    """List everything that was made of an artifact, however far down: what has aliases first.
+    """List everything that was made of an artifact, however far down, with its share of it.
 
-    REF may also be the URI of an external input, such as hf://datasets/org/name.
+    What has aliases comes first, the newest before the others. A share is by tokens: ? where nobody knows,
+    0 for what was made with it but holds nothing of it. REF may also be the URI of an external input, such
+    as hf://datasets/org/name.
     """
     from nemotron.kit.console.questions import HitsView
     from nemotron.kit.lineage import questions

@@ -19,7 +19,7 @@ def composition(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet
 
 
 def recall(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
-    """List every artifact that holds a dataset, with its share: what has aliases first.
+    """List every artifact that holds a dataset, with its share: the newest aliases first.
 
     REF is an artifact, or the URI of an external dataset.
 

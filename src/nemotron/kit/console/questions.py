@@ -26,12 +26,13 @@ class HitsView(View):
     hits: Sequence["Hit"]
 
     def document(self) -> Any:
-        """A list of objects; `share` is null: not every artifact is weighed in tokens."""
+        """A list of objects; `share` is null where nobody knows, and 0 where nothing of it is held."""
         return [
             {
                 "uri": hit.node.uri,
                 "type": hit.node.type,
-                "share": None,
+                "share": hit.share,
+                "confidence": hit.confidence,
                 "path": list(hit.path),
                 "aliases": list(hit.aliases),
                 "withdrawn": hit.node.withdrawn,
@@ -49,13 +50,14 @@ class HitsView(View):
 
         if not self.hits:
             return "Nothing was made of it"
-        drawn = table("ARTIFACT", "TYPE", "CREATED", "ALIASES", "BY WAY OF", folding=("BY WAY OF",))
+        drawn = table("ARTIFACT", "SHARE", "TYPE", "CREATED", "ALIASES", "BY WAY OF", folding=("BY WAY OF",))
         for hit in self.hits:
             way = " → ".join(words.printable(uri) for uri in hit.path[1:-1])
             if hit.node.withdrawn is not None:
                 way = f"{way}  withdrawn: {words.printable(hit.node.withdrawn)}".strip()
             drawn.add_row(
                 Text(words.printable(hit.node.uri), "cyan"),
+                Text(words.percent(hit.share), justify="right"),
                 words.printable(hit.node.type),
                 words.ago(hit.node.created_at or ""),
                 Text(words.printable(", ".join(hit.aliases)), "green"),

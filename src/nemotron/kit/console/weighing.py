@@ -36,14 +36,14 @@ class CompositionView(View):
         drawn = table("SHARE", "TOKENS", "SOURCE", "CONFIDENCE")
         for source in self.composition.sources:
             drawn.add_row(
-                Text(percent(source.share), justify="right"),
+                Text(words.percent(source.share), justify="right"),
                 Text("" if source.tokens is None else words.amount(round(source.tokens)), justify="right"),
                 Text(words.printable(source.uri), "cyan"),
                 source.confidence,
             )
         unknown = self.composition.unknown_share
         if unknown:
-            drawn.add_row(Text(percent(unknown), justify="right"), "", Text("unknown", "red"), "")
+            drawn.add_row(Text(words.percent(unknown), justify="right"), "", Text("unknown", "red"), "")
         return drawn
 
 
@@ -81,21 +81,10 @@ class HoldingsView(View):
         drawn = table("SHARE", "ARTIFACT", "CONFIDENCE", "ALIASES", "BY WAY OF", folding=("BY WAY OF",))
         for one in self.holdings:
             drawn.add_row(
-                Text(percent(one.share), justify="right"),
+                Text(words.percent(one.share), justify="right"),
                 Text(words.printable(one.hit.node.uri), "cyan"),
                 one.confidence,
                 Text(words.printable(", ".join(one.hit.aliases)), "green"),
                 " → ".join(words.printable(uri) for uri in one.hit.path[1:-1]),
             )
         return drawn
-
-
-def percent(share: float | None) -> str:
-    """A share as a person reads it; what is there is never shown as nothing.
-
-    >>> percent(0.25), percent(0.00001), percent(None)
-    ('25.0%', '<0.1%', '?')
-    """
-    if share is None:
-        return "?"
-    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"

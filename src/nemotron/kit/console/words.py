@@ -63,6 +63,17 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
+def percent(share: float | None) -> str:
+    """A share as a person reads it; what is there is never shown as nothing.
+
+    >>> percent(0.25), percent(0.00001), percent(None)
+    ('25.0%', '<0.1%', '?')
+    """
+    if share is None:
+        return "?"
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
 def many(count: int, what: str) -> str:
     """A count with its noun.
 

@@ -11,7 +11,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from nemotron.kit.errors import InvalidReferenceError, NotFoundError, OutsideRootError
@@ -22,7 +22,8 @@ Confidence = Literal["measured", "claimed", "estimated", "unknown"]
 _ORDER: tuple[Confidence, ...] = ("measured", "claimed", "estimated", "unknown")
 
 _DATA_TOKENS = ("train_tokens", "total_tokens")
-_STAGE_TOKENS = ("trained_tokens", "consumed_tokens", "tokens_seen", "train_tokens", "total_tokens")
+_TRAINED_TOKENS = ("trained_tokens", "consumed_tokens", "tokens_seen")
+_STAGE_TOKENS = (*_TRAINED_TOKENS, *_DATA_TOKENS)
 _EPOCHS = ("epochs", "num_epochs")
 _SOURCE_TOKENS = ("num_tokens", "tokens", "total_tokens")
 
@@ -92,7 +93,7 @@ class _Part:
     mix: _Mix
     weight: float | None = None
     tokens: float | None = None
-    sure: Confidence = "claimed"
+    sure: Confidence = "claimed"  # of that, and of its being all if it is the only part
 
 
 def composition(nodes: Mapping[str, Node], uri: str, *, stop: Collection[str] = ()) -> Composition:
@@ -113,6 +114,9 @@ def composition(nodes: Mapping[str, Node], uri: str, *, stop: Collection[str] = 
 
 def as_composition(uri: str, mix: _Mix) -> Composition:
     """A mix as it is shown."""
+    if mix.shares.keys() == {uri}:  # all of itself, as surely as it was counted
+        counted = "claimed" if mix.tokens is None else mix.tokens_sure
+        mix = replace(mix, sure={uri: counted})
     weighed = [
         Source(one, share, None if mix.tokens is None else share * mix.tokens, mix.sure[one])
         for one, share in mix.shares.items()
@@ -120,6 +124,13 @@ def as_composition(uri: str, mix: _Mix) -> Composition:
     lost = [Source(one, None, None, "unknown") for one in sorted(mix.lost - mix.shares.keys())]
     weighed.sort(key=lambda source: (-(source.share or 0.0), source.uri))
     return Composition(uri, mix.tokens, (*weighed, *lost), mix.unknown)
+
+
+def share_of(mix: _Mix, uri: str) -> tuple[float | None, Confidence]:
+    """The share of one source in a mix, and how sure it is: 0 if it is not in there, None if nobody knows."""
+    if uri in mix.shares:
+        return mix.shares[uri], mix.sure[uri]
+    return (None, "unknown") if uri in mix.lost else (0.0, "estimated")
 
 
 def mixes(nodes: Mapping[str, Node], uris: Iterable[str], *, stop: Collection[str] = ()) -> dict[str, _Mix]:
@@ -161,7 +172,7 @@ def _mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, _Mix]) -> _Mi
 def _data_mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, _Mix]) -> _Mix:
     total, sure = _told(node, _DATA_TOKENS)
     parts = _data_parts(node, nodes, done)
-    mixed = _combine(parts, total) if parts else _source(node.uri)
+    mixed = _combine(parts, sure, total) if parts else _source(node.uri)
     if (
         total is None
         and parts
@@ -192,28 +203,39 @@ def _model_mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, _Mix]) 
     bases = [done.get(uri, _unknown(uri)) for uri in models]
     data = _data_parts(node, nodes, done)
     if not data:
-        return _merged(node, bases) if bases else _unknown(node.uri)
+        return _without_data(node, bases)
     seen, sure = _told(node, _STAGE_TOKENS)
     epochs, _ = _told(node, _EPOCHS)
     known = [part.tokens if part.tokens is not None else part.mix.tokens for part in data]
     if seen is None and all(tokens is not None for tokens in known):
         seen, sure = sum(tokens or 0.0 for tokens in known) * (1.0 if epochs is None else epochs), "estimated"
-    stage = _sized(_combine(data, None), seen, sure)
+    stage = _sized(_combine(data, sure), seen, sure)
     return _stacked([*bases, stage]) if bases else stage
+
+
+def _without_data(node: Node, bases: list[_Mix]) -> _Mix:
+    """A model whose data nobody recorded: its bases in another form, unless it says that it was trained."""
+    if not bases:
+        return _unknown(node.uri)
+    base = bases[0] if len(bases) == 1 else _merged(node, bases)
+    seen, sure = _told(node, _TRAINED_TOKENS)
+    if seen:
+        return _stacked([base, _sized(_unknown(node.uri), seen, sure)])
+    if len(bases) > 1:
+        return base
+    return _sized(_blend([(base, 1.0, "estimated")], 0.0, ()), base.tokens, base.tokens_sure)
 
 
 def _merged(node: Node, bases: list[_Mix]) -> _Mix:
     """Models alone: the mean of their mixes, by the merge's weights, else by their tokens."""
     said = node.metadata.get("merge_weights")
     weights = [_number(one) for one in said] if isinstance(said, list | tuple) else []
-    if len(bases) == 1:
-        return bases[0]
     if len(weights) != len(bases) or None in weights:
         parts = [_Part(mix, None, mix.tokens, "estimated") for mix in bases]
         weights = [mix.tokens for mix in bases]
     else:
         parts = [_Part(mix, weight) for mix, weight in zip(bases, weights, strict=True)]
-    mixed = _combine(parts, None)
+    mixed = _combine(parts)
     whole = math.fsum(weight or 0.0 for weight in weights)
     if not whole or any(mix.tokens is None for mix in bases):
         return _sized(mixed, None, "unknown")
@@ -223,30 +245,59 @@ def _merged(node: Node, bases: list[_Mix]) -> _Mix:
 
 def _stacked(layers: list[_Mix]) -> _Mix:
     """Training on top of training: tokens add up."""
-    mixed = _combine([_Part(mix, None, mix.tokens, mix.tokens_sure) for mix in layers], None)
+    mixed = _combine([_Part(mix, None, mix.tokens, mix.tokens_sure) for mix in layers])
     if any(mix.tokens is None for mix in layers):
         return _sized(mixed, None, "unknown")
     total = math.fsum(mix.tokens or 0.0 for mix in layers)
     return _sized(mixed, total, _worst(mix.tokens_sure for mix in layers))
 
 
-def _combine(parts: list[_Part], total: float | None) -> _Mix:
-    """The mix of parts: by tokens where all have them, by weights where all have those, else unknown."""
+def _combine(parts: list[_Part], sure: Confidence = "unknown", total: float | None = None) -> _Mix:
+    """The mix of parts: by their amounts where all have one, else unknown as far as they have none.
+
+    Args:
+        parts: at least one.
+        sure: how sure the version's own count is; of one part alone it is all.
+        total: that count, if the parts' tokens are to add up to it.
+    """
     if len(parts) == 1:
-        return _blend([(parts[0].mix, 1.0, "measured")], 0.0, ())
-    for amounts in ([part.tokens for part in parts], [part.weight for part in parts]):
-        whole = math.fsum(amount or 0.0 for amount in amounts)
-        if None not in amounts and whole > 0:
-            shares = [
-                (part.mix, (a or 0.0) / whole, part.sure) for part, a in zip(parts, amounts, strict=True)
-            ]
-            return _blend(shares, 0.0, ())
-    known = [part for part in parts if part.tokens is not None]
-    counted = math.fsum(part.tokens or 0.0 for part in known)
-    if total and known and counted <= total:
-        shares = [(part.mix, (part.tokens or 0.0) / total, part.sure) for part in known]
-        return _blend(shares, 1.0 - counted / total, (part.mix for part in parts if part.tokens is None))
+        return _blend([(parts[0].mix, 1.0, parts[0].sure if sure == "unknown" else sure)], 0.0, ())
+    amounts = _amounts(parts)
+    whole = math.fsum(amount or 0.0 for amount, _ in amounts)
+    if whole > 0 and all(amount is not None for amount, _ in amounts):
+        # Files that were counted before and after, and nothing came in or went: no rule is needed.
+        is_counted = sure == "measured" and total == whole and all(map(_is_counted, parts, amounts))
+        shares = [
+            (part.mix, (amount or 0.0) / whole, "measured" if is_counted else level)
+            for part, (amount, level) in zip(parts, amounts, strict=True)
+        ]
+        return _blend(shares, 0.0, ())
+    if total and 0 < whole <= total:
+        known = [
+            (part.mix, amount / total, level)
+            for part, (amount, level) in zip(parts, amounts, strict=True)
+            if amount is not None
+        ]
+        lost = (part.mix for part, (amount, _) in zip(parts, amounts, strict=True) if amount is None)
+        return _blend(known, 1.0 - whole / total, lost)
     return _blend([], 1.0, (part.mix for part in parts))
+
+
+def _amounts(parts: list[_Part]) -> list[tuple[float | None, Confidence]]:
+    """How much each part counts, and how surely: what was said of all of them, else also their own sizes."""
+    for told in ([part.tokens for part in parts], [part.weight for part in parts]):
+        if None not in told and math.fsum(one or 0.0 for one in told) > 0:
+            return [(one, part.sure) for one, part in zip(told, parts, strict=True)]
+    return [
+        (part.mix.tokens, "estimated")
+        if part.tokens is None and part.weight is None
+        else (part.tokens, part.sure)
+        for part in parts
+    ]
+
+
+def _is_counted(part: _Part, amount: tuple[float | None, Confidence]) -> bool:
+    return part.mix.tokens_sure == "measured" and part.mix.tokens == amount[0]
 
 
 def _blend(parts: list[tuple[_Mix, float, Confidence]], unknown: float, unweighed: Iterable[_Mix]) -> _Mix:

@@ -1,13 +1,13 @@
 """Questions to a store about what was made from what: impact, paths, differences, reasons, history."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, MisuseError, NotFoundError, RefusedError
 from nemotron.kit.lineage.collect import collect
-from nemotron.kit.lineage.composition import Composition, Confidence, as_composition, mixes
+from nemotron.kit.lineage.composition import Composition, Confidence, mixes, share_of
 from nemotron.kit.lineage.composition import composition as compose
 from nemotron.kit.lineage.diff import Difference, difference, name_of
 from nemotron.kit.lineage.graph import Graph, Node
@@ -26,11 +26,16 @@ class Hit:
         node: the version.
         path: from what was asked about to the version, the shortest way.
         aliases: what points at it, `latest` among them.
+        share: of its tokens, what comes from what was asked about: 0 if it was made with it but holds
+            nothing of it, None if nobody knows.
+        confidence: of the share.
     """
 
     node: Node
     path: tuple[str, ...]
     aliases: tuple[str, ...] = ()
+    share: float | None = None
+    confidence: Confidence = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,31 +105,50 @@ class Event:
 
 
 def impact(registry: Registry, ref: str) -> list[Hit]:
-    """Everything that was made of an artifact or an external input; what has aliases first, then the newest.
+    """Everything that was made of an artifact or an external input, with its share of it.
+
+    What has aliases comes first, the one with the newest before the others; then what is newest.
 
     Raises:
         NotFoundError: there is no such artifact, or nothing was made of the external input.
     """
     graph = collect(registry, ref, direction="down")
-    names: dict[str, dict[str, list[str]]] = {}
-    hits = []
+    names: dict[str, dict[str, dict[str, str]]] = {}
+    hits: list[tuple[str, Hit]] = []
     ways = ways_down(graph)
+    shares = _shares(registry, graph.uri, ways)
     for node in graph.nodes[1:]:
         if node.name not in names:
-            names[node.name] = aliases_of(registry, node.name)
-        hits.append(Hit(node, ways[node.uri], tuple(names[node.name].get(node.uri, ()))))
-    newest = sorted(hits, key=lambda hit: hit.node.created_at or "", reverse=True)
-    return sorted(newest, key=lambda hit: not hit.aliases)
+            names[node.name] = pointers_of(registry, node.name)
+        pointers = names[node.name].get(node.uri, {})
+        newest = max((moved or node.created_at or "" for moved in pointers.values()), default="")
+        hits.append((newest, Hit(node, ways[node.uri], tuple(pointers), *shares[node.uri])))
+    hits.sort(key=lambda hit: (hit[0], hit[1].node.created_at or ""), reverse=True)
+    return [hit for _, hit in hits]
 
 
-def aliases_of(registry: Registry, name: str) -> dict[str, list[str]]:
-    """What points at each version of a name, by URI; `latest` first."""
+def _shares(
+    registry: Registry, start: str, ways: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[float | None, Confidence]]:
+    """Which share of each version comes from `start`, whatever that was made from."""
+    nodes: dict[str, Node] = {}
+    # The farthest first: what lies above it is most often what lies above the others.
+    for uri in sorted(ways, key=lambda uri: -len(ways[uri])):
+        if uri not in nodes and uri != start:
+            nodes |= {node.uri: node for node in collect(registry, uri)}
+    found = mixes(nodes, (uri for uri in ways if uri != start), stop=(start,))
+    return {uri: share_of(found[uri], start) for uri in ways if uri != start}
+
+
+def pointers_of(registry: Registry, name: str) -> dict[str, dict[str, str]]:
+    """What points at each version of a name, by URI, and since when; `latest` first, and since ""."""
     entry = registry.get(name)
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, str]] = {}
     if entry is not None:
         pointers = ({"latest": entry.latest} if entry.latest else {}) | entry.aliases
         for alias, number in pointers.items():
-            found.setdefault(f"{SCHEME}{entry.name}:v{number}", []).append(alias)
+            log = registry.alias_log(name, alias) if alias in entry.aliases else []
+            found.setdefault(f"{SCHEME}{entry.name}:v{number}", {})[alias] = log[-1].moved_at if log else ""
     return found
 
 
@@ -144,26 +168,13 @@ def composition(registry: Registry, ref: str) -> Composition:
 
 
 def recall(registry: Registry, ref: str) -> list[Holding]:
-    """Everything that holds a dataset, shard or artifact, with its share: what has aliases first.
+    """Everything that holds a dataset, shard or artifact, with its share, in the order of `impact`.
 
     Raises:
         NotFoundError: there is no such artifact, or nothing was made of the external dataset.
     """
-    start = collect(registry, ref, direction="down", depth=0).uri
     hits = impact(registry, ref)
-    nodes: dict[str, Node] = {}
-    # The farthest first: what lies above it is most often what lies above the others.
-    for hit in sorted(hits, key=lambda hit: -len(hit.path)):
-        if hit.node.uri not in nodes:
-            nodes |= {node.uri: node for node in collect(registry, hit.node.uri)}
-    found = mixes(nodes, [hit.node.uri for hit in hits], stop=(start,))
-    holdings = []
-    for hit in hits:
-        sources = as_composition(hit.node.uri, found[hit.node.uri]).sources
-        source = next((one for one in sources if one.uri == start and one.share != 0), None)
-        if source is not None:
-            holdings.append(Holding(hit, source.share, source.confidence))
-    return holdings
+    return [Holding(hit, hit.share, hit.confidence) for hit in hits if hit.share != 0]
 
 
 def paths(registry: Registry, one: str, other: str, *, most: int = 20) -> tuple[tuple[str, ...], ...]:
