@@ -189,3 +189,22 @@ def test_inputs_come_first_but_in_cycles_and_nothing_is_lost(edges: set[tuple[st
         assert all(levels(graph)[source] < levels(graph)[target] for source, target in edges)
     for to in FORMATS:
         export(graph, to)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_run_is_drawn_apart_from_what_things_were_made_of(text: str) -> None:
+    plain = hostile_graph(text)
+    run_id = "01890a5d-ac96-774b-bcce-b302099a8057"
+    run = Node(
+        uri=f"run://{run_id}", kind="run", type="run", name=text, run=run_id, metadata={"status": text}
+    )
+    graph = Graph(plain.uri, (*plain.nodes, run), (*plain.edges, Edge(run.uri, plain.uri, "run")))
+    for to in FORMATS:
+        export(graph, to).encode()
+    assert "    n4 -.-> n0" in mermaid.write(graph).splitlines()
+    assert dot.write(graph).splitlines()[-2].endswith("[style=dotted];")
+    said = json.loads(prov.write(graph))
+    assert len(said["entity"]) == len(plain.nodes)
+    assert len(said["wasDerivedFrom"]) == len(plain.edges)
+    assert set(said["activity"]) == set(json.loads(prov.write(plain))["activity"])
+    assert openlineage.events(graph) == openlineage.events(plain)

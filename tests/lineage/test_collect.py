@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import (
     ArtifactNotFoundError,
     ArtifactVersionNotFoundError,
@@ -303,3 +304,54 @@ def test_collecting_agrees_with_the_graph_of_all(made_from: list[set[str]], at: 
     assert set(uris(down)[1:]) == set(descendants(full, start, depth=depth))
     for graph in (up, down):
         assert pairs(graph) == {edge for edge in edges if set(edge) <= set(uris(graph))}
+
+
+def roles(graph: Graph) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        found.setdefault(edge.source, []).append(edge.role)
+    return found
+
+
+def test_roles_are_known_by_what_things_are(registry: Registry) -> None:
+    for name, type_ in (("base", "ModelArtifact"), ("text", "PretrainDataArtifact"), ("other", "T")):
+        registry.publish(Draft(name=name, source="s3://b/x", type=type_))
+    draft = Draft(
+        name="model",
+        source="s3://b/x",
+        type="ModelArtifact",
+        used_artifacts=("base:v1", "text:v1", "other:v1", "gone:v1"),
+        inputs=("hf://datasets/org/a@v2", "https://huggingface.co/org/tok"),
+        metadata={"tokenizer_uri": "https://huggingface.co/org/tok"},
+    )
+    registry.publish(draft)
+    graph = collect(registry, "model")
+    assert roles(graph) == {
+        "art://base:v1": ["base_model"],
+        "art://text:v1": ["data"],
+        "art://other:v1": ["input"],
+        "art://gone:v1": ["input"],
+        "hf://datasets/org/a@v2": ["data"],
+        "https://huggingface.co/org/tok": ["tokenizer"],
+    }
+    assert graph.node("hf://datasets/org/a@v2").metadata == {"revision": "v2"}
+
+
+def test_what_was_said_of_an_input_is_on_its_edges(registry: Registry) -> None:
+    make(registry, "text")
+    edges = (
+        InputEdge(uri="art://text:v1", role="data", split="train", weight=0.75),
+        InputEdge(uri="art://text:v1", role="eval", split="valid"),
+        InputEdge(uri="art://nowhere:v1", role="data"),
+    )
+    published = registry.publish(
+        Draft(name="model", source="s3://b/x", used_artifacts=("text:v1",), edges=edges)
+    )
+    for _ in range(2):  # read from the manifest, then from the index
+        graph = collect(registry, "model")
+        assert [(edge.role, edge.said) for edge in graph.edges] == [("data", edges[0]), ("eval", edges[1])]
+    again = Draft(name="model", source="s3://b/x", used_artifacts=("text:v1",), edges=edges[::-1])
+    assert not registry.publish(again).created
+    other = Draft(name="model", source="s3://b/x", used_artifacts=("text:v1",), edges=edges[:1])
+    assert registry.publish(other).created
+    assert published.record.manifest.edges == edges

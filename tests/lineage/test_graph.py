@@ -5,8 +5,10 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import MisuseError, NotFoundError
 from nemotron.kit.lineage.graph import Edge, Graph, Node
+from nemotron.kit.lineage.query import leaves, roots
 
 
 def node(uri: str, **fields: object) -> Node:
@@ -100,4 +102,24 @@ def test_the_document_is_json_with_everything_a_version_is_shown_with():
         "created_at",
         "metadata",
         "inputs",
+    }
+
+
+def test_a_run_is_a_node_and_no_input() -> None:
+    run = Node(uri="run://1", kind="run", type="run", name="sft")
+    graph = Graph("b", (node("b"), node("a"), run), (Edge("a", "b"), Edge(run.uri, "b", "run")))
+    assert graph.run_of("b") == run
+    assert graph.run_of("a") is None
+    assert [one.uri for one in graph.inputs("b")] == ["a"]
+    assert graph.outputs(run.uri) == graph.edges_from(run.uri) == ()
+    assert (roots(graph), leaves(graph)) == (("a",), ("b",))
+    assert graph.to_document()["edges"][1] == {"from": "run://1", "to": "b", "role": "run"}
+
+
+def test_an_edge_says_which_part_was_taken() -> None:
+    said = InputEdge(uri="a", role="data", split="train", weight=0.5, token_range=(0, 9))
+    document = Edge("a", "b", "data", said).to_document()
+    assert document == {
+        **{"from": "a", "to": "b", "role": "data"},
+        **{"split": "train", "weight": 0.5, "token_range": [0, 9]},
     }

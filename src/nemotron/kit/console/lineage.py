@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
+from nemotron.kit.lineage.graph import RUN_SCHEME
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
+    from rich.tree import Tree
 
     from nemotron.kit.lineage.graph import Graph, Node
 
@@ -35,8 +37,8 @@ class LineageView(View):
         return self.graph.to_document()
 
     def lines(self) -> Iterable[str]:
-        """The URIs, the artifact itself first."""
-        return [words.printable(node.uri) for node in self.graph.nodes]
+        """The URIs, the artifact itself first; those of runs are left to `runs`."""
+        return [words.printable(node.uri) for node in self.graph.nodes if node.kind != "run"]
 
     def render(self) -> "str | RenderableType":
         """A tree; what was shown before is not unfolded again."""
@@ -45,6 +47,7 @@ class LineageView(View):
 
         step = self.graph.inputs if self.direction == "up" else self.graph.outputs
         tree = Tree(_label(self.graph.root, bold=True), guide_style="dim")
+        self._add_run(tree, self.graph.root)
         seen = {self.graph.uri}
         # Depth first, so that "see above" is above; no recursion, lineage may be deeper than the stack.
         waiting: list[tuple[int, Tree, Node]] = [(1, tree, n) for n in reversed(step(self.graph.uri))]
@@ -54,6 +57,8 @@ class LineageView(View):
             seen.add(node.uri)
             below = step(node.uri)
             branch = above.add(_label(node, again=again and bool(below)))
+            if not again:
+                self._add_run(branch, node)
             if not again and below and level == LEVELS_SHOWN_MAX:
                 option = "" if self.direction == "up" else "--down "
                 seen.discard(node.uri)  # it may be unfolded where it is nearer
@@ -61,6 +66,10 @@ class LineageView(View):
             elif not again:
                 waiting += [(level + 1, branch, one) for one in reversed(below)]
         return tree
+
+    def _add_run(self, branch: "Tree", node: "Node") -> None:
+        if run := self.graph.run_of(node.uri):
+            branch.add(_run_label(run))
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,14 @@ class ExportView(View):
     def render(self) -> "str | RenderableType":
         """The text."""
         return self.text.rstrip("\n")
+
+
+def _run_label(run: "Node") -> "Text":
+    from rich.text import Text
+
+    label = Text(f"run {words.printable(run.name)}", "yellow not bold", overflow="fold")
+    label.append(f"  {words.printable(str(run.metadata.get('status', 'unknown')))}", "default not bold")
+    return label.append(f"  {words.printable(run.uri.removeprefix(RUN_SCHEME))}", "dim not bold")
 
 
 def _label(node: "Node", *, bold: bool = False, again: bool = False) -> "Text":

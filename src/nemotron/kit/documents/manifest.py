@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.digest import is_digest
+from nemotron.kit.documents.edge import InputEdge, edges_document, read_edges
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     CorruptError,
@@ -127,6 +128,7 @@ class Manifest:
         metadata: the typed fields and whatever else was said.
         inputs: URIs of external inputs.
         used_artifacts: `name:vN` of the artifacts it was made from.
+        edges: what is said of these inputs beyond that they are: roles, parts, weights.
         run: the kit's own run id (UUIDv7).
         write_id: unique to one attempt to publish (UUIDv7): who reads it back knows whose commit it is.
         content: None in manifests older than this format.
@@ -143,6 +145,7 @@ class Manifest:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     used_artifacts: tuple[str, ...] = ()
+    edges: tuple[InputEdge, ...] = ()
     semantic_name: str = ""
     run: str | None = None
     write_id: str = ""
@@ -184,6 +187,8 @@ class Manifest:
             "write_id": self.write_id,
             **self.extra,
         }
+        if self.edges:
+            document["edges"] = edges_document(self.edges)
         if self.content is not None:
             document["content"] = self.content.to_document()
         return codec.encode(document)
@@ -229,6 +234,7 @@ class Manifest:
             metadata=metadata,
             inputs=_texts(document, "inputs", where),
             used_artifacts=_texts(document, "used_artifacts", where),
+            edges=read_edges(document.get("edges")),
             run=None if run is None else str(run),
             write_id=_text(document, "write_id", where, ""),
             content=None if content is None else Content.from_document(content, where),

@@ -1,8 +1,8 @@
 """DOT, the language of Graphviz: https://graphviz.org/doc/info/lang.html."""
 
-from nemotron.kit.lineage.graph import Graph, Node
+from nemotron.kit.lineage.graph import Edge, Graph, Node
 
-_LOOKS = {"artifact": "box", "external": "cylinder", "missing": "hexagon"}
+_LOOKS = {"artifact": "box", "external": "cylinder", "missing": "hexagon", "run": "oval"}
 
 
 def write(graph: Graph) -> str:
@@ -13,11 +13,18 @@ def write(graph: Graph) -> str:
         more = ", penwidth=3" if node.uri == graph.uri else ""
         more += ", style=dashed" if node.withdrawn is not None or node.kind == "missing" else ""
         lines.append(f"    {_quoted(node.uri)} [{looks}{more}];")
-    lines += [f"    {_quoted(edge.source)} -> {_quoted(edge.target)};" for edge in graph.edges]
+    lines += [_arrow(graph, edge) for edge in graph.edges]
     return "\n".join([*lines, "}"]) + "\n"
 
 
+def _arrow(graph: Graph, edge: Edge) -> str:
+    looks = " [style=dotted]" if graph.node(edge.source).kind == "run" else ""
+    return f"    {_quoted(edge.source)} -> {_quoted(edge.target)}{looks};"
+
+
 def _label(node: Node) -> tuple[str, ...]:
+    if node.kind == "run":
+        return (node.name, f"run, {node.metadata.get('status', 'unknown')}")
     second = node.type if node.kind == "artifact" else node.kind
     return (node.uri, second) if node.withdrawn is None else (node.uri, second, "withdrawn")
 

@@ -1,8 +1,10 @@
 """The graph as JSON, the same document as `nemotron kit lineage --json`.
 
 `{"uri": …, "nodes": [{"uri", "kind", "type", "name", "version", "path", "created_at", "producer", "run",
-"metadata", "inputs", "withdrawn", "note"}], "edges": [{"from", "to", "role"}]}`: `kind` is `artifact`,
-`external` or `missing`; an edge goes from the input to what was made of it. NaN and infinity are text.
+"metadata", "inputs", "edges", "withdrawn", "note"}], "edges": [{"from", "to", "role", …}]}`: `kind` is
+`artifact`, `external`, `missing` or `run`; an edge goes from the input, or from the run, to what was made.
+Where its author said so, it has `split`, `shards`, `tokens`, `token_range`, `weight` and `revision` too, and
+so has the node's own list of `edges`. NaN and infinity are text.
 """
 
 import json

@@ -2,7 +2,12 @@
 
 from nemotron.kit.lineage.graph import Graph, Node
 
-_SHAPES = {"artifact": ('["', '"]'), "external": ('[("', '")]'), "missing": ('{{"', '"}}')}
+_SHAPES = {
+    "artifact": ('["', '"]'),
+    "external": ('[("', '")]'),
+    "missing": ('{{"', '"}}'),
+    "run": ('(["', '"])'),
+}
 
 
 def write(graph: Graph) -> str:
@@ -12,12 +17,15 @@ def write(graph: Graph) -> str:
     for node in graph:
         before, after = _SHAPES[node.kind]
         lines.append(f"    {ids[node.uri]}{before}{_label(node)}{after}")
-    lines += [f"    {ids[edge.source]} --> {ids[edge.target]}" for edge in graph.edges]
+    arrows = {edge: "-.->" if graph.node(edge.source).kind == "run" else "-->" for edge in graph.edges}
+    lines += [f"    {ids[edge.source]} {arrow} {ids[edge.target]}" for edge, arrow in arrows.items()]
     lines.append(f"    style {ids[graph.uri]} stroke-width:3px")
     return "\n".join(lines) + "\n"
 
 
 def _label(node: Node) -> str:
+    if node.kind == "run":
+        return f"{_text(node.name)}<br/>run, {_text(str(node.metadata.get('status', 'unknown')))}"
     second = node.type if node.kind == "artifact" else node.kind
     withdrawn = "" if node.withdrawn is None else "<br/>withdrawn"
     return f"{_text(node.uri)}<br/>{_text(second)}{withdrawn}"

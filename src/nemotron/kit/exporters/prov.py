@@ -5,18 +5,19 @@ from typing import Any
 from urllib.parse import quote
 
 from nemotron.kit.documents import codec
-from nemotron.kit.lineage.graph import Graph, Node
+from nemotron.kit.lineage.graph import RUN_SCHEME, Edge, Graph, Node
 
 NAMESPACE = "https://nvidia.github.io/nemotron-kit/prov#"
 
 
 def write(graph: Graph) -> str:
     """One PROV-JSON document."""
-    activities = {_run(node): {"prov:label": node.producer or node.run} for node in graph if node.run}
-    made = [node for node in graph if node.run]
+    made = [node for node in graph if node.run and node.kind != "run"]
+    activities = {_run(node): {"prov:label": node.producer or node.run} for node in made}
+    activities |= {_name(node.uri): _activity(node) for node in graph if node.kind == "run"}
     document = {
         "prefix": {"kit": NAMESPACE, "xsd": "http://www.w3.org/2001/XMLSchema#"},
-        "entity": {_name(node.uri): _entity(node) for node in graph},
+        "entity": {_name(node.uri): _entity(node) for node in graph if node.kind != "run"},
         "activity": activities,
         "wasGeneratedBy": {
             f"_:g{at}": {"prov:entity": _name(node.uri), "prov:activity": _run(node)}
@@ -24,7 +25,7 @@ def write(graph: Graph) -> str:
         },
         "wasDerivedFrom": {
             f"_:d{at}": {"prov:generatedEntity": _name(edge.target), "prov:usedEntity": _name(edge.source)}
-            for at, edge in enumerate(graph.edges)
+            for at, edge in enumerate(_data_edges(graph))
         },
         "used": {f"_:u{at}": one for at, one in enumerate(_uses(graph))},
     }
@@ -34,10 +35,20 @@ def write(graph: Graph) -> str:
 def _uses(graph: Graph) -> list[dict[str, str]]:
     pairs = dict.fromkeys(
         (_run(graph.node(edge.target)), _name(edge.source))
-        for edge in graph.edges
+        for edge in _data_edges(graph)
         if graph.node(edge.target).run
     )
     return [{"prov:activity": run, "prov:entity": used} for run, used in pairs]
+
+
+def _data_edges(graph: Graph) -> list[Edge]:
+    return [edge for edge in graph.edges if graph.node(edge.source).kind != "run"]
+
+
+def _activity(node: Node) -> dict[str, Any]:
+    times = {"prov:startTime": node.created_at, "prov:endTime": node.metadata.get("ended_at")}
+    said = {"prov:label": node.name, "kit:status": node.metadata.get("status"), **times}
+    return {key: value for key, value in said.items() if value}
 
 
 def _entity(node: Node) -> dict[str, Any]:
@@ -59,4 +70,4 @@ def _name(uri: str) -> str:
 
 
 def _run(node: Node) -> str:
-    return _name(f"run:{node.run}")
+    return _name(f"{RUN_SCHEME}{node.run}")

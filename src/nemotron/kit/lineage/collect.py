@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import Literal, get_args
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import MisuseError, NotFoundError, RefusedError, UnavailableError, WithdrawnError
 from nemotron.kit.lineage.catch_up import BATCH, catch_up
 from nemotron.kit.lineage.graph import Edge, Graph, Node
 from nemotron.kit.lineage.index import Index, ask
 from nemotron.kit.lineage.query import reach
 from nemotron.kit.lineage.reading import Reader, Reading, is_external
+from nemotron.kit.lineage.roles import role_of
 from nemotron.kit.names import SCHEME, ArtifactRef
 from nemotron.kit.registry.registry import Registry
 
@@ -68,8 +70,17 @@ def collect(
 
 
 def _edges(nodes: tuple[Node, ...]) -> Iterator[Edge]:
-    here = {node.uri for node in nodes}
-    return (Edge(uri, node.uri) for node in nodes for uri in node.inputs if uri in here)
+    here = {node.uri: node for node in nodes}
+    for node in nodes:
+        said: dict[str, list[InputEdge]] = {}
+        for edge in node.edges:
+            said.setdefault(edge.uri, []).append(edge)
+        for uri in node.inputs:
+            if uri in here:
+                type_ = None if (source := here[uri]).kind == "external" else source.type
+                role = role_of(type_, uri, node.type, node.metadata)
+                uses = said.get(uri, (None,)) if said else (None,)
+                yield from (Edge(uri, node.uri, (use and use.role) or role, use) for use in uses)
 
 
 def _start(registry: Registry, ref: str | ArtifactRef) -> str:

@@ -1,4 +1,4 @@
-"""A lineage graph as a frozen value: versions and external inputs, and edges from input to output.
+"""A lineage graph as a frozen value: versions, external inputs, runs, and edges from input to output.
 
 >>> data = Node(uri="art://data:v1", kind="artifact", type="PretrainDataArtifact", name="data", version=1)
 >>> model = Node(uri="art://model:v1", kind="artifact", type="ModelArtifact", name="model", version=1)
@@ -7,36 +7,43 @@
 (['art://data:v1'], ['art://model:v1'])
 >>> graph.to_document()["edges"]
 [{'from': 'art://data:v1', 'to': 'art://model:v1', 'role': 'input'}]
+
+A run is a node with an edge to each version that it made, of the role "run". It is no input: what is asked
+of the graph (`inputs`, `edges_to`, …) speaks of what things were made from, and `run_of` of the run.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import MisuseError, NotFoundError
 
-NodeKind = Literal["artifact", "external", "missing"]
+NodeKind = Literal["artifact", "external", "missing", "run"]
+RUN_ROLE = "run"
+RUN_SCHEME = "run://"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One thing that artifacts are made from, or an artifact.
+    """One thing that artifacts are made from, an artifact, or a run.
 
     Attributes:
-        uri: its identity, `art://name:v3` or the URI of an external input.
+        uri: its identity, `art://name:v3`, `run://ID` or the URI of an external input.
         kind: `artifact`, a version of this store, withdrawn ones among them; `external`, something outside
             it (a dataset, a tokenizer, an artifact that only W&B has); `missing`, a version that was recorded
-            as an input but can't be read here, `note` says why.
-        type: the class name of an artifact; `external` or `wandb` outside the store.
-        name: the artifact's key; of an external input its URI.
+            as an input but can't be read here, `note` says why; `run`, what made artifacts of the graph.
+        type: the class name of an artifact; `external` or `wandb` outside the store; `run`.
+        name: the artifact's key; of an external input its URI; of a run its name, or its command.
         version: the number, or None.
         path: where an artifact lies, or None.
         created_at: ISO 8601 with zone, or None.
         producer: the run that made it, as the job's own systems call it.
         run: the kit's own id of that run.
-        metadata: an artifact's.
+        metadata: an artifact's; of a run `status`, `command` and the like.
         inputs: URIs of everything it was made from, also of what lies beyond the graph's depth.
+        edges: what is said of these inputs: roles, parts, weights.
         withdrawn: the reason, if the version was withdrawn.
         note: what a reader must know, such as why it is missing.
     """
@@ -52,28 +59,38 @@ class Node:
     run: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
+    edges: tuple[InputEdge, ...] = ()
     withdrawn: str | None = None
     note: str | None = None
 
     def to_document(self) -> dict[str, Any]:
         """The fields as JSON values."""
         document = {name: getattr(self, name) for name in self.__slots__}
-        return document | {"metadata": dict(self.metadata), "inputs": list(self.inputs)}
+        edges = [edge.to_document() for edge in self.edges]
+        return document | {"metadata": dict(self.metadata), "inputs": list(self.inputs), "edges": edges}
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`source` is an input of `target`.
+    """`source` is an input of `target`, or the run that made it.
 
     Attributes:
-        source: URI of the input.
+        source: URI of the input, or of the run.
         target: URI of what was made of it.
-        role: what the input was for.
+        role: what the input was for, such as `data` or `base_model`; `run` if the source is the run.
+        said: what else its author said of the input: which part was taken, with which weight.
     """
 
     source: str
     target: str
     role: str = "input"
+    said: InputEdge | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """`{from, to, role}`, and whatever was said of the part that was taken."""
+        said = {} if self.said is None else self.said.to_document()
+        more = {key: value for key, value in said.items() if key not in ("uri", "role")}
+        return {"from": self.source, "to": self.target, "role": self.role, **more}
 
 
 @dataclass(frozen=True)
@@ -158,12 +175,20 @@ class Graph:
         """
         return tuple(self._nodes[target] for target in dict.fromkeys(e.target for e in self.edges_from(uri)))
 
+    def run_of(self, uri: str) -> Node | None:
+        """The run that made it, if the graph has it.
+
+        Raises:
+            NotFoundError: it is not in the graph.
+        """
+        return self._runs.get(self.node(uri).uri)
+
     def to_document(self) -> dict[str, Any]:
-        """The graph as JSON values: `{uri, nodes, edges: [{from, to, role}]}`."""
+        """The graph as JSON values: `{uri, nodes, edges: [{from, to, role, …}]}`."""
         return {
             "uri": self.uri,
             "nodes": [node.to_document() for node in self.nodes],
-            "edges": [{"from": edge.source, "to": edge.target, "role": edge.role} for edge in self.edges],
+            "edges": [edge.to_document() for edge in self.edges],
         }
 
     # The value is frozen, so what is looked up in it is put in order once.
@@ -174,14 +199,21 @@ class Graph:
 
     @cached_property
     def _edges_to(self) -> dict[str, tuple[Edge, ...]]:
-        return _grouped(self.edges, "target")
+        return _grouped((edge for edge in self.edges if not self._is_of_a_run(edge)), "target")
 
     @cached_property
     def _edges_from(self) -> dict[str, tuple[Edge, ...]]:
-        return _grouped(self.edges, "source")
+        return _grouped((edge for edge in self.edges if not self._is_of_a_run(edge)), "source")
+
+    @cached_property
+    def _runs(self) -> dict[str, Node]:
+        return {edge.target: self._nodes[edge.source] for edge in self.edges if self._is_of_a_run(edge)}
+
+    def _is_of_a_run(self, edge: Edge) -> bool:
+        return self._nodes[edge.source].kind == "run"
 
 
-def _grouped(edges: tuple[Edge, ...], end: Literal["source", "target"]) -> dict[str, tuple[Edge, ...]]:
+def _grouped(edges: Iterable[Edge], end: Literal["source", "target"]) -> dict[str, tuple[Edge, ...]]:
     groups: dict[str, list[Edge]] = {}
     for edge in edges:
         groups.setdefault(getattr(edge, end), []).append(edge)

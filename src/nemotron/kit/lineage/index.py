@@ -23,6 +23,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from nemotron.kit.documents.digest import digest_of, hex_of
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import KitError
 from nemotron.kit.lineage.graph import Node
 from nemotron.kit.lineage.reading import Reading
@@ -34,9 +35,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 MEMORY = ":memory:"
 # Part of the file's name: an index of another form is left alone, and a new one is made beside it.
-INDEX_FORMAT = 1
+INDEX_FORMAT = 2
 PATIENCE_S = 20.0
-_STORED = ("type", "name", "version", "path", "created_at", "producer", "run", "metadata", "inputs")
+_STORED = ("type", "name", "version", "path", "created_at", "producer", "run", "metadata", "inputs", "edges")
 _TABLES = """
 create table if not exists nodes (
     id integer primary key,
@@ -235,6 +236,8 @@ class Index:
             return None
         said = json.loads(row[0])
         said["inputs"] = tuple(said["inputs"])
+        edges = (InputEdge.from_document(one) for one in said["edges"])
+        said["edges"] = tuple(edge for edge in edges if edge is not None)
         return Reading(Node(uri=uri, kind="artifact", **said), row[1])
 
     # -- what was read -------------------------------------------------------------------------------------

@@ -45,12 +45,12 @@ def descendants(graph: Graph, uri: str, *, depth: int | None = None) -> tuple[st
 
 def roots(graph: Graph) -> tuple[str, ...]:
     """The nodes without an input in the graph: what it all began with."""
-    return tuple(node.uri for node in graph if not graph.edges_to(node.uri))
+    return tuple(node.uri for node in graph if node.kind != "run" and not graph.edges_to(node.uri))
 
 
 def leaves(graph: Graph) -> tuple[str, ...]:
     """The nodes that nothing in the graph was made of: what it all led to."""
-    return tuple(node.uri for node in graph if not graph.edges_from(node.uri))
+    return tuple(node.uri for node in graph if node.kind != "run" and not graph.edges_from(node.uri))
 
 
 def reach(start: str, next_to: Callable[[str], Iterable[str]], depth: int | None = None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, InvalidReferenceError, OutsideRootError, RefusedError
 from nemotron.kit.lineage.graph import Node
+from nemotron.kit.lineage.roles import revision_of
 from nemotron.kit.names import SCHEME, ArtifactRef, Version
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
@@ -54,7 +55,9 @@ class Reader:
     def read(self, uri: str) -> Reading:
         """What a URI stands for, without asking whether it is withdrawn."""
         if is_external(uri):
-            return Reading(Node(uri=uri, kind="external", type="external", name=uri))
+            revision = revision_of(uri)
+            said = {} if revision is None else {"revision": revision}
+            return Reading(Node(uri=uri, kind="external", type="external", name=uri, metadata=said))
         try:
             ref = ArtifactRef.parse(uri)
         except (InvalidReferenceError, OutsideRootError) as error:
@@ -99,6 +102,7 @@ class Reader:
         """What a manifest says."""
         record = Record(manifest, self.root)
         inputs = (self.canonical(uri) for uri in record.inputs)
+        edges = (replace(edge, uri=self.canonical(edge.uri)) for edge in manifest.edges)
         node = Node(
             uri=record.uri,
             kind="artifact",
@@ -111,6 +115,7 @@ class Reader:
             run=manifest.run,
             metadata=record.metadata,
             inputs=tuple(dict.fromkeys(inputs)),
+            edges=tuple(dict.fromkeys(edges)),
         )
         spelling = f"{SCHEME}{manifest.semantic_name}:v{manifest.version}"
         other = spelling if manifest.semantic_name.count("/") == 2 else None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.documents.tree import Entry, Tree
 
@@ -93,7 +94,13 @@ def identical(old: Manifest, old_tree: Tree | None, new: Manifest, new_tree: Tre
     used = {item for item in new.used_artifacts if item != itself}
     if used != {item for item in old.used_artifacts if item != itself} or set(old.inputs) != set(new.inputs):
         return False
+    if _said_of_inputs(old, itself) != _said_of_inputs(new, itself):
+        return False
     return _identity(old) == _identity(new) and same_tree(old_tree, new_tree)
+
+
+def _said_of_inputs(manifest: Manifest, itself: str) -> set[InputEdge]:
+    return {edge for edge in manifest.edges if edge.uri != f"art://{itself}"}
 
 
 def _type(manifest: Manifest) -> str:

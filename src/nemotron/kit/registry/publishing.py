@@ -63,6 +63,7 @@ def publish(
         metadata=metadata,
         inputs=tuple(dict.fromkeys(draft.inputs)),
         used_artifacts=tuple(dict.fromkeys(draft.used_artifacts)),
+        edges=tuple(dict.fromkeys(edge for edge in draft.edges if not edge.is_plain)),
         run=draft.run,
         write_id=stamps.uuid7(),
         content=looked_at,

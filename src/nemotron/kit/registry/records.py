@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.manifest import Evidence, Manifest, Scope
 from nemotron.kit.registry import changes
 
@@ -20,6 +21,7 @@ class Draft:
         metadata: anything that JSON can hold.
         inputs: URIs of external inputs.
         used_artifacts: `name:vN` of the artifacts it was made from.
+        edges: what is said of these inputs beyond that they are.
         producer: id of the run that made it.
         run: the kit's own run id.
         created_at: ISO 8601 with zone; None for now.
@@ -36,6 +38,7 @@ class Draft:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     used_artifacts: tuple[str, ...] = ()
+    edges: tuple[InputEdge, ...] = ()
     producer: str | None = None
     run: str | None = None
     created_at: str | None = None
