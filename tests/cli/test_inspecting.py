@@ -90,3 +90,23 @@ def test_register_a_folder_that_a_manifest_describes(kit, registry, data: Path) 
     said = kit("register", "data", "--name", "x", "--type", "auto", "--json").json
     assert (said["type"], said["path"]) == ("SplitJsonlDataArtifact", str(data / "manifest.json"))
     assert said["metadata"]["total_sequences"] == 1
+
+
+def test_what_lies_at_a_url(kit, registry, shards: Path, tmp_path: Path) -> None:
+    import fsspec
+
+    place = f"memory://{tmp_path.name}/data"
+    for path in shards.iterdir():
+        fsspec.filesystem("memory").pipe_file(f"{place}/{path.name}", path.read_bytes())
+    said = kit("inspect", place, "--json").json
+    assert (said["path"], said["type"], said["measured"]["total_tokens"]) == (
+        place,
+        "PretrainDataArtifact",
+        19,
+    )
+    assert kit("register", place, "--name", "far", "--type", "auto").code == 0
+    assert kit("show", "far", "--json").json["metadata"]["total_tokens"] == 19
+    assert kit("inspect", "art://far", "--json").json == said
+    assert kit("inspect", "art://far/a.idx", "--json").json["measured"]["total_tokens"] == 19
+    gone = kit("inspect", f"{place}/gone")
+    assert (gone.code, "Nothing is at memory://" in gone.err) == (1, True)

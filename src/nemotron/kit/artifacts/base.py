@@ -117,12 +117,15 @@ class Artifact(ArtifactValue):
         What can't be read is None. Nothing is saved.
 
         Args:
-            path: a local file or folder.
+            path: a file or folder, or the URL of one (`s3://…`, `hf://…`, whatever fsspec reads), of which
+                heads are fetched in ranges.
 
         Raises:
             PathNotFoundError: nothing is there.
             CorruptError: a file is damaged; the message names it.
-            MisuseError: a required field of the kind is not said there, or it is a URL.
+            RefusedError: it may not be read.
+            UnavailableError: what a URL names does not answer.
+            MisuseError: a required field of the kind is not said there, or nothing installed reads the URL.
 
         >>> import tempfile
         >>> folder = tempfile.mkdtemp()

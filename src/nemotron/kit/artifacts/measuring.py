@@ -9,14 +9,17 @@ import weakref
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nemotron.kit import context
 from nemotron.kit.artifacts import kinds
-from nemotron.kit.artifacts.paths import absolute, is_url, split_paths, to_path
+from nemotron.kit.artifacts.paths import absolute, files_of, is_url, split_paths, to_path
 from nemotron.kit.artifacts.value import ArtifactValue
-from nemotron.kit.errors import CorruptError, MismatchError, MisuseError, PathNotFoundError
+from nemotron.kit.errors import CorruptError, KitError, MismatchError, MisuseError, PathNotFoundError
 from nemotron.kit.registry.scan import METADATA_FILE, is_reserved
+
+if TYPE_CHECKING:
+    from nemotron.kit.formats.reading import Files
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ _BESIDE = ("total_documents", "total_conversations", "blend_weights", "loss_shar
 Kind = TypeVar("Kind", bound=ArtifactValue)
 # `formats.counts.Measured`, which is imported when something is measured.
 Measured = Any
-Reader = Callable[[ArtifactValue, int | None], Measured]
+Reader = Callable[[ArtifactValue, "Files", int | None], Measured]
 
 # By id, because artifacts have no hash: what the kit itself filled in, which is nobody's claim.
 _filled: dict[int, dict[str, Any]] = {}
@@ -53,8 +56,9 @@ def settle(artifact: ArtifactValue) -> None:
     if read is None:
         return
     reaction = context.settings().on_mismatch
+    files = files_of(artifact.path)
     try:
-        found = read(artifact, BYTES_BY_THE_WAY_MAX)
+        found = read(artifact, files, BYTES_BY_THE_WAY_MAX)
     except CorruptError as error:
         if reaction == "error":
             raise
@@ -62,10 +66,10 @@ def settle(artifact: ArtifactValue) -> None:
         from nemotron.kit.formats.counts import nothing
 
         found = nothing(absolute(artifact.path), str(error), *_COUNTS)
-    _apply(artifact, found, reaction)
+    _apply(artifact, found, reaction, files)
 
 
-def _apply(artifact: ArtifactValue, found: Measured, reaction: str) -> None:
+def _apply(artifact: ArtifactValue, found: Measured, reaction: str, files: "Files") -> None:
     """Let an artifact say what was found, and mark each count as measured or claimed."""
     before = _filled.get(id(artifact), {})
     now: dict[str, Any] = {}
@@ -90,7 +94,7 @@ def _apply(artifact: ArtifactValue, found: Measured, reaction: str) -> None:
         if reaction == "error":
             raise MismatchError(f"{said}; on_mismatch='warn' keeps claims as they are")
         _tell(reaction, said)
-    _say_unreadable(found, marks)
+    _say_unreadable(found, marks, files)
     _mark(artifact, marks)
     _remember(artifact, now)
 
@@ -120,26 +124,28 @@ def _tell(reaction: str, said: str) -> None:
         log.warning("%s", said)
 
 
-def _say_unreadable(found: Measured, marks: Mapping[str, str]) -> None:
+def _say_unreadable(found: Measured, marks: Mapping[str, str], files: "Files") -> None:
     for item in found.unreadable:
         if marks.get(item.field) == CLAIMED:
-            _say_claimed(found.source, item.why)
+            # Where nothing lies yet, as on page one of the manual, nobody expects to be read.
+            level = logging.WARNING if _holds_data(found.source, files) else logging.INFO
+            _say_claimed(found.source, item.why, level)
 
 
 @cache
-def _say_claimed(source: str, why: str) -> None:
+def _say_claimed(source: str, why: str, level: int) -> None:
     """Once for each reason, however often it is saved."""
-    # Where nothing lies yet, as on page one of the manual, nobody expects to be read.
-    level = logging.WARNING if _holds_data(source) else logging.INFO
     log.log(level, "Counts of %s are recorded as they were claimed: %s", source, why)
 
 
-def _holds_data(source: str) -> bool:
+def _holds_data(source: str, files: "Files") -> bool:
     """Whether there is anything at a path but what the kit itself writes."""
     try:
-        return any(name != METADATA_FILE and not is_reserved(name) for name in os.listdir(source))
-    except OSError:
-        return os.path.exists(source)
+        if (what := files.what(source)) != "folder":
+            return what is not None
+        return any(name != METADATA_FILE and not is_reserved(name) for name in files.list(source))
+    except KitError:
+        return True  # that it can't be looked into is worth a warning
 
 
 def _mark(artifact: ArtifactValue, marks: dict[str, str]) -> None:
@@ -164,55 +170,44 @@ def _reader(cls: type[ArtifactValue]) -> Reader | None:
 
 
 def _where(artifact: ArtifactValue) -> str:
-    return absolute(artifact.path)
+    return absolute(artifact.path).rstrip("/") or "/"
 
 
-def _remote(artifact: ArtifactValue) -> Measured | None:
-    from nemotron.kit.formats.counts import nothing
-
-    if not is_url(artifact.path):
-        return None
-    return nothing(_where(artifact), f"{artifact.path} is a URL; only local files are looked at", *_COUNTS)
-
-
-def _shards(artifact: ArtifactValue, _: int | None) -> Measured:
+def _shards(artifact: ArtifactValue, files: "Files", _: int | None) -> Measured:
     from nemotron.kit.formats.counts import BLEND_FILE, of_shards
 
     folder = _where(artifact)
     blend = getattr(artifact, "blend_path", None)
     # A folder that was moved has its blend with it, and the field still names the old place.
-    if blend is not None and not os.path.isfile(blend) and os.path.isfile(f"{folder}/{BLEND_FILE}"):
+    if blend is not None and files.what(blend) != "file" and files.what(f"{folder}/{BLEND_FILE}") == "file":
         blend = None
-    return _remote(artifact) or of_shards(folder, blend)
+    return of_shards(folder, blend, files)
 
 
-def _blend(artifact: ArtifactValue, _: int | None) -> Measured:
+def _blend(artifact: ArtifactValue, files: "Files", _: int | None) -> Measured:
     from nemotron.kit.formats.counts import of_blend
 
-    return _remote(artifact) or of_blend(_where(artifact))
+    return of_blend(_where(artifact), files)
 
 
-def _packed(artifact: ArtifactValue, _: int | None) -> Measured:
+def _packed(artifact: ArtifactValue, files: "Files", _: int | None) -> Measured:
     from nemotron.kit.formats.counts import of_packed
 
     names = ("training_path", "validation_path", "test_path")
-    splits = {name: getattr(artifact, name, None) for name in names}
-    return _remote(artifact) or of_packed(_where(artifact), splits)
+    return of_packed(_where(artifact), {name: getattr(artifact, name, None) for name in names}, files)
 
 
-def _lines(artifact: ArtifactValue, bytes_max: int | None) -> Measured:
+def _lines(artifact: ArtifactValue, files: "Files", bytes_max: int | None) -> Measured:
     from nemotron.kit.formats.counts import JSONL_SPLITS, of_split_jsonl
 
     named = {split: getattr(artifact, split, None) for split in JSONL_SPLITS}
-    return _remote(artifact) or of_split_jsonl(
-        _where(artifact), named, bytes_max=bytes_max, parse=bytes_max is None
-    )
+    return of_split_jsonl(_where(artifact), named, files, bytes_max=bytes_max, parse=bytes_max is None)
 
 
-def _energon(artifact: ArtifactValue, _: int | None) -> Measured:
+def _energon(artifact: ArtifactValue, files: "Files", _: int | None) -> Measured:
     from nemotron.kit.formats.counts import of_energon
 
-    return _remote(artifact) or of_energon(_where(artifact))
+    return of_energon(_where(artifact), files)
 
 
 _READERS: dict[str, Reader] = {
@@ -233,53 +228,56 @@ def inspect(cls: type[Kind], path: str | os.PathLike[str], claims: Mapping[str, 
 
     Args:
         cls: the kind; the base class takes the one that fits.
-        path: a local file or folder.
+        path: a file or folder, or the URL of one.
         claims: metadata that is known already; counts among it are checked.
     """
     place = to_path(path)
-    if is_url(place):
-        raise MisuseError(f"{place} is a URL; only local files are looked at. Copy it, or pass the counts")
-    where = os.path.abspath(place)
-    if not os.path.exists(where):
+    where = place if is_url(place) else Path(os.path.abspath(place))
+    files = files_of(where)
+    if files.what(str(where).rstrip("/") or "/") is None:
         raise PathNotFoundError(f"Nothing is at {where}. Check the path")
-    facts = dict(claims or {})
+    return _built(cls, where, dict(claims or {}), files)
+
+
+def _built(cls: type[Kind], where: Path, facts: dict[str, Any], files: "Files") -> Kind:
     if cls._keeps_unknown:
-        return _fitting(cls, where, facts)
-    if cls._is_file and os.path.isdir(where):
-        where = f"{where}/{'blend.json' if _reader(cls) is _blend else 'manifest.json'}"
-    facts = _beside(cls, where) | facts
+        return _fitting(cls, where, facts, files)
+    if cls._is_file and files.what(str(where)) == "folder":
+        where = where / ("blend.json" if _reader(cls) is _blend else "manifest.json")
+    facts = _beside(cls, str(where), files) | facts
     missing = [name for name in cls._own_fields if cls.model_fields[name].is_required() and name not in facts]
     if missing:
         raise MisuseError(f"Nothing at {where} says {', '.join(missing)}; pass it to {cls.__name__}(…)")
-    artifact = cls.model_validate({"path": Path(where), "metadata": facts})
+    artifact = cls.model_validate({"path": where, "metadata": facts})
     read = _reader(cls)
     if read is not None:
-        _apply(artifact, read(artifact, None), "error")
+        _apply(artifact, read(artifact, files, None), "error", files)
     return artifact
 
 
-def _fitting(cls: type[Kind], where: str, facts: dict[str, Any]) -> Kind:
+def _fitting(cls: type[Kind], where: Path, facts: dict[str, Any], files: "Files") -> Kind:
     """As the kind that fits what lies there; a plain one where none does, with what was measured."""
     from nemotron.kit.formats.detect import detect
 
-    detected = detect(where)
+    detected = detect(str(where), files)
     kind = kinds.named(detected.type)
     known = detected.measured | facts
     if kind is not None and issubclass(kind, cls) and kind is not cls:
         fields = (name for name in kind._own_fields if kind.model_fields[name].is_required())
         if all(name in known for name in fields):
-            return inspect(kind, detected.path, facts)
-    return cls.model_validate({"path": Path(where), "metadata": known})
+            at = where if detected.path == str(where) else where / os.path.basename(detected.path)
+            return _built(kind, at, facts, files)
+    return cls.model_validate({"path": where, "metadata": known})
 
 
-def _beside(cls: type[ArtifactValue], where: str) -> dict[str, Any]:
+def _beside(cls: type[ArtifactValue], where: str, files: "Files") -> dict[str, Any]:
     """What lies there beyond counts: the blend, the splits, the facts of a checkpoint."""
     from nemotron.kit.formats import counts
 
     if "step" in cls._own_fields:
-        facts = dict(counts.of_checkpoint(where).values)
+        facts = dict(counts.of_checkpoint(where, files).values)
         return {name: value for name, value in facts.items() if name not in ("steps", "files", "bytes")}
     if "training_path" in cls._own_fields:
-        return dict(split_paths(Path(where)))
+        return split_paths(where, files)
     blend = f"{where}/{counts.BLEND_FILE}"
-    return {"blend_path": blend} if "blend_path" in cls._own_fields and os.path.isfile(blend) else {}
+    return {"blend_path": blend} if "blend_path" in cls._own_fields and files.what(blend) == "file" else {}

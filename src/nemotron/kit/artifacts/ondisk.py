@@ -12,6 +12,7 @@ from nemotron.kit import context
 from nemotron.kit.artifacts.paths import is_url
 from nemotron.kit.documents.codec import decode, encode
 from nemotron.kit.errors import KitError, MisuseError, RefusedError
+from nemotron.kit.formats.remote import translated
 from nemotron.kit.registry.scan import METADATA_FILE, METADATA_KEYS
 from nemotron.kit.store.system_errors import translate
 from nemotron.kit.tracking.run import Run
@@ -39,12 +40,20 @@ def read(file: Path) -> dict[str, Any] | None:
         RefusedError: it may not be read.
     """
     try:
-        data = file.read_bytes()
+        data = _bytes_at(file) if is_url(file) else file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except KitError:
+        raise
     except OSError as error:
         raise _translate(error, "read", file) from error
     return decode(data, str(file))
+
+
+def _bytes_at(url: Any) -> bytes:
+    with translated("read", str(url)):
+        data: bytes = url.fs.cat_file(url.path)
+        return data
 
 
 def is_own(document: dict[str, Any]) -> bool:
@@ -85,16 +94,18 @@ def write(folder: Path, document: dict[str, Any], *, durable: bool) -> None:
         DiskFullError: no space is left; what was there before is still there.
     """
     data = encode(document)
+    if is_url(folder):
+        with translated("write", str(folder / METADATA_FILE)):
+            place: Any = folder / METADATA_FILE
+            place.fs.pipe_file(place.path, data)  # one request, whole or not at all
+        return
     try:
-        if is_url(folder):
-            (folder / METADATA_FILE).write_bytes(data)
-        else:
-            _replace(
-                f"{folder}/{METADATA_FILE}",
-                f"{folder}/.{METADATA_FILE}.{secrets.token_hex(8)}.tmp",
-                data,
-                durable,
-            )
+        _replace(
+            f"{folder}/{METADATA_FILE}",
+            f"{folder}/.{METADATA_FILE}.{secrets.token_hex(8)}.tmp",
+            data,
+            durable,
+        )
     except OSError as error:
         raise _translate(error, "write", folder / METADATA_FILE) from error
 

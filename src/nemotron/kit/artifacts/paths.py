@@ -3,10 +3,14 @@
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from nemotron.kit.errors import MissingExtraError, MisuseError
+from nemotron.kit.store.connect import BUCKETS
+
+if TYPE_CHECKING:
+    from nemotron.kit.formats.reading import Files
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # pathlib folds the two slashes of a URL: Path("s3://bucket/x") is s3:/bucket/x, a folder that nobody means.
@@ -70,8 +74,43 @@ def _remote(url: str) -> Path:
         raise MissingExtraError(
             f"{url} is a URL, which needs universal-pathlib: pip install 'nemotron-kit[remote]'"
         ) from error
-    path: Any = UPath(url)
+    if (scheme := url.partition("://")[0]) in BUCKETS:
+        _serve(scheme)
+    try:
+        path: Any = UPath(url)
+    except ValueError:
+        path = None
+    if not is_url(path):
+        raise MisuseError(f"{url} is a URL that no file system here reads; check what stands before ://")
     return path  # type: ignore[no-any-return]
+
+
+def _serve(scheme: str) -> None:
+    """Let the kit's own client read buckets, where fsspec has none."""
+    try:
+        from nemotron.kit.store.bucket_files import serve
+    except ImportError:
+        return  # whoever reads or writes there is told what to install
+    serve(scheme)
+
+
+def files_of(path: Any) -> "Files":
+    """Where the files at a path are read from: the disk, or what its URL names.
+
+    Args:
+        path: as `to_path` gives it; a `UPath` brings its storage options along.
+
+    Raises:
+        MisuseError: nothing that could read such a URL is installed.
+    """
+    from nemotron.kit.formats.reading import LOCAL
+
+    if not is_url(path):
+        return LOCAL
+    from nemotron.kit.formats.remote import RemoteFiles, translated
+
+    with translated("read", str(path)):
+        return RemoteFiles(path.fs, str(path).partition("://")[0])
 
 
 def absolute(path: Any) -> str:
@@ -84,12 +123,11 @@ def to_uri(path: Any) -> str:
     return str(path) if is_url(path) else f"file://{os.path.abspath(path)}"
 
 
-def split_paths(splits: Path) -> dict[str, str]:
+def split_paths(splits: Any, files: "Files | None" = None) -> dict[str, str]:
     """The folders of the splits that are there."""
-    if is_url(splits):
-        return {}
+    files = files or files_of(splits)
     found = {
-        field: [splits / name for name in names if (splits / name).is_dir()]
+        field: [where for name in names if files.what(where := f"{splits}/{name}") == "folder"]
         for field, names in _SPLITS.items()
     }
-    return {field: str(folders[0]) for field, folders in found.items() if folders}
+    return {field: folders[0] for field, folders in found.items() if folders}

@@ -11,7 +11,9 @@ from nemotron.kit.console.output import choose
 Place = Annotated[
     str,
     typer.Argument(
-        metavar="PATH", help="A file, a folder, or an artifact as art://NAME.", show_default=False
+        metavar="PATH",
+        help="A file, a folder, the URL of one, or an artifact as art://NAME.",
+        show_default=False,
     ),
 ]
 
@@ -19,19 +21,30 @@ Place = Annotated[
 def inspect(path: Place, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Say what a file or folder is, and what its bytes say: tokens, sequences, rows, parameters.
 
-    Heads and footers are read; of JSON lines, all bytes. No store is needed, but for art://. What can't be
-    read is listed as unreadable, with the reason. What contradicts itself is an error that names the file.
+    Heads and footers are read, of what lies at a URL in ranges; of JSON lines, all bytes. No store is needed,
+    but for art://. What can't be read is listed as unreadable, with the reason. What contradicts itself is an
+    error that names the file.
 
     Example: nemotron kit inspect ./out
     """
     from nemotron.kit.console.inspected import InspectedView
     from nemotron.kit.formats.detect import detect
+    from nemotron.kit.formats.reading import LOCAL
 
     place, output = path, choose(as_json=as_json, quiet=quiet)
     if path.startswith("art://"):
         registry = session(root, as_json, quiet).registry
         record, inside = registry.find(path)
-        place = str(registry.inside(path) if inside else registry.location(record))
+        if "://" in record.path:
+            place = f"{record.path}/{inside}" if inside else record.path
+        else:
+            place = str(registry.inside(path) if inside else registry.location(record))
+    files = LOCAL
+    if "://" in place:
+        from nemotron.kit.artifacts.paths import files_of, to_path
+
+        files = files_of(where := to_path(place))
+        place = str(where)
     with output.progress("Reading"):
-        detected = detect(place)
-    output.show(InspectedView(detected, os.path.abspath(detected.path)))
+        detected = detect(place, files)
+    output.show(InspectedView(detected, detected.path if "://" in place else os.path.abspath(detected.path)))

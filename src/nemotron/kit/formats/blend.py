@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemotron.kit.errors import CorruptError
-from nemotron.kit.formats.reading import LOCAL, Files, PathLike, damaged, read_json, text_of
+from nemotron.kit.formats.reading import LOCAL, Files, PathLike, beside, damaged, read_json, text_of
 
 ALL = "all"
 # The spellings of the splits, and the one that the kit uses.
@@ -120,4 +120,4 @@ def _number(item: Any) -> float | None:
 def _beside(path: str, where: str) -> str:
     """The prefix of a shard as a path; relative ones count from the blend's folder."""
     prefix = path.removesuffix(".idx").removesuffix(".bin")
-    return os.path.normpath(os.path.join(os.path.dirname(where), prefix))
+    return beside(os.path.dirname(where), prefix)

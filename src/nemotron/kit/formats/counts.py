@@ -13,7 +13,7 @@ from nemotron.kit.errors import (
     UnavailableError,
 )
 from nemotron.kit.formats import blend, checkpoint, energon, jsonl, megatron_idx, parquet
-from nemotron.kit.formats.reading import LOCAL, Files, Unreadable, read_json, walk
+from nemotron.kit.formats.reading import LOCAL, Files, Unreadable, beside, each, read_json, walk
 
 BLEND_FILE = "blend.json"
 JSONL_SPLITS = ("train", "val", "test")
@@ -120,7 +120,9 @@ def sum_shards(
         NotFoundError: a file of a shard is not there.
         CorruptError: one is damaged; the message names it.
     """
-    shards = {prefix: megatron_idx.read(prefix, files) for prefix in prefixes}
+    names = list(dict.fromkeys(prefixes))
+    read = each(lambda prefix: megatron_idx.read(prefix, files), names, files)
+    shards = dict(zip(names, read, strict=True))
     values: dict[str, Any] = {
         "total_tokens": sum(shard.tokens for shard in shards.values()),
         "total_sequences": sum(shard.sequences for shard in shards.values()),
@@ -237,10 +239,7 @@ def of_split_jsonl(
             why = f"{manifest} names no files under {', '.join(JSONL_SPLITS)}"
             return nothing(manifest, why, "total_sequences")
         folder = os.path.dirname(manifest)
-        paths = {
-            split: [os.path.normpath(os.path.join(folder, name)) for name in names]
-            for split, names in splits.items()
-        }
+        paths = {split: [beside(folder, name) for name in names] for split, names in splits.items()}
         return _lines(manifest, paths, files, bytes_max, parse)
 
     return _guarded(manifest, ("total_sequences",), read)
@@ -272,7 +271,8 @@ def _lines(
     if bytes_max is not None and size > bytes_max:
         why = f"counting lines reads all {size:,} bytes, more than the {bytes_max:,} that are read by the way"
         return nothing(source, f"{why}; `nemotron kit inspect` reads them", "total_sequences")
-    counted = {path: jsonl.read(path, files, parse=parse) for path in every}
+    read = each(lambda path: jsonl.read(path, files, parse=parse), every, files)
+    counted = dict(zip(every, read, strict=True))
     values: dict[str, Any] = {"total_sequences": sum(lines.records for lines in counted.values())}
     for split, names in paths.items():
         values[f"{split}_sequences"] = sum(counted[path].records for path in dict.fromkeys(names))

@@ -8,7 +8,7 @@ from typing import Any
 from nemotron.kit.errors import CorruptError, PathNotFoundError
 from nemotron.kit.formats import blend, checkpoint, counts, energon, jsonl, npy, parquet, safetensors, tar
 from nemotron.kit.formats.counts import BLEND_FILE, Measured
-from nemotron.kit.formats.reading import LOCAL, Files, PathLike, Unreadable, read_json, text_of, walk
+from nemotron.kit.formats.reading import LOCAL, Files, PathLike, Unreadable, each, read_json, text_of, walk
 
 MANIFEST_FILE = "manifest.json"
 GENERIC = "Artifact"
@@ -177,7 +177,7 @@ def _rows(found: Measured) -> Measured:
 
 
 def _tars(source: str, paths: list[str], files: Files) -> Measured:
-    shards = [tar.read(path, files) for path in paths]
+    shards = each(lambda path: tar.read(path, files), paths, files)
     values = {
         "total_samples": sum(shard.samples for shard in shards),
         "num_shards": len(shards),
@@ -188,7 +188,7 @@ def _tars(source: str, paths: list[str], files: Files) -> Measured:
 
 
 def _arrays(source: str, paths: list[str], files: Files) -> Measured:
-    arrays = [npy.read(path, files) for path in paths]
+    arrays = each(lambda path: npy.read(path, files), paths, files)
     values: dict[str, Any] = {"arrays": len(arrays), "items": sum(array.items for array in arrays)}
     if len(arrays) == 1:
         values |= {"dtype": arrays[0].dtype, "shape": list(arrays[0].shape)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.errors import MissingExtraError
-from nemotron.kit.formats.reading import LOCAL, Files, PathLike, damaged, exact, text_of
+from nemotron.kit.formats.reading import LOCAL, Files, PathLike, damaged, each, exact, text_of
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -87,7 +87,8 @@ def read_all(paths: Iterable[PathLike], files: Files = LOCAL) -> Table:
     Raises:
         CorruptError: one is damaged; the message names it.
     """
-    tables = [read(path, files) for path in dict.fromkeys(text_of(path) for path in paths)]
+    names = dict.fromkeys(text_of(path) for path in paths)
+    tables = each(lambda path: read(path, files), names, files)
     sizes = {table.pack_size for table in tables}
     columns = dict.fromkeys(column for table in tables for column in table.columns)
     shares = {table.loss_share for table in tables}

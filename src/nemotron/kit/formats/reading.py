@@ -7,9 +7,9 @@ are believed, and what a reader holds in memory is bounded by constants, not by 
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol, TypeVar
 
 from nemotron.kit.errors import CorruptError, KitError, PathNotFoundError, RefusedError, UnavailableError
 
@@ -19,10 +19,18 @@ FILES_MAX = 1_000_000
 DEPTH_MAX = 16
 
 PathLike = str | os.PathLike[str]
+Found = TypeVar("Found")
 
 
 class Files(Protocol):
-    """Where files are read from. `LOCAL` is the disk; an `art://` or bucket source has the same calls."""
+    """Where files are read from. `LOCAL` is the disk; `RemoteFiles` has the same calls for what is not.
+
+    Attributes:
+        workers: how many heads are read at once: one where each takes a fraction of a millisecond, more where
+            each is a request.
+    """
+
+    workers: int
 
     def open(self, path: str) -> BinaryIO:
         """Open a file; reads may be unbuffered.
@@ -59,6 +67,8 @@ class Files(Protocol):
 
 class LocalFiles:
     """The disk."""
+
+    workers = 1
 
     def open(self, path: str) -> BinaryIO:
         """See `Files.open`."""
@@ -119,11 +129,11 @@ class Unreadable:
     why: str
 
 
-def translate(error: OSError, path: str) -> KitError:
+def translate(error: OSError, path: str, doing: str = "read") -> KitError:
     """The kit's error for what the operating system said."""
     if isinstance(error, KitError):
         return error
-    said = f"Cannot read {path}: {error.strerror or error}"
+    said = f"Cannot {doing} {path}: {error.strerror or error}"
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return PathNotFoundError(f"{said}. Check the path")
     if isinstance(error, PermissionError | IsADirectoryError):
@@ -222,5 +232,39 @@ def is_count(value: Any) -> bool:
 
 
 def text_of(path: PathLike) -> str:
-    """A path as text, `~` expanded."""
-    return os.path.expanduser(os.fspath(path))
+    """A path as text, `~` expanded; a URL as it is."""
+    text = path if isinstance(path, str) else str(path)  # a UPath is no os.PathLike where it is remote
+    return text if "://" in text else os.path.expanduser(text)
+
+
+def beside(folder: str, name: str) -> str:
+    """What a file in a folder means by a name: relative ones count from the folder.
+
+    >>> beside("/data", "../a"), beside("s3://b/data", "../a"), beside("s3://b/data", "s3://c/x")
+    ('/a', 's3://b/a', 's3://c/x')
+    """
+    if "://" in name:
+        return name
+    start, mark, rest = folder.rpartition("://")
+    if not mark or name.startswith("/"):
+        return os.path.normpath(os.path.join(folder, name))
+    return f"{start}{mark}{os.path.normpath(os.path.join(f'/{rest}', name))[1:]}"
+
+
+def each(read: Callable[[str], Found], paths: Iterable[str], files: Files) -> list[Found]:
+    """Read several files, in order; several at once where each has to be waited for.
+
+    Raises:
+        KitError: what the first that fails raised.
+    """
+    every = list(paths)
+    if files.workers == 1 or len(every) < 2:
+        return [read(path) for path in every]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(files.workers, len(every)), thread_name_prefix="kit-heads") as pool:
+        try:
+            return list(pool.map(read, every))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

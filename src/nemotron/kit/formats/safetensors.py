@@ -16,6 +16,7 @@ from nemotron.kit.formats.reading import (
     Files,
     PathLike,
     damaged,
+    each,
     exact,
     is_count,
     parse_json,
@@ -70,7 +71,8 @@ def read_files(paths: Iterable[PathLike], files: Files = LOCAL) -> Tensors:
     Raises:
         CorruptError: one is damaged; the message names it.
     """
-    return _sum(_read(path, files)[0] for path in dict.fromkeys(text_of(path) for path in paths))
+    names = dict.fromkeys(text_of(path) for path in paths)
+    return _sum(each(lambda path: _read(path, files)[0], names, files))
 
 
 def read_index(path: PathLike, files: Files = LOCAL) -> Tensors:
@@ -95,9 +97,10 @@ def read_index(path: PathLike, files: Files = LOCAL) -> Tensors:
             raise damaged(where, f"{tensor!r} is said to be in {name!r}, expected a file beside the index")
         wanted.setdefault(name, set()).add(tensor)
     found = []
-    for name, tensors in sorted(wanted.items()):
-        shard = f"{os.path.dirname(where) or '.'}/{name}"
-        head, names = _read(shard, files)
+    folder = os.path.dirname(where) or "."
+    shards = {f"{folder}/{name}": tensors for name, tensors in sorted(wanted.items())}
+    heads = each(lambda shard: _read(shard, files), shards, files)
+    for (shard, tensors), (head, names) in zip(shards.items(), heads, strict=True):
         if missing := tensors - names:
             raise damaged(
                 shard, f"it lacks {len(missing):,} tensors that {where} names, {min(missing)!r} first"

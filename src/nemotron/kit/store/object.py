@@ -76,7 +76,7 @@ class BucketStore(Store):
         self._prefix = parts.path.strip("/")
         if self._prefix:
             check_key(self._prefix)
-        self._bucket = _connect(parts.scheme.lower(), parts.netloc, dict(options or {}))
+        self._bucket = connect_bucket(parts.scheme.lower(), parts.netloc, dict(options or {}))
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -244,7 +244,18 @@ class _BucketStaging(Staging):
         self._file.close()
 
 
-def _connect(scheme: str, bucket: str, options: dict[str, Any]) -> "Bucket":
+def connect_bucket(scheme: str, bucket: str, options: dict[str, Any]) -> "Bucket":
+    """Make obstore's client of a bucket.
+
+    Args:
+        scheme: `s3`, `gs`, `az`, …
+        bucket: its name.
+        options: as `BucketStore` takes them; they win over the environment.
+
+    Raises:
+        MissingExtraError: obstore is not installed.
+        MisuseError: an option is unknown.
+    """
     try:
         from obstore import store as backends
         from obstore.exceptions import BaseError
