@@ -12,6 +12,7 @@ from nemotron.kit.names import (
     ArtifactRef,
     Version,
     local_path,
+    near,
     normalise_inside,
     parse_selector,
 )
@@ -353,3 +354,10 @@ def test_references_are_frozen_values():
     assert ArtifactRef.parse(ref) is ref
     assert {ref: 1}[ArtifactRef.parse("art://a:1/x")] == 1
     assert ref.at(Version(2)) == ArtifactRef.parse("a:v2/x")
+
+
+def test_letters_that_changed_places_are_the_likeliest_slip():
+    assert near("stpe", ["type", "step", "steps"]) == ["step"]
+    assert near("TRIAN", ["brain", "train"], 2) == ["train", "brain"]
+    assert near("x", ["train", "step"]) == []
+    assert near("", ["train"]) == []

@@ -157,10 +157,10 @@ def _unknown(name: str) -> str:
     message = f"module {__name__!r} has no attribute {name!r}"
     if name.startswith("_"):  # asked for by machinery, such as inspect, and not misspelt by a person
         return message
-    from difflib import get_close_matches
+    from nemotron.kit.names import near
 
-    near = get_close_matches(name, __dir__(), n=1)
-    return f"{message}. Did you mean {near[0]!r}?" if near else message
+    meant = near(name, __dir__())
+    return f"{message}. Did you mean {meant[0]!r}?" if meant else message
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,7 @@ Parsing looks at text only: which of several readings exists is the registry's q
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import unquote
@@ -168,6 +169,22 @@ def parse_selector(text: str | int | None) -> Selector:
         return LATEST
     text = str(text)
     return Version.parse(text) if _VERSION_LIKE.fullmatch(text) else Alias(text)
+
+
+def near(text: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """The names that look like `text`, whatever its case, the likeliest first; [] if none does.
+
+    >>> near("stpe", ["step", "type"]), near("Trian", ["data", "train"]), near("x", ["train"])
+    (['step'], ['train'], [])
+    """
+    import difflib
+
+    meant = text.lower()
+    by_lower = {name.lower(): name for name in known}
+    candidates = difflib.get_close_matches(meant, by_lower, n=max(most, 8), cutoff=0.6)
+    # Letters that changed places are the commonest slip, and no better to the matcher than other letters.
+    candidates.sort(key=lambda other: sorted(other) != sorted(meant))
+    return [by_lower[other] for other in candidates[:most]]
 
 
 def normalise_inside(path: str) -> str:

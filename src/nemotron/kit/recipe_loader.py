@@ -3,13 +3,13 @@
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.integrations.megatron_padding import derive_pad_seq_to_mult
 from nemotron.kit.integrations.omegaconf_errors import resolution_error
+from nemotron.kit.names import near
 
 __all__ = ["RecipeImportError", "derive_pad_seq_to_mult", "extract_recipe_config", "import_recipe_function"]
 
@@ -47,8 +47,8 @@ def import_recipe_function(target: str) -> Callable[..., Any]:
             where = getattr(found, "__name__", type(found).__name__)
             if isinstance(found, ModuleType) and _is_module(f"{where}.{part}"):
                 raise _failed(target, "it is a module; add the name of a function in it") from error
-            near = get_close_matches(part, dir(found), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            meant = near(part, dir(found))
+            hint = f"; did you mean {meant[0]!r}?" if meant else ""
             raise _failed(target, f"{where!r} has no {part!r}{hint}") from error
     if not callable(found) or isinstance(found, ModuleType):
         raise _failed(target, f"it is a {type(found).__name__}, which cannot be called")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex
 
 from nemotron.kit.errors import MisuseError
+from nemotron.kit.names import near
 
 
 class Owner(Protocol):
@@ -127,8 +128,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("total_token", ["total_tokens", "path"])
     'did you mean total_tokens?'
     """
-    import difflib
-
     choices = sorted(known)
-    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else f"there is {', '.join(choices)}"
+    meant = near(name, choices)
+    return f"did you mean {meant[0]}?" if meant else f"there is {', '.join(choices)}"

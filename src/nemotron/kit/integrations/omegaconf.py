@@ -34,7 +34,7 @@ from nemotron.kit.integrations import git_mounts
 from nemotron.kit.integrations.config_references import is_reference, written_out
 from nemotron.kit.integrations.omegaconf_parsing import parse_once
 from nemotron.kit.integrations.pins import Info, Mode, pin, read_metadata
-from nemotron.kit.names import SCHEME, ArtifactRef
+from nemotron.kit.names import SCHEME, ArtifactRef, near
 from nemotron.kit.registry.scan import METADATA_FILE
 from nemotron.kit.store.attempt import job_id, key_of
 from nemotron.kit.store.launcher import launcher
@@ -226,7 +226,9 @@ def _field(name: str, info: Info, field: str) -> Any:
         nested = fields.get("metadata")
         there = {*(key for key in _BASE_FIELDS if info.get(key) is not None), *fields}
         there |= nested.keys() if isinstance(nested, Mapping) else set()
-        raise NoSuchFieldError(f"Artifact '{name}' has no field '{field}'. There is: {_listed(there)}")
+        meant = near(field, there)
+        hint = f"; did you mean {meant[0]}?" if meant else ""
+        raise NoSuchFieldError(f"Artifact '{name}' has no field '{field}'. There is: {_listed(there)}{hint}")
     return found[0]
 
 

@@ -1,7 +1,5 @@
 """What to say when something is not there: what there is instead, and what was perhaps meant."""
 
-import difflib
-
 from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.errors import (
     ArtifactNotFoundError,
@@ -10,7 +8,7 @@ from nemotron.kit.errors import (
     NotFoundError,
     WithdrawnError,
 )
-from nemotron.kit.names import LATEST, ArtifactName, Selector
+from nemotron.kit.names import LATEST, ArtifactName, Selector, near
 from nemotron.kit.registry.aliases import Aliases
 from nemotron.kit.registry.versions import Versions
 
@@ -37,15 +35,18 @@ def not_found(
             name.semantic, "latest", f"Artifact version not found: {name}:latest in {root}: {reason}"
         )
     if newest:
-        known = [f"v1 to v{newest}" if newest > 1 else "v1", *aliases.all(name.key)]
+        pointing = aliases.all(name.key)
+        known = [f"v1 to v{newest}" if newest > 1 else "v1", *pointing]
+        meant = near(str(selector), pointing)
         return ArtifactVersionNotFoundError(
             name.semantic,
             str(selector),
-            f"Artifact version not found: {name}:{selector} in {root}; there is {', '.join(known)}",
+            f"Artifact version not found: {name}:{selector} in {root}; there is {', '.join(known)}"
+            + (f"; did you mean {meant[0]}?" if meant else ""),
         )
     names = versions.names()
-    near = difflib.get_close_matches(name.key, names, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"it holds {len(names)} other artifacts"
+    meant = near(name.key, names, 3)
+    hint = f"did you mean {' or '.join(meant)}?" if meant else f"it holds {len(names)} other artifacts"
     if not names:
         empty = "nothing was published there yet; is it the right root?"
         hint = "it holds no artifacts" if versions.store.list() else empty

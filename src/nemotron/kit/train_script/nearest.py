@@ -1,7 +1,9 @@
 """Which key was meant: the nearest one that exists."""
 
 from collections.abc import Iterable
-from difflib import SequenceMatcher, get_close_matches
+from difflib import SequenceMatcher
+
+from nemotron.kit.names import near
 
 _LIST_AT_MOST = 12
 
@@ -12,9 +14,8 @@ def nearest(key: str, known: Iterable[str]) -> str | None:
     >>> nearest("trian", ["train", "data"])
     'train'
     """
-    by_lower = {name.lower(): name for name in known}
-    found = get_close_matches(key.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else None
+    found = near(key, known)
+    return found[0] if found else None
 
 
 def nearest_path(path: str, known: Iterable[str]) -> str | None:
