@@ -1,5 +1,6 @@
 """The commit's own document, and the small logs."""
 
+import dataclasses
 import json
 import math
 
@@ -252,3 +253,21 @@ def test_a_torn_move_or_tombstone_is_never_whole():
         for length in range(len(data) - 2):
             with pytest.raises(CorruptError):
                 type(value).from_bytes(data[:length], "x")
+
+
+def test_unknown_fields_of_the_content_are_kept_as_they_are():
+    content = {"mode": "reference", "evidence": "stat", "scope": "folder", "files": 0, "size": 0}
+    document = {
+        "name": "m",
+        "version": 1,
+        "format_version": 1,
+        "content": {**content, "shards": [1, {"a": None}]},
+    }
+    manifest = Manifest.from_bytes(json.dumps(document).encode(), "here")
+    assert manifest.content is not None
+    assert manifest.content.extra == {"shards": [1, {"a": None}]}
+    again = json.loads(manifest.to_bytes())["content"]
+    assert again["shards"] == [1, {"a": None}]
+    # What it knows can't be said twice.
+    sly = dataclasses.replace(manifest.content, extra={"mode": "snapshot"})
+    assert sly.to_document()["mode"] == "reference"

@@ -44,6 +44,7 @@ class Content:
         digest: identity of the content, where every file has a digest.
         tree: digest of the stored listing, where it is not inline.
         listing: the listing itself, where it is small.
+        extra: fields that this kit does not know.
     """
 
     mode: Mode
@@ -57,6 +58,7 @@ class Content:
     digest: str | None = None
     tree: str | None = None
     listing: Tree | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_document(self) -> dict[str, Any]:
         """The part `content` of a manifest."""
@@ -76,7 +78,7 @@ class Content:
             document["tree"] = self.tree
         if self.listing is not None:
             document["listing"] = self.listing.rows()
-        return document
+        return document | {key: value for key, value in self.extra.items() if key not in _CONTENT_KNOWN}
 
     @classmethod
     def from_document(cls, document: Any, where: str) -> "Content":
@@ -110,6 +112,7 @@ class Content:
             digest=digest,
             tree=tree,
             listing=None if rows is None else Tree.from_rows(rows, where),
+            extra={key: value for key, value in document.items() if key not in _CONTENT_KNOWN},
         )
 
 
@@ -244,6 +247,7 @@ class Manifest:
 
 
 _KNOWN = frozenset({f.name for f in fields(Manifest)} - {"extra"})
+_CONTENT_KNOWN = frozenset({f.name for f in fields(Content)} - {"extra"})
 
 
 def _text(document: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:
