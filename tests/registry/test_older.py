@@ -129,3 +129,34 @@ def test_an_alias_of_an_index_moves_on(index: Path) -> None:
 
 def test_a_new_name_in_an_old_root_begins_at_one(any_root: Path, data: Path) -> None:
     assert Registry.open(any_root).publish(Draft(name="fresh", source=data)).record.version == 1
+
+
+def test_gaps_are_not_counted(manifests: Path) -> None:
+    entry = Registry.open(manifests).get("corpus")
+    assert entry is not None
+    assert (entry.versions, entry.latest) == ((1, 2, 5), 5)
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"format_vers', b'{"floor": "5"}', b'{"floor": -1}', b"[5]"])
+def test_a_torn_floor_stops_neither_reading_nor_publishing(manifests: Path, data: Path, torn: bytes) -> None:
+    Registry.open(manifests).publish(Draft(name="corpus", source=data))
+    (manifests / ".kit/older/corpus.json").chmod(0o644)
+    (manifests / ".kit/older/corpus.json").write_bytes(torn)
+    early, late = Registry.open(manifests), Registry.open(manifests)
+    assert [record.version for record in early.versions("corpus")] == [1, 2, 5, 6]
+    (manifests / "corpus/v7").mkdir()  # which the two read differently
+    numbers = [
+        registry.publish(Draft(name="corpus", source=data, metadata={"a": step})).record.version
+        for step, registry in enumerate((early, late, early, late))
+    ]
+    assert numbers == sorted(set(numbers))
+    found = [record.version for record in Registry.open(manifests).versions("corpus")]
+    assert found == [1, 2, 5, 6, *numbers]
+
+
+def test_a_torn_floor_hides_no_version_of_an_index(index: Path, data: Path) -> None:
+    (index / ".kit/older").mkdir(parents=True)
+    (index / ".kit/older/eval-set.json").write_bytes(b"{")
+    published = Registry.open(index).publish(Draft(name="eval-set", source=data)).record
+    assert published.version == 4
+    assert [record.version for record in Registry.open(index).versions("eval-set")] == [1, 2, 4]

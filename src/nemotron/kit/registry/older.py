@@ -68,10 +68,7 @@ class OlderGenerations:
         if known is None:
             listed = (layout.version_number(child) for child in self._store.list(name))
             known = frozenset(n for n in listed if n is not None) | self.indexed(name).versions.keys()
-            floor = self._floor(name) if known else None
-            if floor is not None:
-                known = frozenset(n for n in known if n <= floor)
-            self._numbers[name] = known
+            self._numbers[name] = known = self._up_to_floor(name, known)
         return known
 
     def highest(self, name: str) -> int:
@@ -88,20 +85,28 @@ class OlderGenerations:
             return
         document = {"format_version": layout.STORE_FORMAT, "floor": self.highest(name)}
         if not self._store.create(layout.older_floor(name), codec.encode(document)):
-            floor = self._floor(name) or 0
-            self._numbers[name] = frozenset(n for n in self.numbers(name) if n <= floor)
+            self._numbers[name] = self._up_to_floor(name, self.numbers(name))
         self._fixed.add(name)
+
+    def _up_to_floor(self, name: str, numbers: frozenset[int]) -> frozenset[int]:
+        """Those numbers that older tools took: all of them, where nothing of this format tells otherwise."""
+        floor = self._floor(name) if numbers else None
+        return numbers if floor is None else frozenset(n for n in numbers if n <= floor)
 
     def _floor(self, name: str) -> int | None:
         key = layout.older_floor(name)
         data = self._store.read(key)
         if data is None:
             return None
-        floor = codec.decode(data, f"{self._store.url}/{key}").get("floor")
+        where = f"{self._store.url}/{key}"
+        try:
+            floor = codec.decode(data, where).get("floor")
+        except CorruptError as error:  # torn by a crash, where there are no hard links
+            log.warning("%s. Every number of %s that is there counts as taken by an older tool", error, name)
+            return None
         if not isinstance(floor, int) or floor < 0:
-            raise CorruptError(
-                f"{self._store.url}/{key} is damaged: expected a version number, found {floor!r}"
-            )
+            log.warning("%s is damaged: its floor is %r, no version number", where, floor)
+            return None
         return floor
 
     def names(self) -> set[str]:
