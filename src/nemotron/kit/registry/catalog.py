@@ -106,8 +106,8 @@ class Catalog:
         newest = self._versions.newest(key)
         if not newest:
             return None
-        living = tuple(n for n in range(1, newest + 1) if not self._versions.is_withdrawn(key, n))
-        latest = self._versions.latest(key)
+        living = {manifest.version: manifest for manifest in self._versions.living(key)}
+        latest = next(reversed(living.values()), None)
         shown = latest or next(
             (m for n in range(newest, 0, -1) if (m := self._versions.read_whole(key, n))), None
         )
@@ -115,7 +115,7 @@ class Catalog:
             name=key,
             semantic_name=shown.semantic_name if shown else key,
             latest=latest.version if latest else None,
-            versions=living,
+            versions=tuple(living),
             type=shown.type if shown else None,
             aliases=self._aliases.all(key),
         )
