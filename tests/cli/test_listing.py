@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
@@ -28,13 +30,25 @@ def test_ls(kit, store: Registry) -> None:
 
 
 def test_ls_of_an_empty_root_says_how_to_begin_but_not_to_a_program(kit, registry: Registry) -> None:
+    Path(registry.root).mkdir()
     said = kit("ls")
     assert (said.code, said.out) == (0, "")
     assert "nemotron kit register" in said.err
     as_json = kit("ls", "--json")
     assert (as_json.json, as_json.err) == ([], "")
     assert (kit("ls", "-q").out, kit("ls", "-q").err) == ("", "")
-    assert not Path(registry.root).exists()
+    assert list(Path(registry.root).iterdir()) == []
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("-q",)])
+def test_ls_of_a_root_that_is_not_there(kit, store: Registry, form: tuple[str, ...]) -> None:
+    mistyped = store.root.replace("/store", "/stroe")
+    said = kit("ls", "--root", mistyped, *form)
+    assert (said.code, said.out) == (1, "")
+    assert f"No store at {mistyped}" in said.err
+    assert f"did you mean {store.root}?" in said.err
+    assert not Path(mistyped).exists()
+    assert "It will be made by the first publish" in kit("ls", "--root", f"{store.root}/a/b/c").err
 
 
 def test_versions_are_oldest_first_with_withdrawn_ones_marked(kit, store: Registry) -> None:
@@ -147,3 +161,39 @@ def test_a_path_inside_is_no_version(kit, store: Registry) -> None:
     said = kit("show", "base:v1/b.txt")
     assert (said.code, said.out) == (2, "")
     assert "nemotron kit resolve" in said.err
+
+
+def test_versions_of_a_version_are_that_one(kit, store: Registry) -> None:
+    assert [listed["version"] for listed in kit("versions", "nano3/data:v1", "--json").json] == [1]
+    kit("rm", "nano3-data:v1", "-m", "bad tokens")
+    assert "bad tokens" in kit("versions", "nano3/data:v1").out
+    said = kit("versions", "nano3/data:v99")
+    assert (said.code, said.out) == (1, "")
+    assert "nano3/data:v99" in said.err
+
+
+def test_show_of_a_withdrawn_version_says_why(kit, store: Registry) -> None:
+    kit("rm", "base:v1", "-m", "trained on\x1b[31m the test set")
+    said = kit("show", "base:v1")
+    assert said.code == 0
+    assert "withdrawn  trained on\\x1b[31m the test set  by " in said.out
+    assert "final_loss" in said.out
+    document = kit("show", "base:v1", "--json").json
+    assert document["withdrawn"]["reason"] == "trained on\x1b[31m the test set"
+    assert document["inputs"] == ["art://nano3-data:v2"]
+    Path(store.root, "base/v1/tombstone.json").write_text("{")
+    assert "the reason can't be read" in kit("show", "base:good").out
+    assert kit("show", "nano3/data:v2", "--json").json["withdrawn"] is None
+    assert kit("resolve", "base:v1").code == 1
+
+
+def test_a_torn_number_is_no_version(kit, store: Registry, data: Path) -> None:
+    manifest = Path(store.root, "nano3-data/v2/manifest.json")
+    manifest.chmod(0o644)
+    manifest.write_bytes(manifest.read_bytes()[:40])
+    listed = {entry["name"]: entry for entry in kit("ls", "--json").json}
+    assert (listed["nano3-data"]["versions"], listed["nano3-data"]["latest"]) == (1, 1)
+
+
+def test_an_alias_that_was_nearly_right(kit, store: Registry) -> None:
+    assert "did you mean good?" in kit("show", "base:godo").err

@@ -137,3 +137,11 @@ def test_rm_needs_a_version_and_a_reason(kit, store: Registry, call: tuple[str, 
     said = kit("rm", *call)
     assert (said.code, said.out) == (2, "")
     assert kit("resolve", "base:v1").code == 0
+
+
+def test_follow_links(kit, registry: Registry, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "blob").write_text("far away")
+    (data / "link.txt").symlink_to(tmp_path / "blob")
+    for flags, files in (((), 2), (("--follow-links",), 3)):
+        kit("register", str(data), "--name", "linked", *flags)
+        assert kit("show", "linked", "--json").json["files"] == files

@@ -75,3 +75,10 @@ def test_other_formats(kit, store: Registry) -> None:
     assert kit("lineage", "tuned", "--json", "--dot").code == 2
     assert kit("export", "tuned", "--to", "pdf").code == 2
     assert kit("export", "hf://datasets/org/name", "--down", "--to", "json", "-q").out.startswith("{\n")
+
+
+def test_the_lineage_of_a_file_that_is_not_there(kit, store: Registry) -> None:
+    said = kit("lineage", "nano3/data:v1/nope.txt")
+    assert (said.code, said.out) == (1, "")
+    assert "nope.txt" in said.err
+    assert kit("lineage", "nano3/data:v1/b.txt").code == 0

@@ -3,7 +3,15 @@
 from typing import TYPE_CHECKING
 
 from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
-from nemotron.kit.errors import ArtifactNotFoundError, MisuseError
+from nemotron.kit.documents.alias import Tombstone
+from nemotron.kit.errors import (
+    ArtifactNotFoundError,
+    CorruptError,
+    MisuseError,
+    PathNotFoundError,
+    WithdrawnError,
+)
+from nemotron.kit.names import near
 
 if TYPE_CHECKING:
     from nemotron.kit.registry.records import Entry, Record
@@ -16,6 +24,8 @@ def ls(root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
 
     registry, output = session(root, as_json, quiet)
     entries = registry.list()
+    if not entries:
+        refuse_missing(registry)
     if not entries and output.human:
         output.note(f"No artifacts in {registry.root}. Publish one: nemotron kit register PATH --name NAME")
         return
@@ -23,36 +33,83 @@ def ls(root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
 
 
 def versions(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
-    """List the versions of an artifact, the newest last; withdrawn ones are marked."""
+    """List the versions of an artifact, the newest last; withdrawn ones are marked.
+
+    With a version or an alias in REF, that one alone.
+    """
     from nemotron.kit.console.views import Listed, VersionsView
     from nemotron.kit.names import ArtifactRef
     from nemotron.kit.registry.records import Record
     from nemotron.kit.registry.versions import Versions
 
     registry, output = session(root, as_json, quiet)
-    name = ArtifactRef.parse(ref).name
-    registry.versions(name.semantic)  # says what there is, if there is no such name
-    entry = registry.get(name.semantic)
+    asked = ArtifactRef.parse(ref)
+    only = None if asked.selector is None else shown(registry, ref)[0].version
+    registry.versions(asked.name.semantic)  # says what there is, if there is no such name
+    entry = registry.get(asked.name.semantic)
     assert entry is not None
     known = Versions(registry.store)
     listed = [
         Listed(Record(manifest, registry.root), pointing(entry, number), known.withdrawal(entry.name, number))
         for number in range(1, known.newest(entry.name) + 1)
-        if (manifest := known.read_whole(entry.name, number))
+        if only in (None, number) and (manifest := known.read_whole(entry.name, number))
     ]
     output.show(VersionsView(listed))
 
 
 def show(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Show all there is to know about a version."""
+    """Show all there is to know about a version; of a withdrawn one also who withdrew it, and why."""
     from nemotron.kit.console.views import VersionView
 
     registry, output = session(root, as_json, quiet)
-    record = version(registry, ref)
+    record, stone = shown(registry, ref)
     entry = registry.get(record.name)
     if entry is None:
         raise ArtifactNotFoundError(record.name)
-    output.show(VersionView(record, pointing(entry, record.version)))
+    output.show(VersionView(record, pointing(entry, record.version), stone))
+
+
+def shown(registry: "Registry", ref: str) -> "tuple[Record, Tombstone | None]":
+    """The version that a reference names, and why it is withdrawn, if it is.
+
+    Raises:
+        MisuseError: the reference names a file inside it.
+        NotFoundError: there is none.
+    """
+    from nemotron.kit.names import Version
+    from nemotron.kit.registry.records import Record
+    from nemotron.kit.registry.versions import Versions
+
+    try:
+        return version(registry, ref), None
+    except WithdrawnError as error:
+        known, number = Versions(registry.store), Version.parse(str(error.version)).number
+        manifest = known.read_whole(error.name, number)
+        if manifest is None:
+            raise
+        try:
+            stone = known.withdrawal(error.name, number)
+        except CorruptError as problem:
+            stone = Tombstone(reason=f"(the reason can't be read: {problem})")
+        return Record(manifest, registry.root), stone
+
+
+def refuse_missing(registry: "Registry") -> None:
+    """See that the root of a store that shows nothing is there at all.
+
+    Raises:
+        PathNotFoundError: it is not; an empty folder is a store where nothing was published yet.
+    """
+    folder = registry.store.local_path("any")
+    if folder is None or folder.parent.is_dir():
+        return
+    root = folder.parent
+    beside = [child.name for child in root.parent.iterdir()] if root.parent.is_dir() else []
+    meant = near(root.name, beside)
+    hint = f"did you mean {root.parent / meant[0]}? Else it" if meant else "It"
+    raise PathNotFoundError(
+        f"No store at {root}: there is no such folder. {hint} will be made by the first publish"
+    )
 
 
 def version(registry: "Registry", ref: str) -> "Record":

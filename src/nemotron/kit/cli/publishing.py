@@ -49,6 +49,13 @@ Type = Annotated[
 Snapshot = Annotated[
     bool, typer.Option("--snapshot", help="Copy the bytes into the store, instead of referring to them.")
 ]
+FollowLinks = Annotated[
+    bool,
+    typer.Option(
+        "--follow-links",
+        help="Take the targets of links that leave the folder as content, as in a Hugging Face cache.",
+    ),
+]
 EvidenceOption = Annotated[
     Evidence,
     typer.Option(
@@ -101,6 +108,7 @@ def register(
     type_: Type = "artifact",
     snapshot: Snapshot = False,
     evidence: EvidenceOption = Evidence.stat,
+    follow_links: FollowLinks = False,
     metadata: Metadata = None,
     inputs: Inputs = None,
     aliases: Aliases = None,
@@ -138,6 +146,7 @@ def register(
         run=current_run().id,
         snapshot=snapshot,
         evidence=evidence.value,
+        follow_links=follow_links,
         aliases=tuple(aliases or ()),
     )
     with output.progress("Copying" if snapshot else "Reading", of_bytes=True) as progress:

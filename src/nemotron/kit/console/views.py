@@ -150,10 +150,12 @@ class VersionView(View):
     Attributes:
         record: the version.
         aliases: what points at it, `latest` among them.
+        stone: why it is withdrawn, or None.
     """
 
     record: "Record"
     aliases: tuple[str, ...] = ()
+    stone: "Tombstone | None" = None
 
     @property
     def data(self) -> str:
@@ -179,6 +181,7 @@ class VersionView(View):
             "files": content.files if content else None,
             "size": content.size if content else None,
             "digest": content.digest if content else None,
+            "withdrawn": stone_document(self.stone) if self.stone else None,
         }
 
     def lines(self) -> Iterable[str]:
@@ -197,6 +200,9 @@ class VersionView(View):
             (f"  {words.printable(', '.join(self.aliases))}" if self.aliases else "", "green"),
         )
         facts = _facts()
+        if stone := self.stone:
+            by = f"  by {stone.withdrawn_by or 'unknown'}, {words.when(stone.withdrawn_at)}"
+            facts.add_row("withdrawn", Text(f"{words.printable(stone.reason)}{words.printable(by)}", "red"))
         if manifest.semantic_name not in ("", record.name):
             facts.add_row("name", words.printable(manifest.semantic_name))
         facts.add_row("path", self._path())

@@ -86,7 +86,9 @@ def _edges(nodes: tuple[Node, ...]) -> Iterator[Edge]:
 def _start(registry: Registry, ref: str | ArtifactRef) -> str:
     """The URI of the version asked about; a withdrawn one is asked about like any other."""
     try:
-        record, _ = registry.find(ref)
+        record, inside = registry.find(ref)
+        if inside:
+            registry.inside(ref)  # says what is not there
     except WithdrawnError as error:
         return f"{SCHEME}{error.name}:{error.version}"
     return record.uri
