@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "alias-log": ("alias-log", "base", "good"),
     "verify": ("verify", "base:v1"),
     "doctor": ("doctor",),
+    "outbox": ("outbox",),
 }
 REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
     "show": lambda ref: ("show", "--", ref),

@@ -31,6 +31,7 @@ COMMANDS = {
     "aliases": ("aliasing", "aliases"),
     "alias-log": ("aliasing", "alias_log"),
     "verify": ("verifying", "verify"),
+    "outbox": ("delivering", "outbox"),
     "doctor": ("doctoring", "doctor"),
 }
 PROGRAM = "nemotron"

@@ -94,6 +94,9 @@ _JSON = {
     "`sampled` or `stat`); `files` lists `{path, verdict}` of those that are not the same: `touched` "
     "(other time, same size, and as far as it was read the same content), `changed`, `missing` or "
     "`extra`. `ok` is true if none but `touched` is among them.",
+    "outbox": "`{delivered, waiting, set_aside, records}`: counts, `delivered` of the versions that have a "
+    "receipt; `records` lists `{id, state, uri, destination, run, since, inputs, why, kind, attempts, "
+    "last_attempt}` of what is still there, `state` is `waiting` or `set_aside`.",
     "doctor": "`{root, ok, findings}`; each finding has `kind`, `level` (`problem` or `note`), `where`, "
     "`what`, `fix`. `ok` is false if there is a problem; notes alone don't count.",
 }
