@@ -38,6 +38,7 @@ class WandbServer:
     Attributes:
         state: what it knows.
         operations: the names of the GraphQL operations that were asked for, in order.
+        requests: every request, as "METHOD /path", in order.
         faults: the failures to come.
         crashes: what went wrong in the server itself; a fixture checks that it is empty.
     """
@@ -45,6 +46,7 @@ class WandbServer:
     def __init__(self, entity: str = "test-entity") -> None:
         self.state = State(entity)
         self.operations: list[str] = []
+        self.requests: list[str] = []
         self.faults: list[Fault] = []
         self.crashes: list[str] = []
         self._http = _Http(("127.0.0.1", 0), _Handler)
@@ -107,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the test's output is the test's."""
 
     def do_GET(self) -> None:
+        self.server.wandb.requests.append(f"GET {self.path}")
         kind, _, file_id = self.path.lstrip("/").partition("/")
         file = self.server.wandb.state.files.get(file_id) if kind == "download" else None
         if file is None or file.data is None:
@@ -115,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(200, file.data, "application/octet-stream")
 
     def do_PUT(self) -> None:
+        self.server.wandb.requests.append(f"PUT {self.path}")
         kind, _, file_id = self.path.lstrip("/").partition("/")
         data = self._body()
         file = self.server.wandb.state.files.get(file_id) if kind == "upload" else None
@@ -125,6 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(200, b"")
 
     def do_POST(self) -> None:
+        self.server.wandb.requests.append(f"POST {self.path}")
         body = self._body()
         if self.headers.get("Authorization") != _basic(API_KEY):
             self._json(401, {"errors": [{"message": "user is not logged in"}]})

@@ -44,7 +44,9 @@ def make_thing(tmp_path: Path) -> Callable[..., Thing]:
     def make(folder: str = "data", **values: Any) -> Thing:
         path = tmp_path / folder
         (path / "train").mkdir(parents=True, exist_ok=True)
-        (path / "train" / "000.bin").write_bytes(b"tokens of " + folder.encode())
+        shard = path / "train" / "000.bin"
+        if not shard.exists():
+            shard.write_bytes(b"tokens of " + folder.encode())
         thing = Thing(path=path, **values)
         document = {"path": str(path), "type": thing.type, "metadata": thing.metadata}
         document |= {"created_at": thing.created_at, "producer": "local", "tracking": None}

@@ -94,6 +94,12 @@ def test_without_the_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 def test_what_the_client_does_not_hold_for_want_of_a_package_is_metadata(
     run: FakeRun, make_thing: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    class KeepsMetadata(FakeArtifact):
+        def __init__(self, name: str, type: str, description: str = "", metadata: Any = None) -> None:
+            super().__init__(name, type)
+            self.metadata = metadata
+
+    monkeypatch.setattr(sys.modules["wandb"], "Artifact", KeepsMetadata)
     monkeypatch.setitem(sys.modules, "boto3", None)
     WandbTracker().log_artifact(make_thing(source_datasets=["s3://bucket/a"]), "data", [])
     assert run.used[0].added == []

@@ -1,73 +1,112 @@
-"""Fill a W&B artifact before it is logged: files, references, and metadata within W&B's limits."""
+"""The parts of a draft: references that touch no server and no cloud, and metadata within W&B's limits."""
 
-import importlib
+import functools
+import hashlib
 import importlib.util
 import json
 import logging
 import math
 import os
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nemotron.kit.documents.codec import encode, plain
-from nemotron.kit.integrations.wandb.errors import translated
+from nemotron.kit.documents.codec import plain
+from nemotron.kit.errors import KitError
+from nemotron.kit.integrations.wandb.description import METADATA_FILE, Entry, Reference
 from nemotron.kit.integrations.wandb.uris import local_path
+from nemotron.kit.registry.scan import scan_folder
 
 log = logging.getLogger(__name__)
 
 METADATA_KEYS_MAX = 100
 # What the kit puts into the metadata itself beside the artifact's own.
 METADATA_KEYS_RESERVED = 8
+# W&B shows metadata on a page and sends it with every look-up; what is longer is only in the uploaded file.
+METADATA_SIZE_MAX = 256 << 10
 
-METADATA_FILE = "metadata.json"
+# A folder of more files is one line on W&B, whose digest still stands for all of them.
+FILES_LISTED_MAX = 10_000
 
 # The packages by which the client opens references of these schemes.
 PACKAGES = {"s3": "boto3", "gs": "google.cloud.storage"}
 
 
-class References:
-    """Adds references to drafts; remembers which schemes it has already warned of."""
+def refer(uri: str, name: str, *, evidence: bool = False) -> Reference:
+    """Refer to data where it lies, without reading it.
 
-    def __init__(self) -> None:
-        self._warned: set[str] = set()
+    The client itself would look for cloud credentials first, and would refuse what it can't open from here:
+    `s3://` without boto3, `file://` of another machine.
 
-    def add(self, draft: Any, uri: str, name: str) -> bool:
-        """Add a reference without a checksum: no data is read, and no server is asked.
-
-        A folder on this machine is listed, so that W&B shows its files. Everything else is one entry. The
-        client itself would look for cloud credentials first, and would refuse what it can't open from here:
-        `s3://` without boto3, `file://` of another machine.
-
-        Returns:
-            False where the client can't open the reference for want of a package: the caller keeps the URI
-            in the metadata as well; a warning was given.
-        """
-        scheme = uri.partition("://")[0]
-        path = local_path(uri)
-        make_entry = _entry_class(draft)
-        missing = scheme in PACKAGES and not _is_installed(PACKAGES[scheme])
-        if make_entry is not None and not (path is not None and os.path.exists(path)):
-            draft.manifest.add_entry(make_entry(path=name, ref=uri, digest=uri))
-        elif not missing:
-            with translated(f"refer to {uri}"):
-                draft.add_reference(uri, name=name, checksum=False)
-        if missing and scheme not in self._warned:
-            self._warned.add(scheme)
-            log.warning(
-                "W&B's client can't open %s:// references without %s; they are kept in the metadata as well",
-                scheme,
-                PACKAGES[scheme],
-            )
-        return not missing
+    Args:
+        uri: of a folder, a file, or anything else.
+        name: its name in the artifact.
+        evidence: let the digests of local files follow their size and time, so that other data is another
+            version. Without it a digest stands for the address alone.
+    """
+    path = local_path(uri)
+    if path is None or not os.path.exists(path):
+        return Reference(uri, name, (Entry(name, uri, uri),))
+    if not os.path.isdir(path):
+        info = os.stat(path)
+        seen = (info.st_size, info.st_mtime_ns) if evidence else ()
+        return Reference(uri, name, (Entry(name, uri, _digest(uri, *seen), info.st_size),))
+    return Reference(uri, name, _listed(uri.rstrip("/"), path, name, evidence))
 
 
-def _entry_class(draft: Any) -> Any | None:
-    """The client's class for manifest entries, or None if the draft is another client's (a test's fake)."""
-    if type(draft).__module__ != "wandb.sdk.artifacts.artifact":
-        return None
-    return importlib.import_module("wandb.sdk.artifacts.artifact_manifest_entry").ArtifactManifestEntry
+def _listed(uri: str, path: str, name: str, evidence: bool) -> tuple[Entry, ...]:
+    try:
+        tree = scan_folder(path)
+    except KitError as error:
+        log.warning("%s is one line on W&B, not one for each file: %s", uri, error)
+        return (Entry(name, uri, uri),)
+    entries = [
+        Entry(
+            f"{name}/{file.path}",
+            f"{uri}/{file.path}",
+            _digest(f"{uri}/{file.path}", *((file.size, file.mtime_ns, file.target) if evidence else ())),
+            file.size,
+        )
+        for file in tree.entries
+        if file.kind != "dir"
+    ]
+    if len(entries) > FILES_LISTED_MAX:
+        size = sum(entry.size or 0 for entry in entries)
+        return (Entry(name, uri, _digest(uri, *(entry.digest for entry in entries)), size),)
+    # Of the kit's own file only the address: it is written again after each save, and is uploaded as well.
+    own = f"{path}/{METADATA_FILE}"
+    if os.path.isfile(own) and all(entry.path != f"{name}/{METADATA_FILE}" for entry in entries):
+        where = f"{uri}/{METADATA_FILE}"
+        entries.append(Entry(f"{name}/{METADATA_FILE}", where, _digest(where)))
+    return tuple(entries) or (Entry(name, uri, uri),)
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def unopened(references: Iterable[Reference]) -> dict[str, Any]:
+    """Metadata for references that this machine's client can't open for want of a package; warned of once."""
+    missing = {}
+    for reference in references:
+        scheme = reference.uri.partition("://")[0]
+        if is_missing(scheme):
+            _warn(scheme)
+            missing[reference.name] = reference.uri
+    return {"references": missing} if missing else {}
+
+
+def is_missing(scheme: str) -> bool:
+    """Whether the client needs a package for references of this scheme, and it is not installed."""
+    return scheme in PACKAGES and not _is_installed(PACKAGES[scheme])
+
+
+@functools.cache
+def _warn(scheme: str) -> None:
+    log.warning(
+        "W&B's client can't open %s:// references without %s; they are kept in the metadata as well",
+        scheme,
+        PACKAGES[scheme],
+    )
 
 
 def _is_installed(package: str) -> bool:
@@ -78,49 +117,27 @@ def _is_installed(package: str) -> bool:
         return False
 
 
-def add_file(draft: Any, path: str | os.PathLike[str], name: str) -> None:
-    """Add a file that is uploaded with the artifact.
-
-    The kit's own `metadata.json` goes without its `tracking`, which says where the artifact was recorded the
-    last time: with it, saving the same thing again would be another version.
-    """
-    document = _kit_document(path) if name == METADATA_FILE else None
-    if document is None or document.get("tracking") is None:
-        draft.add_file(os.fspath(path), name=name)
-        return
-    with tempfile.TemporaryDirectory(prefix="nemotron-kit-") as folder:
-        copy = Path(folder) / METADATA_FILE
-        copy.write_bytes(encode({**document, "tracking": None}))
-        draft.add_file(str(copy), name=name)
-
-
-def _kit_document(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """A `metadata.json` that the kit wrote, or None for a user's own."""
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError:
-        return None
-    keys = {"type", "path", "created_at", "producer", "tracking"}
-    return document if isinstance(document, dict) and keys <= document.keys() else None
+# -- metadata ----------------------------------------------------------------------------------------------
 
 
 def fit_metadata(own: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata that W&B takes: JSON values, at most 100 keys.
+    """Metadata that W&B takes: JSON values, at most 100 keys, no more than a page can show.
 
     Args:
-        own: the artifact's metadata; what does not fit is only in the uploaded `metadata.json`.
+        own: the artifact's metadata; what does not fit is only in the uploaded `metadata.json`, and the key
+            `metadata_keys_left_out` says how many keys that are.
         added: the kit's keys, which always fit.
     """
-    room = METADATA_KEYS_MAX - METADATA_KEYS_RESERVED
-    kept = dict(list(own.items())[:room])
-    result = {**added, **{str(key): _json(value, str(key)) for key, value in kept.items()}}
-    if len(own) > room:
-        result["metadata_keys_left_out"] = len(own) - room
-    return result
-
-
-def _json(value: Any, where: str) -> Any:
-    return _finite(plain(value, where))
+    room, size = METADATA_KEYS_MAX - METADATA_KEYS_RESERVED, METADATA_SIZE_MAX
+    kept: dict[str, Any] = {}
+    for key, value in own.items():
+        shown = _finite(plain(value, str(key)))
+        length = len(json.dumps(shown))
+        if len(kept) < room and length <= size:
+            kept[str(key)] = shown
+            size -= length
+    left_out = len(own) - len(kept)
+    return {**added, **kept, **({"metadata_keys_left_out": left_out} if left_out else {})}
 
 
 def _finite(value: Any) -> Any:

@@ -5,6 +5,7 @@ import enum
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from nemotron.kit.errors import MissingExtraError
 from nemotron.kit.integrations.wandb.errors import translated
 
 Mode = Literal["online", "offline", "disabled"]
+
+_api_lock = threading.Lock()
 
 
 def client() -> Any:
@@ -26,6 +29,45 @@ def client() -> Any:
         raise MissingExtraError(
             f"W&B needs the wandb package ({error}). Install it: pip install 'nemotron-kit[wandb]'"
         ) from error
+
+
+def is_real() -> bool:
+    """Whether `wandb` is the client itself, and not a fake that a test has put in its place."""
+    return hasattr(sys.modules.get("wandb"), "__path__")
+
+
+# What the client for public requests belongs to, and the client.
+_api: tuple[tuple[Any, ...], Any] | None = None
+
+
+def api(run: Any = None) -> Any:
+    """The client for public requests: one for a process.
+
+    Another one is made after `wandb.teardown`, a fork, or a change of server, all of which end the old one.
+
+    Raises:
+        MissingExtraError: the client is not installed.
+        KitError: not logged in.
+    """
+    global _api
+    server = getattr(getattr(run, "settings", None), "base_url", None)
+    service = getattr(sys.modules.get("wandb.sdk.wandb_setup"), "_singleton", None)
+    key = (client(), os.getpid(), service, server if isinstance(server, str) else _server())
+    with _api_lock:
+        if _api is None or any(
+            mine is not now and mine != now for mine, now in zip(_api[0], key, strict=True)
+        ):
+            with translated("be asked"):
+                made = client().Api()
+            # Making it may have started the service.
+            service = getattr(sys.modules.get("wandb.sdk.wandb_setup"), "_singleton", None)
+            _api = ((key[0], key[1], service, key[3]), made)
+        return _api[1]
+
+
+def _server() -> str | None:
+    """The server that the environment names."""
+    return os.environ.get("WANDB_BASE_URL")
 
 
 def active() -> Any | None:

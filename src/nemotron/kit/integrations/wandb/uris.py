@@ -11,7 +11,8 @@ from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef
 NAME_LENGTH_MAX = 128
 HASH_LENGTH = 10
 
-_PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# `hf://datasets/a/b` is the same as `hf://a/b`.
+_PROTOCOL = re.compile(r"hf://datasets/|[A-Za-z][A-Za-z0-9+.-]*://")
 _QUALIFIED = re.compile(r"[^/:]+/[^/:]+/[^/:]+:[^/:]+")
 _REFUSED = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 
@@ -23,7 +24,7 @@ def dataset_name(info: InputDatasetInfo) -> str:
     'nvidia-Nemotron-CC-high-quality-train'
     """
     parts = [_PROTOCOL.sub("", info.uri, count=1), info.subset, info.split]
-    return _fit("-".join(part for part in parts if part), info.uri) or "dataset"
+    return fit_name("-".join(part for part in parts if part), info.uri) or "dataset"
 
 
 def tokenizer_name(uri: str) -> str:
@@ -33,7 +34,7 @@ def tokenizer_name(uri: str) -> str:
     'nvidia-Nemotron-H-8B-tree-main-tokenizer'
     """
     plain = _PROTOCOL.sub("", uri.removeprefix(f"{HUB}/"), count=1)
-    return _fit(f"{plain}-tokenizer", uri)
+    return fit_name(f"{plain}-tokenizer", uri)
 
 
 def artifact_name(name: str) -> str:
@@ -97,7 +98,7 @@ def local_path(uri: str) -> str | None:
     return unquote(urlsplit(uri).path) if uri.startswith("file://") else None
 
 
-def _fit(text: str, identity: str) -> str:
+def fit_name(text: str, identity: str) -> str:
     """Only what W&B takes, in at most 128 characters; what was cut is told apart by a hash."""
     name = re.sub(r"-{2,}", "-", _REFUSED.sub("-", text)).strip("-")
     if len(name) <= NAME_LENGTH_MAX:
