@@ -8,7 +8,7 @@ python := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check format bench test-install clean
+.PHONY: help demo test check format bench test-install test-browser clean
 
 help: ## list the targets
 	@echo 'nemotron.kit: needs git, make and Python 3.11 or newer; all else goes into .venv'
@@ -45,6 +45,12 @@ bench: ## measure the kit beside its peers
 test-install: ## build the wheel, install it alone, and use it as a stranger would
 	@.ci/venv dev
 	@$(python) .ci/test_install.py
+
+test-browser: ## install Chromium (Debian's package) and try the lineage page in it
+	@.ci/venv dev
+	@$(python) -c 'import selenium' 2>/dev/null || $(python) -m pip install --quiet --editable '.[browser]'
+	@.ci/chromium
+	@$(python) -m pytest -n 0 tests/exporters/test_html_browser.py $(ARGS)
 
 clean: ## remove what make made: the environment, the demo's store and output, caches
 	rm -rf .venv demo build dist wandb .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
