@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.exporters import html
 from nemotron.kit.lineage.graph import Edge, Graph, Node
 
@@ -121,8 +122,11 @@ def pipeline() -> Graph:
         Node(uri="hf://tok", kind="external", type="external", name="hf://tok"),
     )
     uris = {node.uri for node in nodes}
-    edges = tuple(Edge(uri, node.uri) for node in nodes for uri in node.inputs if uri in uris)
-    return Graph("art://model:v1", nodes, edges)
+    role = {"hf://tok": "tokenizer", "art://model:v1": "model"}
+    edges = (
+        Edge(uri, node.uri, role.get(uri, "data")) for node in nodes for uri in node.inputs if uri in uris
+    )
+    return Graph("art://model:v1", nodes, tuple(edges))
 
 
 def test_it_opens_on_what_was_asked_about_and_needs_nothing_else(page: Page) -> None:
@@ -139,12 +143,28 @@ def test_a_click_shows_metadata_and_lights_the_whole_way(page: Page) -> None:
     page.all(".node")[1].click()
     assert page.chosen == "art://data:v1"
     assert "25,000,000,000" in page.texts("#panel dd")
-    assert page.texts("#panel .go") == ["hf://web", "hf://tok", "art://model:v1"]
+    assert page.texts("#panel .go") == ["hf://webdata", "hf://toktokenizer", "art://model:v1data"]
     assert page.all(".node.dim") == []
     assert len(page.all("path.near")) == 3
     page.all("#panel .go")[0].click()
     assert page.chosen == "hf://web"
     assert page.texts(".node.dim .name") == ["hf://tok"]
+
+
+def test_runs_and_what_was_said_of_an_input_are_shown(browser: Any, tmp_path: Path) -> None:
+    said = InputEdge(uri="hf://web", role="data", split="train", weight=0.25)
+    model = Node(uri="art://m:v1", kind="artifact", type="ModelArtifact", name="m", inputs=("hf://web",))
+    web = Node(uri="hf://web", kind="external", type="external", name="hf://web")
+    run = Node(uri="run://x", kind="run", type="run", name="sft", metadata={"status": "finished"})
+    edges = (Edge(web.uri, model.uri, "data", said), Edge(run.uri, model.uri, "run"))
+    page = Page(browser, tmp_path, Graph(model.uri, (model, web, run), edges))
+    assert page.texts("#panel h3") == ["Made by (1)", "Made from (1)"]
+    assert page.texts("#panel .go small") == ["run", "data · split train · weight 0.25"]
+    assert "run, finished" in page.texts(".node .more")
+    page.one("#panel .go").click()
+    assert page.chosen == "run://x"
+    assert page.texts("#panel h3")[-1] == "Made by it (1)"
+    assert page.is_quiet()
 
 
 def test_inputs_beyond_the_page_are_named(page: Page) -> None:

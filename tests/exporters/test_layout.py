@@ -56,6 +56,16 @@ def test_an_input_lies_beside_what_was_made_of_it_and_edges_do_not_cross_without
     assert all(places[one][1] == places[other][1] for one, other in chains)
 
 
+def test_a_run_lies_beside_what_it_made() -> None:
+    a, b, c, *_ = PLACES
+    run = Node(uri="run://x", kind="run", type="run", name="x")
+    nodes = (*(Node(uri=uri, kind="artifact", type="T", name=uri) for uri in (c, b, a)), run)
+    late = Graph(c, nodes, (Edge(a, b), Edge(b, c), Edge(run.uri, c, "run")))
+    first = Graph(c, nodes, (Edge(a, b), Edge(b, c), Edge(run.uri, a, "run")))
+    assert layout(late).places[run.uri][0] == layout(late).places[b][0]
+    assert layout(first).places[run.uri][0] == layout(first).places[a][0] - 1 == 0
+
+
 def test_a_thicket_is_drawn_straight(monkeypatch) -> None:
     monkeypatch.setattr(module, "PASSING_MAX", 0)
     a, b, c, *_ = PLACES

@@ -69,12 +69,8 @@ def _document(graph: Graph) -> dict[str, Any]:
         place = {"x": column * COLUMN, "y": round(row * ROW), "category": category(node)}
         nodes.append(node.to_document() | place)
     edges = [
-        {
-            "from": at[edge.source],
-            "to": at[edge.target],
-            "role": edge.role,
-            "passing": [round(row * ROW) for row in passing],
-        }
+        edge.to_document()
+        | {"from": at[edge.source], "to": at[edge.target], "passing": [round(row * ROW) for row in passing]}
         for edge, passing in zip(graph.edges, drawn.passing, strict=True)
     ]
     return {"root": at[graph.uri], "column": COLUMN, "nodes": nodes, "edges": edges}

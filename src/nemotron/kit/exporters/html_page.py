@@ -61,6 +61,7 @@ svg:focus-visible { outline: 1px dashed var(--soft); outline-offset: -4px; }
 .node.dim, .edge.dim { opacity: .22; } .node.miss { opacity: .15; } .edge.miss { opacity: .1; }
 .node.off, .edge.off { display: none; }
 .edge { fill: none; stroke: var(--edge); stroke-width: 1.3; }
+.edge.by { stroke-dasharray: 2 4; }
 .edge.way { stroke: var(--soft); stroke-width: 1.7; } .edge.near { stroke: var(--model); stroke-width: 2.4; }
 svg.far .more, svg.far .version { display: none; } svg.farther text { display: none; }
 svg.farther .node .bar { width: 248px; opacity: .8; }
@@ -90,6 +91,7 @@ dt { color: var(--soft); } dd { margin: 0; white-space: pre-wrap; max-height: 16
 dt, dd, .go, h1 bdi { unicode-bidi: isolate; }
 .go { display: block; width: 100%; margin: .25rem 0; text-align: left; font-size: 12.5px; max-height: 7em;
  overflow: auto; border-left: 3px solid var(--tint); overflow-wrap: anywhere; }
+.go small { display: block; color: var(--soft); unicode-bidi: isolate; }
 .keys { margin-top: 1.5rem; color: var(--soft); font-size: 12px; }
 kbd { font: 11px ui-monospace, monospace; padding: 0 .3rem; border: 1px solid var(--line);
  border-radius: .3rem; }

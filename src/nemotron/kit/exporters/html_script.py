@@ -40,6 +40,7 @@ function value(one) {
     : JSON.stringify(one, null, 1);
 }
 const kind = node => node.kind === "artifact" ? node.type : node.kind;
+const second = node => node.kind === "run" ? `run, ${node.metadata.status}` : kind(node);
 
 // -- drawing --------------------------------------------------------------------------------------------
 
@@ -73,7 +74,8 @@ function way(edge) {
   turn(b.x, b.y + HEIGHT / 2);
   return drawn;
 }
-const lines = edges.map(edge => make($("edges"), "path", {d: way(edge), class: "edge"}));
+const lines = edges.map(edge =>
+  make($("edges"), "path", {d: way(edge), class: edge.role === "run" ? "edge by" : "edge"}));
 const boxes = nodes.map((node, at) => {
   const look = ["node", node.category];
   if (node.withdrawn !== null) look.push("withdrawn");
@@ -84,7 +86,8 @@ const boxes = nodes.map((node, at) => {
   make(box, "rect", {class: "box", width: WIDTH, height: HEIGHT, rx: 8});
   make(box, "rect", {class: "bar", width: 5, height: HEIGHT, rx: 2.5});
   make(box, "text", {class: "name", x: 16, y: 20}, known ? short(node.name, 25) : middle(node.name, 27));
-  make(box, "text", {class: "more", x: 16, y: 36}, short([kind(node), ...facts(node)].join(" \u00b7 "), 40));
+  const more = [second(node), ...facts(node)].join(" \u00b7 ");
+  make(box, "text", {class: "more", x: 16, y: 36}, short(more, 40));
   if (node.version) make(box, "text", {class: "version", x: WIDTH - 11, y: 20}, `v${node.version}`);
   box.addEventListener("click", () => choose(at));
   return box;
@@ -180,15 +183,20 @@ function steps(title, found, end) {
   if (!found.length) return;
   element("h3", panel, `${title} (${found.length})`);
   for (const edge of found) {
-    const node = nodes[edges[edge][end]], role = edges[edge].role;
-    const go = element("button", panel, middle(node.uri, 400) + (role === "input" ? "" : `  (${role})`),
-      `go ${node.category}`);
+    const node = nodes[edges[edge][end]];
+    const go = element("button", panel, middle(label(node), 400), `go ${node.category}`);
+    element("small", go, use(edges[edge])).dir = "auto";
     go.type = "button";
     go.addEventListener("click", () => choose(edges[edge][end]));
   }
 }
+const label = node => node.kind === "run" ? node.name : node.uri;
+function use({from, to, passing, role, ...said}) {
+  const more = Object.entries(said).map(([key, one]) => `${key.replaceAll("_", " ")} ${value(one)}`);
+  return middle([role.replaceAll("_", " "), ...more].join(" \u00b7 "), 300);
+}
 function tell(at) {
-  const node = nodes[at];
+  const node = nodes[at], isRun = edge => edges[edge].role === "run";
   panel.replaceChildren();
   panel.className = node.category;
   panel.scrollTop = 0;
@@ -209,11 +217,12 @@ function tell(at) {
     const list = element("dl", panel);
     for (const key in node.metadata) row(list, key, node.metadata[key]);
   }
-  steps("Made from", inputs[at], "from");
+  steps("Made by", inputs[at].filter(isRun), "from");
+  steps("Made from", inputs[at].filter(edge => !isRun(edge)), "from");
   const shown = new Set(nodes.map(one => one.uri)), beyond = node.inputs.filter(uri => !shown.has(uri));
   if (beyond.length) element("h3", panel, `Made from, beyond this page (${beyond.length})`);
   for (const uri of beyond) element("div", panel, middle(uri, 400), "go external");
-  steps("Made of it", outputs[at], "to");
+  steps(node.kind === "run" ? "Made by it" : "Made of it", outputs[at], "to");
   const keys = element("p", panel, undefined, "keys");
   for (const [key, what] of [["\u2190 \u2192", "inputs, outputs"], ["\u2191 \u2193", "neighbours"],
     ["/", "search"], ["Enter", "next hit"], ["+ \u2212 0", "zoom, all"], ["Esc", "back to the start"]]) {
@@ -226,7 +235,7 @@ function tell(at) {
 
 let words = null, hits = [], hit = -1;
 function search() {
-  words ??= nodes.map(({x, y, category, inputs, ...node}) => JSON.stringify(node).toLowerCase());
+  words ??= nodes.map(({x, y, category, inputs, edges, ...node}) => JSON.stringify(node).toLowerCase());
   const asked = $("search").value.trim().toLowerCase();
   hits = asked ? nodes.flatMap((_, at) => words[at].includes(asked) ? [at] : []) : [];
   hit = -1;

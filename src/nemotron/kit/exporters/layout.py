@@ -68,12 +68,12 @@ def layout(graph: Graph) -> Layout:
 
 
 def _columns(graph: Graph) -> dict[str, int]:
-    """The longest way from an input; what has no inputs lies beside the first thing that was made of it."""
+    """The longest way from an input; what has no inputs, a run too, lies beside what came of it first."""
     depth = levels(graph)
-    for node in graph:
-        if depth[node.uri] == 0:
-            below = [depth[edge.target] for edge in graph.edges_from(node.uri)]
-            depth[node.uri] = max(0, min(below, default=1) - 1)
+    below: dict[str, int] = {}
+    for edge in graph.edges:  # of runs too, which are no inputs
+        below[edge.source] = min(depth[edge.target], below.get(edge.source, depth[edge.target]))
+    depth |= {uri: below[uri] - 1 for uri, column in depth.items() if column == 0 and uri in below}
     lowest = min(depth.values())
     return {uri: column - lowest for uri, column in depth.items()}
 
