@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+from nemotron.kit import context
 from nemotron.kit.errors import MisuseError
+from nemotron.kit.integrations.config_values import resolve_references
 from nemotron.kit.integrations.megatron_padding import derive_pad_seq_to_mult
 from nemotron.kit.integrations.omegaconf_errors import resolution_error
 from nemotron.kit.names import near
@@ -90,8 +92,8 @@ def extract_recipe_config(config: Any, *, default_target: str) -> tuple[str, dic
         default_target: the recipe when `config.recipe` or its `_target_` is absent.
 
     Returns:
-        The dotted name, and the rest of `config.recipe` as plain values, interpolations resolved. The config
-        is not changed.
+        The dotted name, and the rest of `config.recipe` as plain values: interpolations resolved, and for
+        `art://…` the place of that artifact, if there is a store. The config is not changed.
 
     Raises:
         MisuseError: `recipe` is not a map, `_target_` is not text, or a value cannot be resolved.
@@ -121,4 +123,6 @@ def extract_recipe_config(config: Any, *, default_target: str) -> tuple[str, dic
     target = arguments.pop(_TARGET, default_target)
     if not isinstance(target, str) or not target:
         raise MisuseError(f"recipe.{_TARGET}: expected a dotted name such as {_EXAMPLE}, found {target!r}")
+    if context.current_registry() is not None:
+        arguments = resolve_references(arguments)
     return target, arguments

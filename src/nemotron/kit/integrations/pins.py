@@ -106,6 +106,7 @@ def in_store(registry: "Registry", ref: str) -> Info:
         "name": record.name,
         "type": record.type,
         "uri": record.uri,
+        "inside": inside,
         "metadata_dir": folder,
         "iteration": metadata.get("iteration"),
         "fields": {

@@ -12,7 +12,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.train_script.nearest import nearest, suggestion
 from nemotron.kit.train_script.references import dotted
@@ -21,11 +21,15 @@ from nemotron.kit.train_script.typing_help import (
     UnknownTypeError,
     bare,
     dataclass_of,
+    is_path,
     is_union,
     parameters,
     spell,
     type_of,
 )
+
+if TYPE_CHECKING:
+    from nemotron.kit.integrations.config_values import Meaning
 
 _LISTS = (list, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable)
 _SETS = (set, frozenset, abc.Set, abc.MutableSet)
@@ -42,12 +46,14 @@ class Converter:
         strict: False leaves unknown keys out.
         names: names for annotations that are written as text (see `type_of`).
         referenced: the paths that interpolations point to; they may be unknown.
+        artifacts: what each `art://…` in the config means.
     """
 
     build: bool
     strict: bool
     names: Mapping[str, Any]
     referenced: frozenset[str] = frozenset()
+    artifacts: "Mapping[str, Meaning]" = dataclasses.field(default_factory=dict)
 
     def dataclass(self, cls: type, data: Any, where: str, default: Any = None) -> Any:
         """Make an instance of a dataclass from a map.
@@ -126,6 +132,14 @@ class Converter:
             return self._tuple(hint, arguments, value, where)
         if origin in _MAPS:
             return self._map(hint, arguments or (Any, Any), value, where)
+        return self._single(hint, value, where)
+
+    def _single(self, hint: Any, value: Any, where: str) -> Any:
+        """Make a value that is not walked through: an artifact is its place or its version."""
+        if self.artifacts:
+            from nemotron.kit.integrations.config_values import replaced
+
+            value = replaced(value, self.artifacts, by="path" if is_path(hint) else "uri")
         return single_value(hint, value, where)
 
     def _parameter(
@@ -154,7 +168,7 @@ class Converter:
         inner, *rules = typing.get_args(hint)
         inner = bare(inner)
         if not _is_structure(inner):
-            return single_value(hint, value, where)
+            return self._single(hint, value, where)
         converted = self.value(inner, value, where, default)
         if not self.build:
             return converted

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from nemotron.kit import context
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.integrations.omegaconf_errors import resolution_error
 from nemotron.kit.train_script.conversion import Converter
@@ -15,6 +16,8 @@ from nemotron.kit.train_script.typing_help import parameters, takes
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from nemotron.kit.integrations.config_values import Meaning
 
 T = TypeVar("T")
 
@@ -32,6 +35,9 @@ def omegaconf_to_dataclass(
     section that sets some fields keeps the others of the field's default. Keys are checked first and
     interpolations resolved after that, so a typo is reported before `${art:…}` downloads anything.
 
+    A value `art://data:latest` is the artifact's own place in a field of type `Path`, and the version that
+    it is, `art://data:v3`, in a field of text: the same for all ranks, and an input of the current run.
+
     Args:
         config: an OmegaConf config, or a plain dict.
         cls: a dataclass; inheritance, `InitVar` and annotations as text are understood.
@@ -43,6 +49,7 @@ def omegaconf_to_dataclass(
         TypeError: `X must be a dataclass`.
         MisuseError: every unknown key, wrong type and missing value (`???`), with path and file; or an
             interpolation that leads nowhere.
+        NotFoundError: there is no such artifact; a note says which key names it.
 
     >>> @dataclasses.dataclass
     ... class Train:
@@ -71,12 +78,22 @@ def omegaconf_to_dataclass(
         check.dataclass(cls, meant, "")
         # Only what the dataclass takes is resolved: other sections may need resolvers that are not here.
         resolved = {key: _resolved(origin, key, source) for key in meant if takes(own, key)}
-        build = dataclasses.replace(check, build=True)
+        build = dataclasses.replace(check, build=True, artifacts=_artifacts_in(resolved))
         return cast(T, build.dataclass(cls, resolved, ""))
     except MismatchError as error:
         file = f" {source}" if source else ""
         lines = "\n".join(f"  {line}" for line in error.lines)
         raise MisuseError(f"The config{file} does not fit {cls.__name__}:\n{lines}") from error
+
+
+def _artifacts_in(resolved: Mapping[Any, Any]) -> "Mapping[str, Meaning]":
+    """What each `art://…` means. Without a store it stays as it is written: a script may open one later."""
+    tracker = context.current_tracker()
+    if context.current_registry() is None and (tracker is None or not tracker.is_active()):
+        return {}
+    from nemotron.kit.integrations.config_values import meanings
+
+    return meanings(resolved)
 
 
 def _plain(config: "DictConfig") -> dict[Any, Any]:

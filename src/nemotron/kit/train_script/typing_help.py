@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import os
 import sys
 import typing
 from collections.abc import Mapping
@@ -63,6 +64,18 @@ def _evaluated(annotation: Any, owner: type, names: Mapping[str, Any]) -> Any:
     except NameError as error:
         raise UnknownTypeError(f"{error}; define or import it at the top of {owner.__module__}") from error
     return bare(hints["it"])
+
+
+def is_path(hint: Any) -> bool:
+    """Tell whether a type is that of a path: `Path`, `UPath`, `os.PathLike`, also behind `Annotated`.
+
+    >>> from pathlib import Path
+    >>> is_path(Path), is_path(typing.Annotated[Path, "in"]), is_path(str)
+    (True, True, False)
+    """
+    plain = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+    plain = typing.get_origin(plain) or plain
+    return isinstance(plain, type) and issubclass(plain, os.PathLike)
 
 
 def bare(hint: Any) -> Any:

@@ -1,0 +1,113 @@
+"""`art://…` written out as a value of a config: what it means, once for all ranks of the job.
+
+>>> import tempfile
+>>> from nemotron.kit import context
+>>> from nemotron.kit.registry.records import Draft
+>>> from nemotron.kit.registry.registry import Registry
+>>> root = tempfile.mkdtemp()
+>>> context.set_registry(Registry.open(f"{root}/store"))
+>>> _ = context.require_registry().publish(Draft(name="my-data", source=root))
+>>> resolve_references({"train": {"data": "art://my-data:latest", "steps": 3}})["train"] == {
+...     "data": root, "steps": 3
+... }
+True
+>>> context.reset()
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nemotron.kit import context
+from nemotron.kit.integrations.config_references import written_out
+from nemotron.kit.integrations.pins import Mode, pin
+from nemotron.kit.names import SCHEME
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a reference was resolved to.
+
+    Attributes:
+        path: where it lies: a local path, or a URL.
+        uri: the same reference with the version that it is, `art://my-data:v3`.
+    """
+
+    path: str
+    uri: str
+
+
+def meanings(config: Any, *, mode: Mode | None = None) -> dict[str, Meaning]:
+    """Resolve every `art://…` in a config; every rank of this attempt of the job gets the same versions.
+
+    What is found becomes an input of the current run. Text that only holds `art://` somewhere is no
+    reference, nor is `art:///absolute/path`.
+
+    Args:
+        config: dicts and lists, interpolations resolved.
+        mode: as for `register_resolvers`; by default `local` where there is a store, else `pre_init`.
+
+    Returns:
+        For each text what it means; {} where there is none, and then nothing is looked at.
+
+    Raises:
+        NotFoundError: there is no such artifact; a note says where in the config it stands.
+        InvalidReferenceError: a text that begins with `art://` is no reference.
+    """
+    places: dict[str, str] = {}
+    for place, text in _texts(config, ""):
+        if written_out(text):
+            places.setdefault(text, place)
+    if not places:
+        return {}
+    if mode is None:
+        mode = "pre_init" if context.current_registry() is None else "local"
+    # Under the name of its place, so that an error says which key it was.
+    found = pin({place: text for text, place in places.items()}, mode)
+    result = {}
+    for text, place in places.items():
+        info = found[place]
+        uri = info.get("uri") or f"{SCHEME}{info['qualified_name']}"
+        context.record_use(uri)
+        inside = str(info.get("inside") or "")
+        result[text] = Meaning(str(info["path"]), f"{uri}/{inside}" if inside else uri)
+    return result
+
+
+def resolve_references(config: Any) -> Any:
+    """The same config with the place of each artifact where the config says `art://…`.
+
+    Args:
+        config: dicts and lists, interpolations resolved; it is not changed.
+
+    Raises:
+        NotFoundError, InvalidReferenceError: as for `meanings`.
+    """
+    known = meanings(config)
+    return replaced(config, known, by="path") if known else config
+
+
+def replaced(value: Any, known: Mapping[str, Meaning], *, by: Literal["path", "uri"]) -> Any:
+    """A value with one side of its meaning for every text that is known; dicts and lists are made anew.
+
+    >>> replaced({"a": ["art://x", 1]}, {"art://x": Meaning("/data", "art://x:v3")}, by="uri")
+    {'a': ['art://x:v3', 1]}
+    """
+    if isinstance(value, str):
+        return getattr(known[value], by) if value in known else value
+    if isinstance(value, dict):
+        return {key: replaced(inner, known, by=by) for key, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(replaced(inner, known, by=by) for inner in value)
+    return value
+
+
+def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _texts(inner, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, f"{place}[{index}]")
