@@ -7,7 +7,7 @@ from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError
-from nemotron.kit.registry import layout
+from nemotron.kit.registry import layout, objects
 from nemotron.kit.registry.findings import Finding, some
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
@@ -69,7 +69,7 @@ class Checkup:
     def _size(self, digest: str) -> int | None:
         """The size of a blob; -1 where it can't be told, None where there is none."""
         if digest not in self._blobs:
-            key = layout.blob(digest)
+            key = objects.locate(self._store, layout.blob(digest)) or layout.blob(digest)
             path = self._store.local_path(key)
             size: int | None = None
             if path is None:

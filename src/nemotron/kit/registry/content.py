@@ -10,6 +10,7 @@ from blake3 import blake3
 
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
 from nemotron.kit.documents.tree import Entry, Tree
+from nemotron.kit.errors import ConflictError
 from nemotron.kit.registry import layout, reading
 from nemotron.kit.registry.digest_cache import DigestCache, now_ns
 from nemotron.kit.registry.reading import Progress, Told
@@ -90,6 +91,9 @@ def snapshot(
     cache, started = DigestCache(folder), now_ns()
     before = {entry.path: entry for entry in previous.entries if entry.digest} if previous else {}
     stored = {entry.digest for entry in before.values()}
+    if stored and store.list(layout.TRASH):
+        # What a living version names is there, unless it was set aside just before that was committed.
+        stored = {entry.digest for entry in before.values() if _holds(store, entry.digest or "", entry.size)}
     known = cache.fill(tree)
     wanted = [entry for entry in known.entries if entry.is_file and entry.digest not in stored]
     likely = {
@@ -105,6 +109,26 @@ def snapshot(
     if wanted or cache.files != taken.files:
         cache.remember(taken, started)
     return taken
+
+
+def take_again(store: Store, folder: str, tree: Tree, *, progress: Progress | None = None) -> None:
+    """Copy into the store what of a snapshot is not there any more, before it is committed.
+
+    Args:
+        store: should have all of it.
+        folder: where the files were taken from.
+        tree: the listing, with digests.
+        progress: told the bytes done and those in all.
+
+    Raises:
+        ConflictError: something is gone from the store, and the file is another one by now.
+    """
+    regular = [entry for entry in tree.entries if entry.is_file]
+    taken = reading.on_all(partial(copy_chunk, store, folder, {}), regular, progress=progress)
+    changed = [entry.path for entry in regular if taken[entry.path].digest != entry.digest]
+    if changed:
+        raise ConflictError(f"Cannot publish {folder}: {changed[0]} changed meanwhile; publish it again")
+    store.sync()
 
 
 def _warn_of_links(folder: str, tree: Tree) -> None:

@@ -6,17 +6,18 @@ import shutil
 import stat
 from collections.abc import Sequence
 from functools import partial
+from typing import BinaryIO
 
 from blake3 import blake3
 
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry, Tree
-from nemotron.kit.errors import CorruptError
-from nemotron.kit.registry import layout, reading
+from nemotron.kit.errors import CorruptError, PathNotFoundError
+from nemotron.kit.registry import layout, objects, reading
 from nemotron.kit.registry.reading import Progress, Told
 from nemotron.kit.registry.scan import leaves
 from nemotron.kit.store import files
-from nemotron.kit.store.protocol import Store
+from nemotron.kit.store.protocol import CHUNK_SIZE, Store
 from nemotron.kit.store.system_errors import translate
 
 
@@ -122,7 +123,7 @@ def write_chunk(
 
 def _small(store: Store, entry: Entry) -> bytes:
     key = layout.blob(entry.digest or "")
-    data = store.read(key)
+    data = objects.read(store, key)
     if data is None:
         raise _missing(store, entry)
     if f"{ALGORITHM}:{blake3(data).hexdigest()}" != entry.digest:
@@ -131,9 +132,6 @@ def _small(store: Store, entry: Entry) -> bytes:
 
 
 def _copy_out(store: Store, entry: Entry, path: str, mode: int, threads: int, told: Told | None) -> None:
-    key = layout.blob(entry.digest or "")
-    if not store.exists(key):
-        raise _missing(store, entry)
     hasher = blake3(max_threads=threads)
 
     def seen(block: bytes | memoryview) -> None:
@@ -143,13 +141,13 @@ def _copy_out(store: Store, entry: Entry, path: str, mode: int, threads: int, to
 
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        if store.local_path(key) is None:
-            for chunk in store.chunks(key):
-                files.write_all(descriptor, chunk)
-                seen(chunk)
-        else:
-            with store.open(key) as blob:
+        with _opened(store, entry) as blob:
+            if store.local_path(layout.BLOBS) is not None:
                 files.copy(blob.fileno(), descriptor, seen, reading.buffer_size(threads))
+            else:
+                while chunk := blob.read(CHUNK_SIZE):
+                    files.write_all(descriptor, chunk)
+                    seen(chunk)
         _finish(descriptor, mode, entry.mtime_ns)
     finally:
         os.close(descriptor)
@@ -170,6 +168,13 @@ def _finish(descriptor: int, mode: int, mtime_ns: int | None) -> None:
     os.fchmod(descriptor, mode)
     if mtime_ns is not None:
         os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+
+
+def _opened(store: Store, entry: Entry) -> BinaryIO:
+    try:
+        return objects.open_object(store, layout.blob(entry.digest or ""))
+    except PathNotFoundError:
+        raise _missing(store, entry) from None
 
 
 def _missing(store: Store, entry: Entry) -> CorruptError:

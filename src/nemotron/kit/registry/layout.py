@@ -7,6 +7,9 @@ from nemotron.kit.documents.digest import hex_of
 FORMAT = ".kit/format.json"
 OLDER_INDEX = ".art_index.json"
 STORE_FORMAT = 1
+BLOBS = ".kit/blobs"
+TREES = ".kit/trees"
+TRASH = ".kit/trash"
 _VERSION_FOLDER = re.compile(r"v([1-9][0-9]{0,17})", re.ASCII)
 _MOVE = re.compile(r"([0-9]{8,18})\.json", re.ASCII)
 
@@ -61,13 +64,33 @@ def version_number(folder_name: str) -> int | None:
 def tree(digest: str) -> str:
     """A listing that is too large for its manifest."""
     text = hex_of(digest)
-    return f".kit/trees/{text[:2]}/{text}"
+    return f"{TREES}/{text[:2]}/{text}"
 
 
 def blob(digest: str) -> str:
     """The content of a file."""
     text = hex_of(digest)
-    return f".kit/blobs/{text[:2]}/{text}"
+    return f"{BLOBS}/{text[:2]}/{text}"
+
+
+def set_aside(batch: str, key: str) -> str:
+    """Where a blob or tree lies once a run of gc has put it into its batch of the trash."""
+    return f"{TRASH}/{batch}/{key.removeprefix('.kit/')}"
+
+
+def put_back(key: str) -> str | None:
+    """The key that an object in the trash had, or None if it is no blob and no tree.
+
+    >>> put_back(set_aside("018f", blob("blake3:" + "ab" * 32))) == blob("blake3:" + "ab" * 32)
+    True
+    """
+    before = ".kit/" + key.removeprefix(f"{TRASH}/").partition("/")[2]
+    return before if before.startswith((f"{BLOBS}/", f"{TREES}/")) else None
+
+
+def batch(name: str) -> str:
+    """When a batch of the trash was begun: the store's own time of writing this is what counts."""
+    return f"{TRASH}/{name}/begun.json"
 
 
 def journal(day: str, write_id: str, name: str) -> str:

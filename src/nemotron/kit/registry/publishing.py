@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 10_000
 PAUSE_MAX_S = 0.02
+# No run of gc deletes what it set aside sooner than an hour later, so a publish that has taken half of that
+# since it looked which objects are there looks again.
+OBJECTS_TRUSTED_S = 1800.0
 FOUNDING_LOOKS = 10
 
 
@@ -51,6 +54,7 @@ def publish(
     latest = versions.latest(name.key) if draft.snapshot else None
     is_snapshot = latest is not None and latest.content is not None and latest.content.mode == "snapshot"
     previous = _readable_tree(store, latest) if latest and is_snapshot else None
+    looked_at_s = time.monotonic()
     looked_at, tree = _gather(store, draft, source, previous, executor, progress)
     manifest = Manifest(
         name=name.key,
@@ -68,7 +72,7 @@ def publish(
         write_id=stamps.uuid7(),
         content=looked_at,
     )
-    return _commit(store, versions, _within(store, manifest), tree)
+    return _commit(store, versions, _within(store, manifest), tree, looked_at_s)
 
 
 def _source(draft: Draft) -> str:
@@ -138,7 +142,9 @@ def _within(store: Store, manifest: Manifest) -> Manifest:
     return manifest
 
 
-def _commit(store: Store, versions: Versions, draft: Manifest, tree: Tree | None) -> Published:
+def _commit(
+    store: Store, versions: Versions, draft: Manifest, tree: Tree | None, looked_at_s: float
+) -> Published:
     announced = False
     listing_written = False
     versions.older.fix_floor(draft.name)
@@ -149,7 +155,11 @@ def _commit(store: Store, versions: Versions, draft: Manifest, tree: Tree | None
         if latest and _says_the_same(store, latest, draft, tree):
             return Published(Record(latest, store.url), created=False)
         manifest, large = _numbered(draft, number + 1, tree)
-        if large and not listing_written:
+        is_late = time.monotonic() - looked_at_s > OBJECTS_TRUSTED_S
+        if is_late:
+            looked_at_s = time.monotonic()
+            _take_again(store, draft, tree)
+        if large and (is_late or not listing_written):
             store.create(*large)
             listing_written = True
         if not announced:
@@ -165,6 +175,13 @@ def _commit(store: Store, versions: Versions, draft: Manifest, tree: Tree | None
             return Published(Record(winner, store.url), created=False)
         time.sleep(random.uniform(0, min(PAUSE_MAX_S, 0.0005 * (attempt + 1))))
     raise UnavailableError(f"{draft.name} is published by so many others that no number was left; try again")
+
+
+def _take_again(store: Store, draft: Manifest, tree: Tree | None) -> None:
+    """See that the store still has what a snapshot names, and bring what it has not."""
+    origin = draft.content.origin if draft.content else None
+    if origin is not None and tree is not None:
+        content.take_again(store, origin, tree)
 
 
 def _says_the_same(store: Store, old: Manifest, draft: Manifest, tree: Tree | None) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Tree, is_packed
 from nemotron.kit.errors import CorruptError
-from nemotron.kit.registry import layout
+from nemotron.kit.registry import layout, objects
 from nemotron.kit.store.protocol import Store
 
 INLINE_ROWS_MAX = INLINE_SIZE_MAX // len('[0, "a", 0, 0, null]')
@@ -23,7 +23,7 @@ def read_tree(store: Store, manifest: Manifest) -> Tree | None:
     if content.tree is None:
         return None
     key = layout.tree(content.tree)
-    data = store.read(key)
+    data = objects.read(store, key)
     where = f"{store.url}/{key}"
     if data is None:
         raise CorruptError(f"The listing of {manifest.uri} is missing: no {where}")

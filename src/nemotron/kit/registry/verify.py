@@ -7,11 +7,11 @@ from nemotron.kit.documents.digest import SAMPLE_BLOCK
 from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import MisuseError, PathNotFoundError
-from nemotron.kit.registry import changes, content, layout
+from nemotron.kit.registry import changes, content, layout, objects
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_file, scan_folder
-from nemotron.kit.store.protocol import Store
+from nemotron.kit.store.protocol import CHUNK_SIZE, Store
 
 LOAD_BYTES_MAX = 1 << 30
 
@@ -162,7 +162,7 @@ def _verify_snapshot(
     for entry in tree.entries:
         if not entry.is_file:
             continue
-        if entry.digest is None or not store.exists(layout.blob(entry.digest)):
+        if entry.digest is None or objects.locate(store, layout.blob(entry.digest)) is None:
             found.append(changes.Difference(entry.path, "missing"))
         elif wanted != "stat":  # of a snapshot there are digests, not samples
             same, size = _blob_is_whole(store, entry)
@@ -178,9 +178,10 @@ def _blob_is_whole(store: Store, entry: Entry) -> tuple[bool, int]:
     from blake3 import blake3
 
     hasher, size = blake3(), 0
-    for chunk in store.chunks(layout.blob(entry.digest or "")):
-        hasher.update(chunk)
-        size += len(chunk)
+    with objects.open_object(store, layout.blob(entry.digest or "")) as blob:
+        while chunk := blob.read(CHUNK_SIZE):
+            hasher.update(chunk)
+            size += len(chunk)
     return f"blake3:{hasher.hexdigest()}" == entry.digest, size
 
 

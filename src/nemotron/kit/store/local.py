@@ -12,7 +12,7 @@ import secrets
 import stat
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -22,9 +22,9 @@ from nemotron.kit.errors import (
     PathNotFoundError,
     RefusedError,
 )
-from nemotron.kit.store import files
-from nemotron.kit.store.protocol import Staging, Store, check_key
-from nemotron.kit.store.system_errors import translate
+from nemotron.kit.store import files, folders
+from nemotron.kit.store.protocol import Found, Staging, Store, check_key
+from nemotron.kit.store.system_errors import translate, translating
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES})
 _TEMPORARY = ".tmp-"
@@ -185,6 +185,34 @@ class LocalStore(Store):
             return
         except OSError as error:
             raise translate(error, "remove", path) from error
+
+    def walk(self, prefix: str = "") -> Iterator[Found]:
+        """All files below a prefix; links are left out."""
+        path = self._path(prefix) if prefix else self.root
+        if prefix:
+            self._refuse_links(prefix + "/x")
+        with translating("list", path):
+            yield from folders.walk(path, f"{prefix}/" if prefix else "")
+
+    def move(self, source: str, target: str) -> bool:
+        """Rename a file: it shares its folder's file system with the root, and no byte is copied."""
+        old, path = self._path(source), self._path(target)
+        self._refuse_links(source)
+        self._refuse_links(target)
+        with translating("move", old):
+            self._anew(lambda: self._make_folder(os.path.dirname(path), durable=False))
+            try:
+                os.rename(old, path)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def prune(self, prefix: str) -> None:
+        """Take away the empty folders below a prefix, and itself."""
+        path = self._path(prefix)
+        self._refuse_links(prefix + "/x")
+        with translating("remove", path):
+            folders.prune(path)
 
     def stage(self) -> Staging:
         """Begin content, in a temporary file of the store's own folder."""

@@ -2,10 +2,12 @@
 
 import io
 import threading
+import time
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from nemotron.kit.errors import PathNotFoundError
-from nemotron.kit.store.protocol import Staging, Store, check_key
+from nemotron.kit.store.protocol import Found, Staging, Store, check_key
 
 
 class MemoryStore(Store):
@@ -19,6 +21,7 @@ class MemoryStore(Store):
     def __init__(self, url: str = "memory://") -> None:
         self.url = url
         self._objects: dict[str, bytes] = {}
+        self._modified: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def read(self, key: str) -> bytes | None:
@@ -34,13 +37,17 @@ class MemoryStore(Store):
         with self._lock:
             if check_key(key) in self._objects:
                 return False
-            self._objects[key] = bytes(data)
+            self._write(key, data)
             return True
 
     def replace(self, key: str, data: bytes) -> None:
         """Write a hint."""
         with self._lock:
-            self._objects[check_key(key)] = bytes(data)
+            self._write(check_key(key), data)
+
+    def _write(self, key: str, data: bytes) -> None:
+        self._objects[key] = bytes(data)
+        self._modified[key] = time.time()
 
     def remove(self, key: str) -> None:
         """Take an object away."""
@@ -61,6 +68,22 @@ class MemoryStore(Store):
         if data is None:
             raise PathNotFoundError(f"Not in the store: {key} (in {self.url})")
         return io.BytesIO(data)
+
+    def walk(self, prefix: str = "") -> Iterator[Found]:
+        """All objects below a prefix."""
+        start = f"{check_key(prefix)}/" if prefix else ""
+        with self._lock:
+            inside = [(key, data) for key, data in self._objects.items() if key.startswith(start)]
+            found = [Found(key, len(data), self._modified[key]) for key, data in inside]
+        return iter(found)
+
+    def move(self, source: str, target: str) -> bool:
+        """Give an object another key."""
+        with self._lock:
+            if check_key(source) not in self._objects:
+                return False
+            self._write(check_key(target), self._objects.pop(source))
+            return True
 
     def stage(self) -> Staging:
         """Begin content."""

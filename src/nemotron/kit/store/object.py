@@ -28,7 +28,8 @@ from nemotron.kit.errors import (
     RefusedError,
     UnavailableError,
 )
-from nemotron.kit.store.protocol import CHUNK_SIZE, Staging, Store, check_key
+from nemotron.kit.store import bucket_upkeep
+from nemotron.kit.store.protocol import CHUNK_SIZE, Found, Staging, Store, check_key
 from nemotron.kit.store.system_errors import translate as translate_os
 
 if TYPE_CHECKING:
@@ -158,6 +159,21 @@ class BucketStore(Store):
 
     def sync(self) -> None:
         """Nothing to do: what an object store acknowledged is durable."""
+
+    def walk(self, prefix: str = "") -> Iterator[Found]:
+        """All objects below a prefix, a page of them for each request."""
+        start = f"{self._path(prefix)}/" if prefix else f"{self._prefix}/" if self._prefix else ""
+        with _translated("list", self._shown(prefix)):
+            yield from bucket_upkeep.walk(self._bucket, start, len(self._prefix) + 1 if self._prefix else 0)
+
+    def move(self, source: str, target: str) -> bool:
+        """Copy an object to another key, then take the first one away."""
+        aside = self._path(target)
+        try:
+            self._call("move", source, lambda path: bucket_upkeep.move(self._bucket, path, aside))
+        except PathNotFoundError:
+            return False
+        return True
 
     def _call(self, doing: str, key: str, call: Callable[[str], T]) -> T:
         with _translated(doing, self._shown(key)):

@@ -10,11 +10,12 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from nemotron.kit.errors import OutsideRootError
+from nemotron.kit.errors import MisuseError, OutsideRootError
 
 _KEY = re.compile(r"(?:[^/\x00-\x1f\x7f]+/)*[^/\x00-\x1f\x7f]+")
 _DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
@@ -32,6 +33,21 @@ def check_key(key: str) -> str:
             f"Not a key of a store: {key[:80]!r}; expected parts joined by '/', none of them '.' or '..'"
         )
     return key
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object, as a walk over a store finds it.
+
+    Attributes:
+        key: where it is.
+        size: bytes.
+        modified: when it was written, in seconds since the epoch, by the store's own clock.
+    """
+
+    key: str
+    size: int
+    modified: float
 
 
 class Staging(ABC):
@@ -171,6 +187,25 @@ class Store(ABC):
     @abstractmethod
     def sync(self) -> None:
         """Make durable, in one go, what `stage` and `put` committed."""
+
+    def walk(self, prefix: str = "") -> Iterator[Found]:
+        """All objects below a prefix, at any depth and in no order; temporary files of killed writers too.
+
+        Raises:
+            MisuseError: the store does not tell how old its objects are, so nothing can be collected there.
+        """
+        raise MisuseError(f"{self.url} does not tell how old its objects are, so nothing is collected there")
+
+    def move(self, source: str, target: str) -> bool:
+        """Give an object another key. At every moment it is under one of them, or under both.
+
+        Returns:
+            False if there was no such object, or somebody else moved it.
+        """
+        raise MisuseError(f"Objects of {self.url} can't be moved")
+
+    def prune(self, prefix: str) -> None:  # noqa: B027 - most backends have no folders
+        """Take away the empty folders below a prefix, and itself, where folders are things of their own."""
 
     def local_path(self, key: str) -> Path | None:
         """The file or folder behind a key where the store is on a file system, else None."""

@@ -1,6 +1,8 @@
 """What the operating system says, as errors of the kit."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from nemotron.kit.errors import (
     DiskFullError,
@@ -39,3 +41,12 @@ def translate(error: OSError, doing: str, path: object) -> KitError:
             f"{said}. A root must be a folder, with nothing of yours where the kit keeps its files"
         )
     return UnavailableError(f"{said}. The file system may be down; try again")
+
+
+@contextmanager
+def translating(doing: str, path: object) -> Iterator[None]:
+    """Inside, what the operating system says of a path is an error of the kit; see `translate`."""
+    try:
+        yield
+    except OSError as error:
+        raise translate(error, doing, path) from error

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
 from nemotron.kit.errors import UnavailableError
-from nemotron.kit.store.protocol import Staging, Store
+from nemotron.kit.store.protocol import Found, Staging, Store
 
 When = Literal["before", "after", "lost", "torn"]
-WRITES = frozenset({"create", "replace", "remove", "put", "commit"})
+WRITES = frozenset({"create", "replace", "remove", "put", "commit", "move"})
 T = TypeVar("T")
 
 
@@ -159,6 +159,18 @@ class FaultyStore(Store):
     def put(self, key: str, data: bytes) -> bool:
         """As the inner store, unless it fails."""
         return self._do("put", key, lambda: self.inner.put(key, data))
+
+    def walk(self, prefix: str = "") -> Iterator[Found]:
+        """As the inner store, unless it fails; one call, however much is found."""
+        return iter(self._do("walk", prefix, lambda: [*self.inner.walk(prefix)]))
+
+    def move(self, source: str, target: str) -> bool:
+        """As the inner store, unless it fails."""
+        return self._do("move", source, lambda: self.inner.move(source, target))
+
+    def prune(self, prefix: str) -> None:
+        """As the inner store, unless it fails."""
+        self._do("prune", prefix, lambda: self.inner.prune(prefix))
 
     def probe(self) -> None:
         """As the inner store, unless it fails."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from nemotron.kit.errors import KitError, MissingExtraError, OutsideRootError, PathNotFoundError
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.testing.store_races import StoreRaces, stage
+from nemotron.kit.testing.store_upkeep import StoreUpkeep
 
 try:
     import pytest
@@ -61,7 +62,7 @@ WAYS: dict[str, Callable[[Store, str], object]] = {
 }
 
 
-class StoreSuite(StoreRaces):
+class StoreSuite(StoreRaces, StoreUpkeep):
     """What every store promises, from the text of `Store`."""
 
     @pytest.fixture

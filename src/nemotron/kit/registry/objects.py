@@ -1,0 +1,50 @@
+"""Blobs and trees as readers find them: under their key, or set aside in the trash.
+
+House-keeping puts into the trash what no version names. A version that is committed just then may name it all
+the same; the next run puts it back, and until then readers take it from there. Publishers don't: to them what
+is in the trash is absent. See `docs/design/009-house-keeping.md`.
+"""
+
+from typing import BinaryIO
+
+from nemotron.kit.errors import PathNotFoundError
+from nemotron.kit.registry import layout
+from nemotron.kit.store.protocol import Store
+
+LOOKS_MAX = 3
+
+
+def locate(store: Store, key: str) -> str | None:
+    """The key under which an object lies now, or None if it is nowhere."""
+    if store.exists(key):
+        return key
+    for batch in sorted(store.list(layout.TRASH), reverse=True):
+        if store.exists(aside := layout.set_aside(batch, key)):
+            return aside
+    return key if store.exists(key) else None  # it was put back while the trash was looked through
+
+
+def read(store: Store, key: str) -> bytes | None:
+    """All bytes of an object, or None if it is nowhere."""
+    data = store.read(key)
+    for _ in range(LOOKS_MAX):  # it may move between being found and being read
+        place = locate(store, key) if data is None else None
+        if place is None:
+            break
+        data = store.read(place)
+    return data
+
+
+def open_object(store: Store, key: str) -> BinaryIO:
+    """Open an object for reading.
+
+    Raises:
+        PathNotFoundError: it is nowhere.
+    """
+    place: str | None = key
+    for _ in range(LOOKS_MAX):
+        try:
+            return store.open(place or key)
+        except PathNotFoundError:
+            place = locate(store, key)
+    return store.open(place or key)
