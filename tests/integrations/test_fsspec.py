@@ -5,7 +5,6 @@ import os
 import pickle
 import subprocess
 import sys
-import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -512,17 +511,21 @@ def test_pyarrow_reads_tables_and_datasets(parquet: Registry, fs: ArtifactFileSy
 
 
 def test_universal_pathlib_makes_paths_of_it(data: Registry):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*not explicitly implemented.*", category=UserWarning)
-        from upath import UPath
+    from upath import UPath
 
-        path = UPath("art://data:v1") / "train"
-        assert (path / "000.bin").read_bytes() == b"0123456789"
-        assert sorted(child.name for child in path.iterdir()) == ["000.bin", "deep"]
-        assert path.is_dir()
-        assert not (path / "no").exists()
-        with pytest.raises(ValueError, match="read-only"):
-            (path / "new.txt").write_text("x")
+    path = UPath("art://data:v1") / "train"
+    assert type(path).__name__ == "ArtifactUPath", "found by its entry point"
+    assert (str(path), path.name) == ("art://data:v1/train", "train")
+    assert (path / "000.bin").read_bytes() == b"0123456789"
+    assert sorted(child.name for child in path.iterdir()) == ["000.bin", "deep"]
+    assert [str(found) for found in path.rglob("*.txt")] == ["art://data:v1/train/deep/x.txt"]
+    assert path.is_dir()
+    assert not (path / "no").exists()
+    assert pickle.loads(pickle.dumps(path)) == path
+    with pytest.raises(ValueError, match="read-only"):
+        (path / "new.txt").write_text("x")
+    with pytest.raises(ValueError, match="read-only"):
+        (path / "000.bin").unlink()
 
 
 def run_python(code: str, **environment: str) -> str:

@@ -1,0 +1,321 @@
+"""Where something inside an artifact lies, and how it is looked at and read: on a disk, or at a URL."""
+
+import os
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fsspec.implementations.local import LocalFileOpener
+
+from nemotron.kit.artifacts import kinds
+from nemotron.kit.artifacts.paths import to_path
+from nemotron.kit.errors import MisuseError, NotFoundError, PathNotFoundError, RefusedError
+from nemotron.kit.formats.remote import translated
+from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef, Version
+from nemotron.kit.registry.records import Record
+from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.scan import is_reserved
+from nemotron.kit.store.system_errors import translate
+
+# How fsspec's file systems call the time of a file, in seconds or as a datetime.
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
+
+
+class FolderError(MisuseError, IsADirectoryError):
+    """A folder was opened as if it were a file."""
+
+    kind = "is_a_folder"
+
+
+@dataclass(frozen=True)
+class Place(ABC):
+    """Something in an artifact.
+
+    Attributes:
+        registry: where the artifact is.
+        record: its version.
+        inside: the path in it, "" for all of it.
+    """
+
+    registry: Registry
+    record: Record
+    inside: str
+
+    @property
+    def uri(self) -> str:
+        """With the version that is meant now."""
+        return f"{self.record.uri}/{self.inside}" if self.inside else self.record.uri
+
+    def below(self, name: str) -> "Place":
+        """A child of it."""
+        return type(self)(self.registry, self.record, f"{self.inside}/{name}" if self.inside else name)
+
+    def details(self, name: str) -> dict[str, Any]:
+        """What it is, as fsspec's `info` says it.
+
+        Args:
+            name: as it was asked for.
+
+        Raises:
+            NotFoundError: it is not there.
+            OutsideRootError: it is a link that leaves the artifact.
+        """
+        if self.inside:
+            return self._details(name)
+        # From the record alone: a snapshot is not laid out, and no bucket asked, to be listed.
+        return {
+            "name": name,
+            "size": 0,
+            "type": "directory",
+            "mtime": _seconds(self.record.created_at),
+            "islink": False,
+            "uri": self.uri,
+        }
+
+    @abstractmethod
+    def _details(self, name: str) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def children(self, name: str) -> Iterator[dict[str, Any]]:
+        """The details of what is right below it, or of itself if it is a file."""
+
+    @abstractmethod
+    def open(self, name: str, fs: Any, block_size: int | None = None) -> Any:
+        """Open it for reading in binary.
+
+        Args:
+            name: as it was asked for.
+            fs: the file system that it is opened by.
+            block_size: bytes to fetch at once, where it is far away.
+
+        Raises:
+            FolderError: it is a folder.
+        """
+
+    def range(self, name: str, fs: Any, start: int | None, end: int | None) -> bytes:
+        """Some of its bytes; `[start:end]` means what it does for `bytes`.
+
+        Raises:
+            FolderError: it is a folder.
+        """
+        with self.open(name, fs) as file:
+            first, last, _ = slice(start, end).indices(file.size)
+            file.seek(first)
+            data: bytes = file.read(max(0, last - first))
+            return data
+
+    def _refuse_folder(self, name: str) -> FolderError:
+        content = self.record.manifest.content
+        entry = content.entry if content and not self.inside else None
+        return folder_error(name, entry)
+
+
+def folder_error(name: str, entry: str | None = None) -> FolderError:
+    """The error for reading a folder as a file."""
+    hint = f"its file is {SCHEME}{name}/{entry}" if entry else "name a file in it"
+    return FolderError(f"Cannot read {SCHEME}{name}: it is a folder; {hint}")
+
+
+def find(registry: Registry, path: str) -> Place:
+    """The place that an `art://` path means.
+
+    Raises:
+        NotFoundError: there is no such artifact or version.
+        InvalidReferenceError: it is no such path.
+    """
+    record, inside = registry.find(path)
+    return (_AtUrl if "://" in record.folder and not record.is_snapshot else _OnDisk)(
+        registry, record, inside
+    )
+
+
+class _OnDisk(Place):
+    """In a local folder: a reference, or a snapshot that is laid out now."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies; it is there, and no link leads out of the artifact."""
+        name = ArtifactName(self.record.manifest.semantic_name or self.record.name)
+        return self.registry.inside(ArtifactRef(name, Version(self.record.version), self.inside))
+
+    def _details(self, name: str) -> dict[str, Any]:
+        return _looked_at(name, self, self.path)
+
+    def children(self, name: str) -> Iterator[dict[str, Any]]:
+        here = self.path
+        if self.inside and (details := _looked_at(name, self, here))["type"] != "directory":
+            yield details
+            return
+        # An artifact that is one file shows nothing of the folder that the file happens to lie in.
+        content = self.record.manifest.content
+        only = content.entry if content and content.scope == "file" else None
+        try:
+            names = sorted(os.listdir(here)) if only is None else [only]
+        except OSError as error:
+            raise translate(error, "list", here) from error
+        for child in names:
+            if not self.inside and is_reserved(child):
+                continue
+            try:
+                yield _looked_at(f"{name}/{child}", self.below(child), here / child)
+            except NotFoundError:
+                continue  # it went away meanwhile
+
+    def open(self, name: str, fs: Any, block_size: int | None = None) -> Any:
+        if not self.inside or (where := self.path).is_dir():
+            raise self._refuse_folder(name)
+        if not where.is_file():
+            raise RefusedError(f"Cannot read {self.uri}: it is neither a file nor a folder")
+        try:
+            return LocalFileOpener(str(where), "rb", fs=fs)
+        except OSError as error:
+            raise translate(error, "read", where) from error
+
+
+def _looked_at(name: str, place: Place, path: Path) -> dict[str, Any]:
+    try:
+        info = os.lstat(path)
+    except OSError as error:
+        raise translate(error, "look at", path) from error
+    islink = stat.S_ISLNK(info.st_mode)
+    target = _followed(place, path) if islink else info
+    return {
+        "name": name,
+        "size": target.st_size if target and stat.S_ISREG(target.st_mode) else 0,
+        "type": _kind(target) if target else "link",
+        "mtime": (target or info).st_mtime,
+        "islink": islink,
+        "uri": place.uri,
+    }
+
+
+def _kind(info: os.stat_result) -> str:
+    if stat.S_ISREG(info.st_mode):
+        return "file"
+    return "directory" if stat.S_ISDIR(info.st_mode) else "other"
+
+
+def _followed(place: Place, path: Path) -> os.stat_result | None:
+    """What a link leads to; None if that is out of the artifact, nothing, or a folder that the link is in."""
+    top = place.registry.folder(place.record)
+    above = [os.path.realpath(folder) for folder in path.parents if folder == top or top in folder.parents]
+    real = os.path.realpath(path)
+    if real in above or not (
+        real.startswith(f"{os.path.realpath(top)}/")
+        or place.registry.follows(place.record, path.relative_to(top).as_posix())
+    ):
+        return None
+    try:
+        return os.stat(real)
+    except OSError:
+        return None  # it leads nowhere
+
+
+class _AtUrl(Place):
+    """At a URL, which fsspec reads: an artifact that refers to data in a bucket."""
+
+    @cached_property
+    def _root(self) -> Any:
+        return to_path(self.record.path)
+
+    @property
+    def _url(self) -> str:
+        """Where it lies. An artifact that is a file is the only thing in it, under the file's own name."""
+        url = self.record.path.rstrip("/")
+        if not self.inside:
+            return url
+        folder, _, name = url.rpartition("/")
+        kind = kinds.named(self.record.type)
+        if self.inside == name and not self._exists(f"{url}/{name}"):
+            return url
+        if kind is not None and kind._is_file:  # blend.json, whose folder belongs to it
+            return f"{folder}/{self.inside}"
+        return f"{url}/{self.inside}"
+
+    def _exists(self, url: str) -> bool:
+        with translated("look at", url):
+            return bool(self._root.fs.exists(url))
+
+    def _info(self) -> dict[str, Any]:
+        url = self._url
+        try:
+            with translated("look at", url):
+                info: dict[str, Any] = self._root.fs.info(url)
+                return info
+        except PathNotFoundError as error:
+            raise PathNotFoundError(
+                f"No {self.inside or 'data'} in {self.record.uri}: looked at {url}"
+            ) from error
+
+    def _details(self, name: str) -> dict[str, Any]:
+        return self._spelt(name, self._info())
+
+    def _spelt(self, name: str, info: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "name": name,
+            "size": info.get("size") or 0,
+            "type": info["type"],
+            "mtime": next((_moment(info[key]) for key in _TIMES if info.get(key)), 0.0),
+            "islink": False,
+            "uri": self.uri,
+        }
+
+    def children(self, name: str) -> Iterator[dict[str, Any]]:
+        info = self._info()
+        if info["type"] != "directory":
+            if self.inside:
+                yield self._spelt(name, info)
+                return
+            own = self._url.rpartition("/")[2]
+            kind = kinds.named(self.record.type)
+            if kind is None or not kind._is_file:
+                yield self.below(own)._details(f"{name}/{own}")
+                return
+        url = self._url if info["type"] == "directory" else self._url.rpartition("/")[0]
+        fs = self._root.fs
+        with translated("list", url):
+            fs.invalidate_cache(url)
+            found = fs.ls(url, detail=True)
+        top = fs._strip_protocol(url).rstrip("/")
+        for item in sorted(found, key=lambda item: str(item["name"])):
+            place = str(item["name"]).rstrip("/")
+            child = place.rpartition("/")[2]
+            # The mark that some tools make for a folder, and keys that are no path.
+            if place == top or child in ("", ".", "..") or (not self.inside and is_reserved(child)):
+                continue
+            yield self.below(child)._spelt(f"{name}/{child}", item)  # type: ignore[attr-defined]
+
+    def open(self, name: str, fs: Any, block_size: int | None = None) -> Any:
+        if not self.inside or self._info()["type"] == "directory":
+            raise self._refuse_folder(name)
+        with translated("read", self._url):
+            return self._root.fs.open(self._url, "rb", **({"block_size": block_size} if block_size else {}))
+
+    def range(self, name: str, fs: Any, start: int | None, end: int | None) -> bytes:
+        info = self._info()
+        if not self.inside or info["type"] == "directory":
+            raise self._refuse_folder(name)
+        first, last, _ = slice(start, end).indices(info["size"])
+        if last <= first:
+            return b""
+        with translated("read", self._url):
+            data: bytes = self._root.fs.cat_file(self._url, start=first, end=last)
+            return data
+
+
+def _moment(value: Any) -> float:
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return float(value) if isinstance(value, int | float) else _seconds(str(value))
+
+
+def _seconds(moment: str) -> float:
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:  # manifests of others may say anything
+        return 0.0
