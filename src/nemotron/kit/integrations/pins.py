@@ -9,10 +9,11 @@ from nemotron.kit import context
 from nemotron.kit.documents.codec import decode
 from nemotron.kit.errors import KitError, MisuseError
 from nemotron.kit.registry.scan import METADATA_FILE, is_kit_metadata
-from nemotron.kit.store.rendezvous import agree_on
+from nemotron.kit.store.rendezvous import RUN_FOLDER, agree_on
 
 if TYPE_CHECKING:
     from nemotron.kit.registry.registry import Registry
+    from nemotron.kit.store.rendezvous import Board
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +54,20 @@ def pin(references: Mapping[str, str], mode: Mode) -> dict[str, Info]:
         return found_here
 
     asked = [f"{mode} {name}={ref}" for name, ref in references.items()]
-    found = agree_on(asked, resolve, None if registry is None else registry.store)
+    found = agree_on(asked, resolve, _meeting_place(registry))
     return {
         name: info if found_here.get(name) == info else _on_this_rank(info) for name, info in found.items()
     }
+
+
+def _meeting_place(registry: "Registry | None") -> "Board | None":
+    if registry is not None:
+        return registry.store
+    if os.environ.get(RUN_FOLDER, "").strip():
+        return None  # that folder comes first, and torch need not be asked
+    from nemotron.kit.integrations.torch_store import board
+
+    return board()
 
 
 def _resolve(ref: str, mode: Mode, registry: "Registry | None") -> Info:

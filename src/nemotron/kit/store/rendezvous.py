@@ -116,7 +116,7 @@ def open_places(environ: Mapping[str, str], store: Board | None, attempt: Attemp
     if shared is None and not (attempt.one_node and node):
         raise MisuseError(
             f"The ranks have no place to agree in on which version they use: set {RUN_FOLDER} to a folder "
-            "that all nodes can write, or use an artifact store (NEMO_ARTIFACT_ROOT)"
+            "that all nodes can write, use an artifact store (NEMO_ARTIFACT_ROOT), or start with torchrun"
         )
     return Places(node, shared)
 
