@@ -1,12 +1,14 @@
 """Shares by tokens: the worked examples of docs/design/007-composition.md, and properties."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import NotFoundError
 from nemotron.kit.lineage.composition import Composition, composition
 from nemotron.kit.lineage.graph import Node
@@ -14,21 +16,25 @@ from nemotron.kit.lineage.graph import Node
 Nodes = dict[str, Node]
 
 
-def data(name: str, *inputs: str, sources: object = None, **metadata: Any) -> Node:
+def data(name: str, *inputs: str | InputEdge, sources: object = None, **metadata: Any) -> Node:
     said = metadata if sources is None else {"source_datasets": sources, **metadata}
-    return Node(
-        uri=f"art://{name}:v1", kind="artifact", type="PretrainData", name=name, metadata=said, inputs=inputs
-    )
+    return version(name, "PretrainData", inputs, said)
 
 
-def model(name: str, *inputs: str, **metadata: Any) -> Node:
+def model(name: str, *inputs: str | InputEdge, **metadata: Any) -> Node:
+    return version(name, "ModelArtifact", inputs, metadata)
+
+
+def version(name: str, kind: str, inputs: Iterable[str | InputEdge], metadata: dict[str, Any]) -> Node:
+    uses = [one if isinstance(one, InputEdge) else InputEdge(uri=one) for one in inputs]
     return Node(
         uri=f"art://{name}:v1",
         kind="artifact",
-        type="ModelArtifact",
+        type=kind,
         name=name,
         metadata=metadata,
-        inputs=inputs,
+        inputs=tuple(dict.fromkeys(use.uri for use in uses)),
+        edges=tuple(use for use in uses if not use.is_plain),
     )
 
 
@@ -170,6 +176,65 @@ def test_e12_sources_that_are_named_without_weights_count_by_their_own_tokens() 
     assert shares(of(*parts, said)) == {"art://x:v1": (0.75, "estimated"), "art://y:v1": (0.25, "estimated")}
 
 
+def use(uri: str, **said: Any) -> InputEdge:
+    return InputEdge(uri=uri, **said)
+
+
+X, Y = data("x", total_tokens=30), data("y", total_tokens=10)
+
+
+def test_e13_weights_and_parts_that_were_said_of_inputs() -> None:
+    weighed = data("d", use("art://x:v1", weight=1), use("art://y:v1", weight=3))
+    assert shares(of(X, Y, weighed)) == {"art://x:v1": (0.25, "claimed"), "art://y:v1": (0.75, "claimed")}
+
+    ranged = data("d", use("art://x:v1", token_range=(5, 10)), use("art://y:v1", tokens=15))
+    found = of(X, Y, ranged)
+    assert shares(found) == {"art://x:v1": (0.25, "claimed"), "art://y:v1": (0.75, "claimed")}
+    assert found.tokens == 20
+
+    split = data("d", use("art://x:v1", split="train"), "art://y:v1", total_tokens=25)
+    found = of(X, Y, split)
+    assert shares(found) == {"art://x:v1": (None, "unknown"), "art://y:v1": (0.4, "estimated")}
+    assert found.unknown_share == pytest.approx(0.6)
+
+    twice = data("d", use("art://x:v1", shards=("a",), tokens=2), use("art://x:v1", shards=("b",), tokens=4))
+    assert shares(of(X, twice)) == {"art://x:v1": (1, "claimed")}
+    assert of(X, twice).tokens == 6
+
+
+def test_a_part_of_a_blend_is_mixed_like_the_blend_by_a_rule() -> None:
+    part = data("part", use("art://e1:v1", split="train"), total_tokens=40)
+    assert shares(of(E1, part)) == {"hf://a": (0.75, "estimated"), "hf://b": (0.25, "estimated")}
+    assert shares(of(E1, data("all", "art://e1:v1", total_tokens=80)))["hf://a"] == (0.75, "claimed")
+
+
+def test_what_is_named_without_a_weight_has_that_of_its_edge() -> None:
+    said = data("d", use("hf://a", weight=3), use("hf://b", weight=1), sources=["hf://a", {"uri": "hf://b"}])
+    assert shares(of(said)) == {"hf://a": (0.75, "claimed"), "hf://b": (0.25, "claimed")}
+
+
+def test_roles_tell_data_and_bases_from_the_rest() -> None:
+    judge = model("judge", "art://web:v1")
+    tuned = model(
+        "tuned",
+        use("art://judge:v1", role="reward_model"),
+        use("art://base:v1", role="base_model"),
+        use("art://chat:v1", role="data"),
+        trained_tokens=100,
+    )
+    assert shares(of(WEB, CHAT, BASE, judge, tuned)) == {
+        "hf://web": (0.9, "claimed"),
+        "hf://chat": (0.1, "claimed"),
+    }
+    odd = data("odd", use("art://base:v1", role="data"), use("art://chat:v1", role="eval"))
+    assert shares(of(WEB, CHAT, BASE, odd)) == {"hf://web": (1, "estimated")}
+    merged = model("m", use("art://base:v1", weight=1), use("art://tuned:v1", weight=3))
+    assert shares(of(WEB, CHAT, BASE, judge, tuned, merged)) == {
+        "hf://web": (0.925, "claimed"),
+        "hf://chat": (0.075, "claimed"),
+    }
+
+
 def test_what_a_version_says_of_its_sources_is_all_of_them() -> None:
     said = data("d", "hf://a", "art://base:v1", "hf://tok", sources=["hf://a"], tokenizer_uri="hf://tok")
     assert shares(of(WEB, BASE, said)) == {"hf://a": (1, "claimed")}
@@ -204,7 +269,19 @@ SAID = st.lists(
     st.fixed_dictionaries({"uri": SOURCES}, optional={"weight": AMOUNT, "num_tokens": AMOUNT}) | SOURCES,
     max_size=4,
 )
+EDGES = st.lists(
+    st.builds(
+        InputEdge,
+        uri=SOURCES,
+        role=st.sampled_from([None, "data", "base_model", "eval"]),
+        split=st.none() | st.just("train"),
+        tokens=st.none() | st.integers(0, 100),
+        weight=st.none() | st.floats(0, 100),
+    ),
+    max_size=4,
+)
 NODE = st.tuples(
+    EDGES,
     st.sampled_from(["PretrainData", "ModelArtifact", "EvalArtifact"]),
     st.lists(SOURCES, max_size=4, unique=True),
     st.none() | SAID,
@@ -215,11 +292,17 @@ NODE = st.tuples(
 @given(st.lists(NODE, min_size=6, max_size=6))
 def test_shares_sum_to_1_on_any_graph(drawn: list[Any]) -> None:
     nodes = {}
-    for at, (kind, inputs, said, metadata) in enumerate(drawn):
+    for at, (edges, kind, inputs, said, metadata) in enumerate(drawn):
         metadata = metadata if said is None else {**metadata, "source_datasets": said}
         uri = f"art://n{at}:v1"
         nodes[uri] = Node(
-            uri=uri, kind="artifact", type=kind, name=uri, inputs=tuple(inputs), metadata=metadata
+            uri=uri,
+            kind="artifact",
+            type=kind,
+            name=uri,
+            inputs=tuple(dict.fromkeys((*inputs, *(edge.uri for edge in edges)))),
+            edges=tuple(edges),
+            metadata=metadata,
         )
     for uri in nodes:
         found = composition(nodes, uri)
@@ -241,6 +324,8 @@ def test_a_blend_of_blends_is_the_flat_blend(blends: list[tuple[list[int], int]]
         nodes.append(data(f"inner{at}", sources=said))
         flat += [weighted(f"hf://{i}", weight * one / sum(inner)) for i, one in enumerate(inner)]
     outer = data("outer", sources=[weighted(f"art://inner{at}:v1", w) for at, (_, w) in enumerate(blends)])
+    told = [use(f"art://inner{at}:v1", weight=w) for at, (_, w) in enumerate(blends)]
+    assert shares(of(*nodes, data("outer", *told))) == shares(of(*nodes, outer))
     mine = {uri: share for uri, (share, _) in shares(of(*nodes, outer)).items()}
     theirs = {uri: share for uri, (share, _) in shares(of(data("flat", sources=flat))).items()}
     assert mine == pytest.approx(theirs)

@@ -11,19 +11,29 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import InvalidReferenceError, NotFoundError, OutsideRootError
 from nemotron.kit.lineage.graph import Node
+from nemotron.kit.lineage.mixing import (
+    Confidence,
+    Mix,
+    Part,
+    blend,
+    combine,
+    of_source,
+    of_unknown,
+    sized,
+    stacked,
+)
 from nemotron.kit.names import SCHEME, ArtifactRef
-
-Confidence = Literal["measured", "claimed", "estimated", "unknown"]
-_ORDER: tuple[Confidence, ...] = ("measured", "claimed", "estimated", "unknown")
 
 _DATA_TOKENS = ("train_tokens", "total_tokens")
 _TRAINED_TOKENS = ("trained_tokens", "consumed_tokens", "tokens_seen")
 _STAGE_TOKENS = (*_TRAINED_TOKENS, *_DATA_TOKENS)
+DATA_ROLE, BASE_ROLE = "data", "base_model"
 _EPOCHS = ("epochs", "num_epochs")
 _SOURCE_TOKENS = ("num_tokens", "tokens", "total_tokens")
 
@@ -74,28 +84,6 @@ class Composition:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Mix:
-    """Shares that sum to 1 with the unknown one, and how many tokens they are shares of."""
-
-    shares: Mapping[str, float] = field(default_factory=dict)
-    sure: Mapping[str, Confidence] = field(default_factory=dict)
-    unknown: float = 0.0
-    lost: frozenset[str] = frozenset()  # sources somewhere in the unknown share
-    tokens: float | None = None
-    tokens_sure: Confidence = "claimed"
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A part of a mix: by its weight, relative to the others' weights, or by its tokens."""
-
-    mix: _Mix
-    weight: float | None = None
-    tokens: float | None = None
-    sure: Confidence = "claimed"  # of that, and of its being all if it is the only part
-
-
 def composition(nodes: Mapping[str, Node], uri: str, *, stop: Collection[str] = ()) -> Composition:
     """Which share of a version comes from which source.
 
@@ -112,7 +100,7 @@ def composition(nodes: Mapping[str, Node], uri: str, *, stop: Collection[str] = 
     return as_composition(uri, mixes(nodes, [uri], stop=stop)[uri])
 
 
-def as_composition(uri: str, mix: _Mix) -> Composition:
+def as_composition(uri: str, mix: Mix) -> Composition:
     """A mix as it is shown."""
     if mix.shares.keys() == {uri}:  # all of itself, as surely as it was counted
         counted = "claimed" if mix.tokens is None else mix.tokens_sure
@@ -126,16 +114,16 @@ def as_composition(uri: str, mix: _Mix) -> Composition:
     return Composition(uri, mix.tokens, (*weighed, *lost), mix.unknown)
 
 
-def share_of(mix: _Mix, uri: str) -> tuple[float | None, Confidence]:
+def share_of(mix: Mix, uri: str) -> tuple[float | None, Confidence]:
     """The share of one source in a mix, and how sure it is: 0 if it is not in there, None if nobody knows."""
     if uri in mix.shares:
         return mix.shares[uri], mix.sure[uri]
     return (None, "unknown") if uri in mix.lost else (0.0, "estimated")
 
 
-def mixes(nodes: Mapping[str, Node], uris: Iterable[str], *, stop: Collection[str] = ()) -> dict[str, _Mix]:
+def mixes(nodes: Mapping[str, Node], uris: Iterable[str], *, stop: Collection[str] = ()) -> dict[str, Mix]:
     """The mixes of versions and of all above them, inputs first; no recursion, lineage may be deep."""
-    done: dict[str, _Mix] = {}
+    done: dict[str, Mix] = {}
     begun: set[str] = set()
     waiting = list(uris)
     while waiting:
@@ -145,7 +133,7 @@ def mixes(nodes: Mapping[str, Node], uris: Iterable[str], *, stop: Collection[st
             continue
         node = nodes.get(uri)
         if node is None or node.kind != "artifact":
-            done[uri] = _unknown(uri) if node is not None and node.kind == "missing" else _source(uri)
+            done[uri] = of_unknown(uri) if node is not None and node.kind == "missing" else of_source(uri)
             continue
         above = [one for one in _made_from(node) if one not in done]
         if uri not in begun and above:
@@ -154,7 +142,7 @@ def mixes(nodes: Mapping[str, Node], uris: Iterable[str], *, stop: Collection[st
             continue
         # What is still not done is made of this very version: a cycle, of which nobody knows the shares.
         mixed = _mix(node, nodes, done)
-        done[uri] = _sized(_source(uri), mixed.tokens, mixed.tokens_sure) if uri in stop else mixed
+        done[uri] = sized(of_source(uri), mixed.tokens, mixed.tokens_sure) if uri in stop else mixed
     return done
 
 
@@ -165,170 +153,116 @@ def _made_from(node: Node) -> list[str]:
     return [uri for uri in dict.fromkeys((*(said or node.inputs), *models)) if uri != tokenizer]
 
 
-def _mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, _Mix]) -> _Mix:
+def _mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, Mix]) -> Mix:
     return _model_mix(node, nodes, done) if _is_model(node) else _data_mix(node, nodes, done)
 
 
-def _data_mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, _Mix]) -> _Mix:
+def _data_mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, Mix]) -> Mix:
     total, sure = _told(node, _DATA_TOKENS)
     parts = _data_parts(node, nodes, done)
-    mixed = _combine(parts, sure, total) if parts else _source(node.uri)
-    if (
-        total is None
-        and parts
-        and all(part.mix.tokens is not None for part in parts)
-        and not _said_sources(node)
-    ):
-        return _sized(mixed, sum(part.mix.tokens or 0.0 for part in parts), "estimated")
-    return _sized(mixed, total, sure)
+    mixed = combine(parts, sure, total) if parts else of_source(node.uri)
+    sizes = [part.size for part in parts]
+    if total is None and parts and None not in sizes and not _said_sources(node):
+        return sized(mixed, math.fsum(size or 0.0 for size in sizes), "estimated")
+    return sized(mixed, total, sure)
 
 
-def _data_parts(node: Node, nodes: Mapping[str, Node], done: Mapping[str, _Mix]) -> list[_Part]:
+def _data_parts(node: Node, nodes: Mapping[str, Node], done: Mapping[str, Mix]) -> list[Part]:
     """What a version says of its sources is all of them; else its inputs are, by their tokens."""
     if said := _said_sources(node):
-        return [_Part(done.get(uri, _unknown(uri)), weight, tokens) for uri, weight, tokens in said]
-    parts = []
-    for uri in _made_from(node):
-        if uri not in nodes or _is_data(nodes[uri]):
-            mix = done.get(uri, _unknown(uri))
-            parts.append(_Part(mix, None, mix.tokens, "estimated"))
-    return parts
-
-
-def _model_mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, _Mix]) -> _Mix:
-    """A stage of training on data, on top of the models that it began with."""
-    base = node.metadata.get("base_model")
-    models = [uri for uri in node.inputs if uri in nodes and _is_model(nodes[uri])]
-    models = [uri for uri in models if uri == base] or models
-    bases = [done.get(uri, _unknown(uri)) for uri in models]
-    data = _data_parts(node, nodes, done)
-    if not data:
-        return _without_data(node, bases)
-    seen, sure = _told(node, _STAGE_TOKENS)
-    epochs, _ = _told(node, _EPOCHS)
-    known = [part.tokens if part.tokens is not None else part.mix.tokens for part in data]
-    if seen is None and all(tokens is not None for tokens in known):
-        seen, sure = sum(tokens or 0.0 for tokens in known) * (1.0 if epochs is None else epochs), "estimated"
-    stage = _sized(_combine(data, sure), seen, sure)
-    return _stacked([*bases, stage]) if bases else stage
-
-
-def _without_data(node: Node, bases: list[_Mix]) -> _Mix:
-    """A model whose data nobody recorded: its bases in another form, unless it says that it was trained."""
-    if not bases:
-        return _unknown(node.uri)
-    base = bases[0] if len(bases) == 1 else _merged(node, bases)
-    seen, sure = _told(node, _TRAINED_TOKENS)
-    if seen:
-        return _stacked([base, _sized(_unknown(node.uri), seen, sure)])
-    if len(bases) > 1:
-        return base
-    return _sized(_blend([(base, 1.0, "estimated")], 0.0, ()), base.tokens, base.tokens_sure)
-
-
-def _merged(node: Node, bases: list[_Mix]) -> _Mix:
-    """Models alone: the mean of their mixes, by the merge's weights, else by their tokens."""
-    said = node.metadata.get("merge_weights")
-    weights = [_number(one) for one in said] if isinstance(said, list | tuple) else []
-    if len(weights) != len(bases) or None in weights:
-        parts = [_Part(mix, None, mix.tokens, "estimated") for mix in bases]
-        weights = [mix.tokens for mix in bases]
-    else:
-        parts = [_Part(mix, weight) for mix, weight in zip(bases, weights, strict=True)]
-    mixed = _combine(parts)
-    whole = math.fsum(weight or 0.0 for weight in weights)
-    if not whole or any(mix.tokens is None for mix in bases):
-        return _sized(mixed, None, "unknown")
-    mean = math.fsum((w or 0.0) * (mix.tokens or 0.0) for w, mix in zip(weights, bases, strict=True)) / whole
-    return _sized(mixed, mean, "estimated")
-
-
-def _stacked(layers: list[_Mix]) -> _Mix:
-    """Training on top of training: tokens add up."""
-    mixed = _combine([_Part(mix, None, mix.tokens, mix.tokens_sure) for mix in layers])
-    if any(mix.tokens is None for mix in layers):
-        return _sized(mixed, None, "unknown")
-    total = math.fsum(mix.tokens or 0.0 for mix in layers)
-    return _sized(mixed, total, _worst(mix.tokens_sure for mix in layers))
-
-
-def _combine(parts: list[_Part], sure: Confidence = "unknown", total: float | None = None) -> _Mix:
-    """The mix of parts: by their amounts where all have one, else unknown as far as they have none.
-
-    Args:
-        parts: at least one.
-        sure: how sure the version's own count is; of one part alone it is all.
-        total: that count, if the parts' tokens are to add up to it.
-    """
-    if len(parts) == 1:
-        return _blend([(parts[0].mix, 1.0, parts[0].sure if sure == "unknown" else sure)], 0.0, ())
-    amounts = _amounts(parts)
-    whole = math.fsum(amount or 0.0 for amount, _ in amounts)
-    if whole > 0 and all(amount is not None for amount, _ in amounts):
-        # Files that were counted before and after, and nothing came in or went: no rule is needed.
-        is_counted = sure == "measured" and total == whole and all(map(_is_counted, parts, amounts))
-        shares = [
-            (part.mix, (amount or 0.0) / whole, "measured" if is_counted else level)
-            for part, (amount, level) in zip(parts, amounts, strict=True)
-        ]
-        return _blend(shares, 0.0, ())
-    if total and 0 < whole <= total:
-        known = [
-            (part.mix, amount / total, level)
-            for part, (amount, level) in zip(parts, amounts, strict=True)
-            if amount is not None
-        ]
-        lost = (part.mix for part, (amount, _) in zip(parts, amounts, strict=True) if amount is None)
-        return _blend(known, 1.0 - whole / total, lost)
-    return _blend([], 1.0, (part.mix for part in parts))
-
-
-def _amounts(parts: list[_Part]) -> list[tuple[float | None, Confidence]]:
-    """How much each part counts, and how surely: what was said of all of them, else also their own sizes."""
-    for told in ([part.tokens for part in parts], [part.weight for part in parts]):
-        if None not in told and math.fsum(one or 0.0 for one in told) > 0:
-            return [(one, part.sure) for one, part in zip(told, parts, strict=True)]
+        return [Part(done.get(uri, of_unknown(uri)), weight, tokens) for uri, weight, tokens in said]
     return [
-        (part.mix.tokens, "estimated")
-        if part.tokens is None and part.weight is None
-        else (part.tokens, part.sure)
-        for part in parts
+        _taken(done.get(uri, of_unknown(uri)), use)
+        for uri, use in _uses(node)
+        if _is_part(nodes.get(uri), use)
     ]
 
 
-def _is_counted(part: _Part, amount: tuple[float | None, Confidence]) -> bool:
-    return part.mix.tokens_sure == "measured" and part.mix.tokens == amount[0]
+def _uses(node: Node) -> list[tuple[str, InputEdge]]:
+    """Each use of each input, with what its author said of it."""
+    said: dict[str, list[InputEdge]] = {}
+    for edge in node.edges:
+        said.setdefault(edge.uri, []).append(edge)
+    return [(uri, use) for uri in _made_from(node) for use in said.get(uri, [InputEdge(uri=uri)])]
 
 
-def _blend(parts: list[tuple[_Mix, float, Confidence]], unknown: float, unweighed: Iterable[_Mix]) -> _Mix:
-    shares: dict[str, float] = {}
-    sure: dict[str, Confidence] = {}
-    lost: set[str] = set()
-    for mix, factor, confidence in parts:
-        for uri, share in mix.shares.items():
-            shares[uri] = shares.get(uri, 0.0) + share * factor
-            sure[uri] = _worst((sure.get(uri, "measured"), mix.sure[uri], confidence))
-        unknown += mix.unknown * factor
-        lost |= mix.lost
-    for mix in unweighed:
-        lost |= mix.lost | mix.shares.keys()
-    return _Mix(shares, sure, unknown, frozenset(lost))
+def _is_part(node: Node | None, use: InputEdge) -> bool:
+    """Whether an input gave data: what its author said it was for tells, else what it is."""
+    return use.role == DATA_ROLE if use.role is not None else node is None or _is_data(node)
 
 
-def _source(uri: str) -> _Mix:
-    return _Mix({uri: 1.0}, {uri: "measured"})
+def _taken(mix: Mix, use: InputEdge) -> Part:
+    """The part of a version that an input is; of a part of the input the size is what was said of it."""
+    tokens = _tokens_taken(use)
+    is_whole = use.split is None and not use.shards and tokens is None
+    if not is_whole and len(mix.shares) + len(mix.lost) > 1:
+        mix = blend([(mix, 1.0, "estimated")], 0.0, ())  # that a part is mixed like the whole is a rule
+    if use.weight is not None or tokens is not None:
+        return Part(mix, use.weight, tokens)
+    return Part(mix, None, mix.tokens if is_whole else None, "estimated", is_whole)
 
 
-def _unknown(uri: str) -> _Mix:
-    return _Mix(unknown=1.0, lost=frozenset((uri,)))
+def _tokens_taken(use: InputEdge) -> float | None:
+    if use.tokens is None and use.token_range is not None:
+        return float(use.token_range[1] - use.token_range[0])
+    return _number(use.tokens)
 
 
-def _sized(mix: _Mix, tokens: float | None, sure: Confidence) -> _Mix:
-    return _Mix(mix.shares, mix.sure, mix.unknown, mix.lost, tokens, sure)
+def _model_mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, Mix]) -> Mix:
+    """A stage of training on data, on top of the models that it began with."""
+    bases = _bases(node, nodes)
+    below = [done.get(uri, of_unknown(uri)) for uri, _ in bases]
+    data = _data_parts(node, nodes, done)
+    if not data:
+        return _without_data(node, below, [use.weight for _, use in bases])
+    seen, sure = _told(node, _STAGE_TOKENS)
+    epochs, _ = _told(node, _EPOCHS)
+    sizes = [part.size for part in data]
+    if seen is None and None not in sizes:
+        taken = math.fsum(size or 0.0 for size in sizes)
+        seen, sure = taken * (1.0 if epochs is None else epochs), "estimated"
+    stage = sized(combine(data, sure), seen, sure)
+    return stacked([*below, stage]) if below else stage
 
 
-def _worst(levels: Iterable[Confidence]) -> Confidence:
-    return max(levels, key=_ORDER.index)
+def _bases(node: Node, nodes: Mapping[str, Node]) -> list[tuple[str, InputEdge]]:
+    """The models that it began with: those that are said to be, else all models among its inputs."""
+    uses = [(uri, use) for uri, use in _uses(node) if uri in node.inputs]
+    if said := [one for one in uses if one[1].role == BASE_ROLE]:
+        return said
+    models = [one for one in uses if one[1].role is None and one[0] in nodes and _is_model(nodes[one[0]])]
+    return [one for one in models if one[0] == node.metadata.get("base_model")] or models
+
+
+def _without_data(node: Node, bases: list[Mix], said: list[float | None]) -> Mix:
+    """A model whose data nobody recorded: its bases in another form, unless it says that it was trained."""
+    if not bases:
+        return of_unknown(node.uri)
+    base = bases[0] if len(bases) == 1 else _merged(node, bases, said)
+    seen, sure = _told(node, _TRAINED_TOKENS)
+    if seen:
+        return stacked([base, sized(of_unknown(node.uri), seen, sure)])
+    if len(bases) > 1:
+        return base
+    return sized(blend([(base, 1.0, "estimated")], 0.0, ()), base.tokens, base.tokens_sure)
+
+
+def _merged(node: Node, bases: list[Mix], weights: list[float | None]) -> Mix:
+    """Models alone: the mean of their mixes, by the merge's weights, else by their tokens."""
+    said = node.metadata.get("merge_weights")
+    if None in weights and isinstance(said, list | tuple):
+        weights = [_number(one) for one in said]
+    if len(weights) != len(bases) or None in weights:
+        parts = [Part(mix, None, mix.tokens, "estimated") for mix in bases]
+        weights = [mix.tokens for mix in bases]
+    else:
+        parts = [Part(mix, weight) for mix, weight in zip(bases, weights, strict=True)]
+    mixed = combine(parts)
+    whole = math.fsum(weight or 0.0 for weight in weights)
+    if not whole or any(mix.tokens is None for mix in bases):
+        return sized(mixed, None, "unknown")
+    mean = math.fsum((w or 0.0) * (mix.tokens or 0.0) for w, mix in zip(weights, bases, strict=True)) / whole
+    return sized(mixed, mean, "estimated")
 
 
 def _is_model(node: Node) -> bool:
@@ -344,13 +278,17 @@ def _is_data(node: Node) -> bool:
 def _said_sources(node: Node) -> list[tuple[str, float | None, float | None]]:
     """URI, weight and tokens of each source that the version itself speaks of."""
     said = node.metadata.get("source_datasets")
+    uses = {edge.uri: edge for edge in node.edges}  # what the one does not say, the other may
     found: list[tuple[str, float | None, float | None]] = []
     for one in said if isinstance(said, list | tuple) else ():
-        if isinstance(one, str):
-            found.append((_canonical(one), None, None))
-        elif isinstance(one, Mapping) and isinstance(one.get("uri"), str):
-            tokens = next((n for key in _SOURCE_TOKENS if (n := _number(one.get(key))) is not None), None)
-            found.append((_canonical(one["uri"]), _number(one.get("weight")), tokens))
+        told = one if isinstance(one, Mapping) else {"uri": one}
+        if isinstance(told.get("uri"), str):
+            uri = _canonical(told["uri"])
+            tokens = next((n for key in _SOURCE_TOKENS if (n := _number(told.get(key))) is not None), None)
+            weight = _number(told.get("weight"))
+            if weight is None and tokens is None and uri in uses:
+                weight, tokens = uses[uri].weight, _tokens_taken(uses[uri])
+            found.append((uri, weight, tokens))
     return found
 
 

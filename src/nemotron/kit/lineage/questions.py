@@ -7,10 +7,11 @@ from typing import Any
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, MisuseError, NotFoundError, RefusedError
 from nemotron.kit.lineage.collect import collect
-from nemotron.kit.lineage.composition import Composition, Confidence, mixes, share_of
+from nemotron.kit.lineage.composition import Composition, mixes, share_of
 from nemotron.kit.lineage.composition import composition as compose
 from nemotron.kit.lineage.diff import Difference, difference, name_of
 from nemotron.kit.lineage.graph import Graph, Node
+from nemotron.kit.lineage.mixing import Confidence
 from nemotron.kit.lineage.query import shortest_paths, ways_down
 from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef
 from nemotron.kit.registry.registry import Registry
