@@ -15,23 +15,23 @@ The index is the kit's store, so what is published here is seen by `Artifact.fro
 """
 
 import builtins
+import logging
 import os
 import sys
 import types
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from nemo_runspec.artifact_backends import StoreBackend, WandbBackend
+from nemo_runspec.artifact_entries import ArtifactEntry, ArtifactVersion
 from nemotron.kit import context
-from nemotron.kit.errors import ArtifactVersionNotFoundError, MisuseError, NotInitializedError, WithdrawnError
-from nemotron.kit.names import ArtifactName, ArtifactRef, parse_selector
-from nemotron.kit.registry.records import Draft, Record
+from nemotron.kit.errors import KitError, MisuseError, NotInitializedError
+from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.composite import CompositeTracker
 from nemotron.kit.tracking.file import FileTracker
-from nemotron.kit.tracking.run import Run
 
 __all__ = [
     "ArtifactEntry",
@@ -42,74 +42,25 @@ __all__ = [
     "set_artifact_registry",
 ]
 
-
-@dataclass
-class ArtifactVersion:
-    """One version of an artifact.
-
-    Attributes:
-        version: its number.
-        path: the folder of its content.
-        created_at: ISO 8601 with zone.
-        metadata: what was said of it.
-    """
-
-    version: int
-    path: str
-    created_at: str
-    metadata: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class ArtifactEntry:
-    """One name and what there is of it.
-
-    Attributes:
-        name: the artifact's key.
-        versions: the versions, oldest first.
-        aliases: each alias and the version it points at.
-    """
-
-    name: str
-    versions: list[ArtifactVersion] = field(default_factory=list)
-    aliases: dict[str, int] = field(default_factory=dict)
-
-    def latest_version(self) -> ArtifactVersion | None:
-        """The highest version, or None if there is none."""
-        return max(self.versions, key=lambda version: version.version, default=None)
-
-    def get_version(self, version: int) -> ArtifactVersion | None:
-        """The version of a number, or None."""
-        return next((one for one in self.versions if one.version == version), None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The entry as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read `to_dict()` back.
-
-        Args:
-            data: `{name, versions: [{version, path, created_at, metadata}], aliases: {alias: version}}`.
-        """
-        versions = [ArtifactVersion(**version) for version in data.get("versions", [])]
-        return cls(data["name"], versions, dict(data.get("aliases", {})))
+log = logging.getLogger(__name__)
 
 
 class ArtifactRegistry:
-    """A store's artifacts by name, version and alias.
+    """Artifacts by name, version and alias: a store's, or a W&B project's.
 
-    What is resolved in the current store becomes an input of what the current run saves.
+    What is resolved in the current store, or while a W&B run is active, becomes an input of what the current
+    run saves.
 
     Args:
-        backend: "fsspec".
+        backend: "fsspec" for a store, "wandb" for a W&B project.
         root: the store: a path or URL; `$NEMO_ARTIFACT_ROOT` by default.
-        wandb_project: for the backend "wandb".
-        wandb_entity: for the backend "wandb".
+        wandb_project: the W&B project. With a store as well, what is published there goes to both, the store
+            first, whose answer counts.
+        wandb_entity: the W&B user or team; `$WANDB_ENTITY` by default.
 
     Raises:
-        ValueError: an argument is missing, or the backend is none that keeps an index.
+        ValueError: an argument is missing, or the backend is unknown.
+        ImportError: W&B is asked for and not installed.
     """
 
     def __init__(
@@ -119,43 +70,44 @@ class ArtifactRegistry:
         wandb_project: str | None = None,
         wandb_entity: str | None = None,
     ) -> None:
-        where = root if root is not None else os.environ.get(context.ROOT_VARIABLE) or None
         if backend == "wandb":
             if not wandb_project:
                 raise MisuseError("wandb_project is required for wandb backend")
-            raise MisuseError(
-                "An ArtifactRegistry is a store on a file system: pass backend='fsspec' and root=…. "
-                "W&B is told of what is saved after nemotron.kit.init(backend='wandb', wandb_project=…)"
-            )
+            self._set_up(WandbBackend(wandb_project, wandb_entity), None)
+            return
+        where = root if root is not None else os.environ.get(context.ROOT_VARIABLE) or None
         if backend not in ("fsspec", "manifest"):
             raise MisuseError(f"Unknown backend: {backend}. Must be 'fsspec' or 'wandb'")
         if where is None:
             raise MisuseError("root is required for fsspec backend")
-        self._set_up(Registry.open(where))
+        second = WandbBackend(wandb_project, wandb_entity) if wandb_project else None
+        self._set_up(StoreBackend(Registry.open(where)), second)
 
     @classmethod
-    def over(cls, registry: Registry) -> Self:
-        """The door onto a registry that is open already."""
+    def over(cls, backend: "Registry | WandbBackend", second: "WandbBackend | None" = None) -> Self:
+        """The door onto what is open already.
+
+        Args:
+            backend: a registry of the kit's, or a W&B project.
+            second: a W&B project that is told of what is published while a W&B run is active.
+        """
         door = cls.__new__(cls)
-        door._set_up(registry)
+        door._set_up(StoreBackend(backend) if isinstance(backend, Registry) else backend, second)
+        door._starts_runs = False
         return door
 
-    def _set_up(self, registry: Registry) -> None:
-        self.backend = "fsspec"
-        self.root = registry.root
-        self.registry = registry
-        self._own_run = Run()
-        self._tracker = FileTracker(registry, run=self._run)
-
-    def _run(self) -> Run:
-        """The run that uses belong to; to the current one the names of another store mean something else."""
-        here = context.current_registry()
-        return context.current_run() if here and here.root == self.root else self._own_run
+    def _set_up(self, backend: "StoreBackend | WandbBackend", second: "WandbBackend | None") -> None:
+        self._backend = backend
+        self._second = second
+        self._starts_runs = True
+        self.backend = "fsspec" if isinstance(backend, StoreBackend) else "wandb"
+        self.root = backend.registry.root if isinstance(backend, StoreBackend) else None
+        self.registry = backend.registry if isinstance(backend, StoreBackend) else None
 
     def publish(
         self, name: str, source_path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None
     ) -> ArtifactVersion:
-        """Copy a folder's content, or a single file, into the store as the next version.
+        """Copy a folder's content, or a single file, into the store (upload it to W&B) as the next version.
 
         Later changes of the source do not reach it. What is identical to the latest version is that version.
 
@@ -167,23 +119,18 @@ class ArtifactRegistry:
         Raises:
             FileNotFoundError: there is no source.
             ValueError: the name or the metadata can't be used.
+            ConnectionError: W&B, where there is no store, can't be reached.
         """
-        run = self._run()
-        draft = Draft(
-            name=name,
-            source=source_path,
-            metadata=metadata or {},
-            used_artifacts=tuple(uri.removeprefix("art://") for uri in run.used),
-            producer=self._tracker.get_run_id(),
-            run=run.id,
-            snapshot=True,
-        )
-        record = self.registry.publish(draft).record
-        self.registry.folder(record)  # who reads the path of this version expects the files there
-        return _version(record)
+        published = self._backend.publish(name, source_path, metadata)
+        if self._second is not None and (self._starts_runs or wandb_run.active() is not None):
+            try:
+                self._second.publish(name, source_path, metadata)
+            except KitError as error:
+                log.warning("%s:v%d is in the store; W&B did not take it: %s", name, published.version, error)
+        return published
 
     def resolve(self, name: str, version: int | str | None = None) -> Path:
-        """The folder that holds the content of a version.
+        """The folder that holds the content of a version; from W&B where it lies, else a download.
 
         Args:
             name: the artifact.
@@ -193,21 +140,15 @@ class ArtifactRegistry:
             ArtifactNotFoundError: there is no such artifact.
             ArtifactVersionNotFoundError: there is no such version or alias.
         """
-        with _as_asked(name, version):
-            ref = ArtifactRef(ArtifactName.parse(name), parse_selector(version))
-            return self.registry.folder(self._tracker.resolve(str(ref)))
+        return self._backend.resolve(name, version)
 
     def get(self, name: str) -> ArtifactEntry | None:
         """What there is of a name, or None."""
-        entry = self.registry.get(name)
-        if entry is None:
-            return None
-        versions = [_version(record) for record in self.registry.versions(name)]
-        return ArtifactEntry(entry.name, versions, entry.aliases)
+        return self._backend.get(name)
 
     def list(self) -> builtins.list[ArtifactEntry]:
         """All names and what there is of each, sorted by name."""
-        return [found for entry in self.registry.list() if (found := self.get(entry.name))]
+        return [found for name in self._backend.names() if (found := self._backend.get(name))]
 
     def alias(self, name: str, alias: str, version: int | str) -> None:
         """Point an alias at a version.
@@ -222,28 +163,10 @@ class ArtifactRegistry:
             ArtifactVersionNotFoundError: there is no such version.
             ValueError: the alias can't be used.
         """
-        with _as_asked(name, version):
-            self.registry.alias(name, alias, version)
+        self._backend.alias(name, alias, version)
 
     def __repr__(self) -> str:
-        return f"ArtifactRegistry(root={self.root!r})"
-
-
-def _version(record: Record) -> ArtifactVersion:
-    return ArtifactVersion(record.version, record.folder, record.created_at, record.metadata)
-
-
-@contextmanager
-def _as_asked(name: str, version: int | str | None) -> Iterator[None]:
-    """Errors speak of the version as the caller spelt it."""
-    try:
-        yield
-    except WithdrawnError:
-        raise
-    except ArtifactVersionNotFoundError as error:
-        asked = "latest" if version is None else version
-        message = error.message.replace(f"{error.name}:{error.version}", f"{name}:{asked}", 1)
-        raise ArtifactVersionNotFoundError(name, asked, message) from error
+        return f"ArtifactRegistry({self._backend})"
 
 
 # -- the current one ---------------------------------------------------------------------------------------
@@ -254,7 +177,7 @@ class _Current:
     """The door in use, and the registry of the kit that it belongs to; a later `init` outdates it."""
 
     door: ArtifactRegistry | None
-    of: Registry | None
+    of: object
 
 
 _current: _Current | None = None
@@ -262,17 +185,46 @@ _current: _Current | None = None
 
 def _get() -> ArtifactRegistry | None:
     global _current
-    here = context.current_registry()
+    registry, wandb = context.current_registry(), _wandb_tracker()
+    here = registry if registry is not None else wandb
     if _current is None or _current.of is not here:
-        _current = _Current(None if here is None else ArtifactRegistry.over(here), here)
+        _current = _Current(None if here is None else _door(registry, wandb), here)
     return _current.door
+
+
+def _door(registry: Registry | None, wandb: Any) -> ArtifactRegistry:
+    second = WandbBackend(wandb.project, wandb.entity) if wandb is not None else None
+    if registry is None:
+        assert second is not None
+        return ArtifactRegistry.over(second)
+    return ArtifactRegistry.over(registry, second)
+
+
+def _wandb_tracker() -> Any | None:
+    """The W&B tracker of `kit.init`, alone or behind a store; None if W&B is not configured."""
+    tracker = context.current_tracker()
+    if tracker is None:
+        return None
+    from nemotron.kit.integrations.wandb.tracker import WandbTracker
+
+    all_of_them = tracker.trackers if isinstance(tracker, CompositeTracker) else (tracker,)
+    return next((one for one in all_of_them if isinstance(one, WandbTracker) and one.project), None)
 
 
 def _put(door: ArtifactRegistry | None) -> None:
     global _current
     if door is not None:
         _move_context(door.registry)
-    _current = _Current(door, context.current_registry())
+        if isinstance(door._backend, WandbBackend):
+            _track_on(door._backend)
+    _current = _Current(door, context.current_registry() or _wandb_tracker())
+
+
+def _track_on(backend: WandbBackend) -> None:
+    """Let the kit save to, and load from, a W&B project."""
+    from nemotron.kit.integrations.wandb.tracker import WandbTracker
+
+    context.set_tracker(WandbTracker(backend.catalog.project, backend.catalog.entity))
 
 
 def _move_context(registry: Registry | None) -> None:
@@ -311,7 +263,8 @@ def set_artifact_registry(registry: ArtifactRegistry | None) -> None:
 
 def get_resolver_mode() -> str:
     """How references in configs are resolved: "local" where there is a store, else "pre_init"."""
-    return "pre_init" if _get() is None else "local"
+    door = _get()
+    return "pre_init" if door is None or door.registry is None else "local"
 
 
 class _Module(types.ModuleType):

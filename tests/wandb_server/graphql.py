@@ -320,6 +320,33 @@ def project_collection(session: Session, v: dict[str, Any]) -> Answer:
     return {"project": {"artifactType": {"artifactCollection": found and collection_info(found)}}}
 
 
+def artifact_types(session: Session, v: dict[str, Any]) -> Answer:
+    kinds = sorted({c.type for c in session.state.in_project(v["entity"], v["project"])})
+    nodes = [
+        {"__typename": "ArtifactType", "id": kind, "name": kind, "description": "", "createdAt": CREATED_AT}
+        for kind in kinds
+    ]
+    return {"project": {"artifactTypes": page(nodes)}}
+
+
+def type_collections(session: Session, v: dict[str, Any]) -> Answer:
+    collections = session.state.in_project(v["entity"], v["project"])
+    nodes = [collection_info(each) for each in collections if each.type == v["type"]]
+    # Older clients ask for the same by another name.
+    return {
+        "project": {"artifactType": dict.fromkeys(("artifactCollections", "artifactSequences"), page(nodes))}
+    }
+
+
+def collection_versions(session: Session, v: dict[str, Any]) -> Answer:
+    found = session.state.collection(v["entity"], v["project"], v["collection"])
+    versions = found.versions if found else []
+    edges = [{"node": artifact_info(each), "cursor": "", "version": f"v{each.index}"} for each in versions]
+    collection = {"__typename": "ArtifactSequence", "artifacts": {**page([]), "edges": edges}}
+    collection["artifacts"]["totalCount"] = len(edges)
+    return {"project": {"artifactType": {"artifactCollection": collection}}}
+
+
 def artifact_users(session: Session, v: dict[str, Any]) -> Answer:
     artifact = session.artifact(v["id"])
     return {"artifact": {"usedBy": page([run_info(run) for run in artifact.used_by])}}
@@ -366,6 +393,10 @@ HANDLERS: dict[str, Callable[[Session, dict[str, Any]], Answer]] = {
     "ArtifactFileUrls": file_urls_by_id,
     "GetArtifactFileUrls": file_urls_by_id,
     "ProjectArtifactCollection": project_collection,
+    "ProjectArtifactTypes": artifact_types,
+    "ArtifactTypeArtifactCollections": type_collections,
+    "ProjectArtifactCollections": type_collections,
+    "ProjectArtifacts": collection_versions,
     "ArtifactUsedBy": artifact_users,
     "ArtifactCreatedBy": artifact_creator,
 }

@@ -154,6 +154,9 @@ class State:
     def collection(self, entity: str, project: str, name: str) -> Collection | None:
         return self.collections.get((entity, project, name))
 
+    def in_project(self, entity: str, project: str) -> list[Collection]:
+        return [each for key, each in self.collections.items() if key[:2] == (entity, project)]
+
     def find(self, entity: str, project: str, name: str) -> Artifact | None:
         """An artifact by `name:selector`, or by `name` (latest)."""
         base, _, selector = name.partition(":")

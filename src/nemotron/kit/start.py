@@ -68,7 +68,7 @@ def init(
         )
     settings = _settings(evidence, on_drift, on_mismatch)
     registry = None if where is None else _open(where, storage_options)
-    tracker = _tracker(registry, settings, bool(wandb_project))
+    tracker = _tracker(registry, settings, wandb_project, wandb_entity)
     context.set_settings(settings)
     context.set_registry(registry)
     context.set_tracker(tracker)
@@ -91,22 +91,24 @@ def _open(root: str, storage_options: Mapping[str, Any] | None) -> "Registry":
     return Registry.open(root, storage_options=storage_options)
 
 
-def _tracker(registry: "Registry | None", settings: context.Settings, to_wandb: bool) -> "LineageTracker":
+def _tracker(
+    registry: "Registry | None", settings: context.Settings, project: str | None, entity: str | None
+) -> "LineageTracker":
     from nemotron.kit.tracking.composite import CompositeTracker
     from nemotron.kit.tracking.file import FileTracker
 
     trackers: list[LineageTracker] = []
     if registry is not None:
         trackers.append(FileTracker(registry, evidence=settings.evidence))
-    if to_wandb:
-        trackers.append(_wandb_tracker())
+    if project:
+        trackers.append(_wandb_tracker(project, entity))
     return trackers[0] if len(trackers) == 1 else CompositeTracker(trackers)
 
 
-def _wandb_tracker() -> "LineageTracker":
+def _wandb_tracker(project: str | None = None, entity: str | None = None) -> "LineageTracker":
     from nemotron.kit.integrations.wandb.tracker import WandbTracker
 
-    return WandbTracker()
+    return WandbTracker(project, entity)
 
 
 def _register_file_system() -> None:

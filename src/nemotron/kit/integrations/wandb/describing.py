@@ -23,7 +23,7 @@ from nemotron.kit.integrations.wandb.description import (
 from nemotron.kit.integrations.wandb.drafts import fit_metadata, refer, unopened
 from nemotron.kit.integrations.wandb.inputs import sources_of
 from nemotron.kit.integrations.wandb.run import unique
-from nemotron.kit.integrations.wandb.uris import alias, artifact_name, is_reference, local_path
+from nemotron.kit.integrations.wandb.uris import alias, artifact_name, artifact_type, is_reference, local_path
 from nemotron.kit.tracking.protocol import SaveOptions
 
 
@@ -66,7 +66,7 @@ def _draft(artifact: Any, name: str, options: SaveOptions) -> Draft:
             references.append(refer(uri, entry, evidence=True))
     return Draft(
         name=name,
-        type=artifact.type,
+        type=artifact_type(artifact.type),
         metadata={**metadata, **unopened(references)},
         files=tuple(files.values()),
         references=tuple(references),

@@ -11,8 +11,8 @@ from nemotron.kit.documents.codec import plain
 from nemotron.kit.errors import KitError, NotFoundError
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.errors import translated
+from nemotron.kit.integrations.wandb.folders import referenced_folder
 from nemotron.kit.integrations.wandb.patches import digests
-from nemotron.kit.integrations.wandb.tracker import referenced_folder
 from nemotron.kit.integrations.wandb.uris import local_path, reference_candidates
 from nemotron.kit.names import SCHEME
 
@@ -152,8 +152,8 @@ def _place(artifact: Any, metadata: Mapping[str, Any]) -> tuple[str, str, bool]:
     entries = getattr(getattr(artifact, "manifest", None), "entries", None)
     for name, entry in entries.items() if isinstance(entries, Mapping) else ():
         ref = getattr(entry, "ref", None)
-        if isinstance(ref, str) and (path := local_path(ref)):
-            folder = path if os.path.isdir(path) else str(referenced_folder(name, ref))
+        if isinstance(ref, str) and local_path(ref):
+            folder = str(referenced_folder(name, ref))
             return folder, folder, False
     with translated(f"download {getattr(artifact, 'name', 'the artifact')}"):
         root = str(artifact.download())

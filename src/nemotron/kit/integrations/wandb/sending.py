@@ -10,6 +10,7 @@ stored: what it remembers, it remembers for each run.
 
 import importlib
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -251,7 +252,10 @@ def make(draft: Draft, added: dict[str, Any] | None = None) -> Any:
             _add_file(made, file)
     for path, name in draft.uploads:
         with translated(f"upload {path}"):
-            made.add_dir(path, name=name)
+            if os.path.isfile(path):
+                made.add_file(path, name=name)
+            else:
+                made.add_dir(path, name=name or None)
     make_entry = _entry_class(made)
     for reference in draft.references:
         if make_entry is not None:

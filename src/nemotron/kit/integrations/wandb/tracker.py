@@ -9,20 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nemotron.kit.errors import NotInitializedError, PathNotFoundError, UnavailableError
+from nemotron.kit.errors import NotInitializedError, UnavailableError
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.describing import describe
-from nemotron.kit.integrations.wandb.description import METADATA_FILE, Description
-from nemotron.kit.integrations.wandb.errors import translated
+from nemotron.kit.integrations.wandb.description import Description
+from nemotron.kit.integrations.wandb.folders import folder_of
 from nemotron.kit.integrations.wandb.sending import Sender, use_reference
-from nemotron.kit.integrations.wandb.uris import local_path
 from nemotron.kit.names import SCHEME
 from nemotron.kit.tracking.protocol import SaveOptions, empty_record
 from nemotron.kit.tracking.run import Run
 
 log = logging.getLogger(__name__)
-
-OUTPUT = "output"
 
 
 class WandbTracker:
@@ -142,37 +139,3 @@ class WandbTracker:
                 "W&B is offline and can't record what an artifact was made from: the inputs are kept in the "
                 "artifact's metadata and in the run's config, and are no edges on W&B yet"
             )
-
-
-def folder_of(artifact: Any) -> Path:
-    """Where the artifact's data lies, or a download of it.
-
-    Raises:
-        PathNotFoundError: it refers to a folder that this machine does not have.
-    """
-    entries = getattr(getattr(artifact, "manifest", None), "entries", None)
-    references = {} if not isinstance(entries, dict) else {p: e.ref for p, e in entries.items() if e.ref}
-    folders = [referenced_folder(path, ref) for path, ref in references.items() if local_path(ref)]
-    for folder in folders:
-        if folder.is_dir():
-            return folder
-    if folders and len(folders) == len(references):
-        raise PathNotFoundError(
-            f"The data of {artifact.name} lies in {folders[0]}, which is not on this machine"
-        )
-    with translated(f"download {artifact.name}"):
-        root = Path(artifact.download())
-    # Data that was uploaded with the artifact keeps the name that its reference would have.
-    inner = root / OUTPUT
-    return inner if (inner / METADATA_FILE).is_file() else root
-
-
-def referenced_folder(entry: str, uri: str) -> Path:
-    """The folder that was referred to, from one file of it: `output/a/b.bin` and `file:///data/a/b.bin`."""
-    path, inside = Path(local_path(uri) or "/"), Path(entry)
-    same = 0
-    for mine, theirs in zip(reversed(path.parts), reversed(inside.parts[1:]), strict=False):
-        if mine != theirs:
-            break
-        same += 1
-    return path.parents[max(same, 1) - 1]

@@ -49,6 +49,15 @@ def artifact_name(name: str) -> str:
     return ArtifactName.parse(name).key
 
 
+def artifact_type(text: str) -> str:
+    """The W&B type for one of the kit's; what W&B does not take in one becomes a dash.
+
+    >>> artifact_type("my/type")
+    'my-type'
+    """
+    return re.sub(r"[/:]+", "-", text)[:NAME_LENGTH_MAX]
+
+
 def alias(text: str) -> str:
     """An alias with what W&B does not take in one replaced by dashes."""
     return re.sub(r"[/:]+", "-", text)
