@@ -233,9 +233,14 @@ def _write_companions(store: Store, manifest: Manifest) -> None:
     """Files for other readers, and the hint; the version is safe without them."""
     record = Record(manifest, store.url)
     try:
-        key = layout.metadata(manifest.name, manifest.version)
-        store.replace(key, codec.encode(companion(record, record.folder)))
-        store.replace(layout.latest(manifest.name), f"v{manifest.version}".encode())
+        store.replace_all(
+            {
+                layout.metadata(manifest.name, manifest.version): codec.encode(
+                    companion(record, record.folder)
+                ),
+                layout.latest(manifest.name): f"v{manifest.version}".encode(),
+            }
+        )
     except KitError as error:
         log.warning(
             "%s is published; files beside it are not: %s. Run `nemotron kit doctor`", manifest.uri, error

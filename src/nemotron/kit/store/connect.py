@@ -48,6 +48,10 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
         from nemotron.kit.store.object import BucketStore
 
         return BucketStore(text, storage_options)
+    if scheme == "hf":
+        from nemotron.kit.store.hub import HubStore
+
+        return HubStore(text, storage_options)
     raise MisuseError(
         f"Cannot open the root {text}: a store lies in a folder (a path, file://), in a bucket "
         f"({', '.join(f'{name}://' for name in BUCKETS)}) or in memory (memory://), not at {scheme}://"

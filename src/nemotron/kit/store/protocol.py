@@ -6,20 +6,22 @@ whether it was. Nothing is updated in place but hints (`Store.replace`), which m
 A backend is right when the suite in `nemotron.kit.testing.store_suite` passes.
 """
 
+import builtins
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, TypeVar
 
 from nemotron.kit.errors import MisuseError, OutsideRootError
 
 _KEY = re.compile(r"(?:[^/\x00-\x1f\x7f]+/)*[^/\x00-\x1f\x7f]+")
 _DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 CHUNK_SIZE = 1 << 20
+T = TypeVar("T")
 
 
 def check_key(key: str) -> str:
@@ -108,9 +110,11 @@ class Store(ABC):
 
     Attributes:
         url: the root, an absolute path or a URL.
+        at_once: how many calls are made at the same time by `together`; 1 where a call takes no round trip.
     """
 
     url: str
+    at_once: int = 1
 
     @abstractmethod
     def read(self, key: str) -> bytes | None:
@@ -140,6 +144,11 @@ class Store(ABC):
     @abstractmethod
     def replace(self, key: str, data: bytes) -> None:
         """Write a hint: whole, but neither durable nor exclusive."""
+
+    def replace_all(self, hints: Mapping[str, bytes]) -> None:
+        """Write several hints, in order; in one step where each is dear."""
+        for key, data in hints.items():
+            self.replace(key, data)
 
     @abstractmethod
     def remove(self, key: str) -> None:
@@ -206,6 +215,22 @@ class Store(ABC):
 
     def prune(self, prefix: str) -> None:  # noqa: B027 - most backends have no folders
         """Take away the empty folders below a prefix, and itself, where folders are things of their own."""
+
+    def together(self, calls: Sequence[Callable[[], T]]) -> builtins.list[T]:
+        """Make calls that do not depend on each other: at the same time, where each is a round trip.
+
+        Args:
+            calls: each on this store; of several that fail, the first one's error is raised.
+
+        Returns:
+            What each said, in order.
+        """
+        if self.at_once == 1 or len(calls) < 2:
+            return [call() for call in calls]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(min(self.at_once, len(calls)), thread_name_prefix="kit-store") as pool:
+            return [*pool.map(lambda call: call(), calls)]
 
     def local_path(self, key: str) -> Path | None:
         """The file or folder behind a key where the store is on a file system, else None."""
