@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "verify": ("verify", "base:v1"),
     "doctor": ("doctor",),
     "outbox": ("outbox",),
+    "adopt": ("adopt",),
 }
 REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
     "show": lambda ref: ("show", "--", ref),

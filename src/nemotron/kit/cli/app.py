@@ -33,6 +33,7 @@ COMMANDS = {
     "verify": ("verifying", "verify"),
     "outbox": ("delivering", "outbox"),
     "doctor": ("doctoring", "doctor"),
+    "adopt": ("adopting", "adopt"),
 }
 PROGRAM = "nemotron"
 

@@ -39,7 +39,6 @@ def versions(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = 
     """
     from nemotron.kit.console.views import Listed, VersionsView
     from nemotron.kit.names import ArtifactRef
-    from nemotron.kit.registry.records import Record
     from nemotron.kit.registry.versions import Versions
 
     registry, output = session(root, as_json, quiet)
@@ -50,7 +49,7 @@ def versions(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = 
     assert entry is not None
     known = Versions(registry.store)
     listed = [
-        Listed(Record(manifest, registry.root), pointing(entry, number), known.withdrawal(entry.name, number))
+        Listed(registry.record(manifest), pointing(entry, number), known.withdrawal(entry.name, number))
         for number in range(1, known.newest(entry.name) + 1)
         if only in (None, number) and (manifest := known.read_whole(entry.name, number))
     ]
@@ -77,7 +76,6 @@ def shown(registry: "Registry", ref: str) -> "tuple[Record, Tombstone | None]":
         NotFoundError: there is none.
     """
     from nemotron.kit.names import Version
-    from nemotron.kit.registry.records import Record
     from nemotron.kit.registry.versions import Versions
 
     try:
@@ -91,7 +89,7 @@ def shown(registry: "Registry", ref: str) -> "tuple[Record, Tombstone | None]":
             stone = known.withdrawal(error.name, number)
         except CorruptError as problem:
             stone = Tombstone(reason=f"(the reason can't be read: {problem})")
-        return Record(manifest, registry.root), stone
+        return registry.record(manifest), stone
 
 
 def refuse_missing(registry: "Registry") -> None:

@@ -60,7 +60,7 @@ _JSON = {
     "`aliases` maps each alias to its version.",
     "show": "The version, and `aliases`, `producer`, `run`, `data` (`present`, `gone`, `remote`, or "
     "`stored` for a snapshot that is not laid out), `mode`, `evidence`, `scope`, `files`, "
-    "`size`, `digest`.",
+    "`size`, `digest`, and `withdrawn` as in `versions`.",
     "versions": "A list of versions, each with `aliases`, `files`, `size` and `withdrawn`: null, or "
     "`{reason, at, by}`.",
     "resolve": "The version; `path` is the one asked for. With a path inside, also `inside`.",
@@ -99,6 +99,8 @@ _JSON = {
     "last_attempt}` of what is still there, `state` is `waiting` or `set_aside`.",
     "doctor": "`{root, ok, findings}`; each finding has `kind`, `level` (`problem` or `note`), `where`, "
     "`what`, `fix`. `ok` is false if there is a problem; notes alone don't count.",
+    "adopt": "`{root, dry_run, adopted, already, skipped, versions}`: three counts, and a list of `{uri, "
+    "status, why, evidence, files, size}`.",
 }
 _COMMON = ("root", "as_json", "quiet")
 

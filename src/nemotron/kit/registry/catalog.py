@@ -82,13 +82,17 @@ class Catalog:
                 problem = problem or error
         raise problem or self._not_found(ref.name, ref.selector)
 
+    def record(self, manifest: Manifest) -> Record:
+        """A version of this store whose manifest was read elsewhere, withdrawn or not."""
+        return Record(manifest, self.root)
+
     def _record(self, name: ArtifactName, manifest: Manifest) -> Record:
         key = (manifest.name, manifest.version)
         record = self._records.get(key)
         if record is None:
             if len(self._records) >= REMEMBERED_MAX:
                 self._records.clear()
-            record = self._records[key] = Record(manifest, self.root)
+            record = self._records[key] = self.record(manifest)
         spelt = manifest.semantic_name
         knows_spelling = manifest.format_version > 0
         if knows_spelling and name.semantic not in (spelt, name.key):

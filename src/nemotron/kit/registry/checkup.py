@@ -46,7 +46,7 @@ class Checkup:
                 fix="nothing, if only the kit reads this store",
                 level="note",
             )
-        record = Record(manifest, self._registry.root)
+        record = self._registry.record(manifest)
         try:
             tree = read_tree(self._store, manifest)
         except CorruptError as error:

@@ -10,6 +10,7 @@ STORE_FORMAT = 1
 BLOBS = ".kit/blobs"
 TREES = ".kit/trees"
 TRASH = ".kit/trash"
+_ADOPTED = re.compile(r"v([1-9][0-9]{0,17})(?:\.full)?\.json", re.ASCII)
 _VERSION_FOLDER = re.compile(r"v([1-9][0-9]{0,17})", re.ASCII)
 _MOVE = re.compile(r"([0-9]{8,18})\.json", re.ASCII)
 
@@ -101,6 +102,22 @@ def journal(day: str, write_id: str, name: str) -> str:
 def older_floor(name: str) -> str:
     """The highest number that older tools took for a name, fixed by its first publish in this format."""
     return f".kit/older/{name}.json"
+
+
+def adopted(name: str, file_name: str = "") -> str:
+    """The manifests written later for versions of older tools, or one of them."""
+    return f".kit/adopted/{name}/{file_name}".rstrip("/")
+
+
+def adopted_file(version: int, *, full: bool) -> str:
+    """The file name of an adopted version's manifest: one of its own where every file has a digest."""
+    return f"v{version}.full.json" if full else f"v{version}.json"
+
+
+def adopted_number(file_name: str) -> int | None:
+    """The number in an adopted version's file name."""
+    match = _ADOPTED.fullmatch(file_name)
+    return int(match[1]) if match else None
 
 
 def checkout(name: str, version: int) -> str:

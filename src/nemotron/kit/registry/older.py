@@ -3,11 +3,14 @@
 Two generations are known. *Manifest roots* have `name/vN/manifest.json` without a `format_version`. *Index
 roots* have one `.art_index.json` and files copied into `name/vN/`, which may hold a `manifest.json` of the
 user's own: that is a commit only if it says that it is, by its name and version. What the index says wins.
+
+An *adopted* version (`adopting.py`) has a manifest of this format beside, in `.kit/adopted`: it goes first.
 """
 
 import json
 import logging
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nemotron.kit.documents import codec
@@ -18,6 +21,9 @@ from nemotron.kit.registry import layout
 from nemotron.kit.store.protocol import Store
 
 log = logging.getLogger(__name__)
+
+_ENTRY = re.compile(r'"([A-Za-z0-9._-]+)"\s*:\s*(?=\{)', re.ASCII)
+_DOCUMENTS = frozenset({"manifest.json", "metadata.json", "tombstone.json"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class OlderGenerations:
         self._numbers: dict[str, frozenset[int]] = {}
         self._fixed: set[str] = set()
         self._index: dict[str, Indexed] | None = None
+        self._index_is_damaged = False
+        self._adopted: dict[str, dict[int, str]] = {}
         self._present: bool | None = None
 
     @property
@@ -68,6 +76,7 @@ class OlderGenerations:
         if known is None:
             listed = (layout.version_number(child) for child in self._store.list(name))
             known = frozenset(n for n in listed if n is not None) | self.indexed(name).versions.keys()
+            known |= self._adopted_files(name).keys() if known else frozenset()
             self._numbers[name] = known = self._up_to_floor(name, known)
         return known
 
@@ -139,6 +148,43 @@ class OlderGenerations:
             format_version=0,
         )
 
+    def adopted(self, name: str, number: int) -> Manifest | None:
+        """The manifest that was written later for a version, or None.
+
+        It says what the older tool said and lists the files. In memory it is of no format version either:
+        who wrote the version did not know semantic names, and may still write it again.
+        """
+        file_name = self._adopted_files(name).get(number)
+        if file_name is None:
+            return None
+        key = layout.adopted(name, file_name)
+        data = self._store.read(key)
+        try:
+            manifest = None if data is None else Manifest.from_bytes(data, f"{self._store.url}/{key}")
+        except CorruptError as error:  # torn by a crash, or of a newer kit
+            log.warning("%s. %s:v%s is read as the older tool left it", error, name, number)
+            return None
+        if manifest is None or (manifest.name, manifest.version) != (name, number):
+            return None
+        return replace(manifest, format_version=0)
+
+    def _adopted_files(self, name: str) -> dict[int, str]:
+        """By number, the file that says most of an adopted version."""
+        if name not in self._adopted:
+            files = sorted(
+                self._store.list(layout.adopted(name)), reverse=True
+            )  # v1.json before v1.full.json
+            self._adopted[name] = {n: file for file in files if (n := layout.adopted_number(file))}
+        return self._adopted[name]
+
+    def left_behind(self, name: str, number: int) -> Manifest | None:
+        """A version of which a damaged index does not tell any more, as far as its folder tells; or None."""
+        if self._index_is_damaged and name not in self._read_index():
+            here = f"{name}/v{number}"
+            if set(self._store.list(here)) - _DOCUMENTS:
+                return Manifest(name=name, semantic_name=name, version=number, path=here, format_version=0)
+        return None
+
     def is_commit(self, data: bytes, name: str, number: int) -> bool:
         """Whether a `manifest.json` without a format version speaks of the version that it lies in."""
         try:
@@ -161,11 +207,27 @@ class OlderGenerations:
                     {} if data is None else codec.decode(data, f"{self._store.url}/{layout.OLDER_INDEX}")
                 )
             except CorruptError as error:
-                # Folders and manifests are found without it; it alone knew dates, metadata and aliases.
-                log.warning("%s. Versions are taken from their folders instead", error)
-                document = {}
+                # Folders and manifests are found without it; it alone knew dates, metadata, aliases, and
+                # whether a version was whole.
+                log.warning(
+                    "%s. What can be read of it counts; other versions are taken from their folders", error
+                )
+                document, self._index_is_damaged = _salvaged(data or b""), True
             self._index = {name: _indexed(entry) for name, entry in document.items() if _is_name(name)}
         return self._index
+
+
+def _salvaged(data: bytes) -> dict[str, Any]:
+    """The entries of a damaged index that are whole."""
+    text, decoder, found = data.decode("utf-8", "replace"), json.JSONDecoder(), {}
+    for start in _ENTRY.finditer(text):
+        try:
+            entry, _ = decoder.raw_decode(text, start.end())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry.get("versions"), list):
+            found[start[1]] = entry
+    return found
 
 
 def _is_name(text: str) -> bool:

@@ -55,7 +55,7 @@ def publish(
     is_snapshot = latest is not None and latest.content is not None and latest.content.mode == "snapshot"
     previous = _readable_tree(store, latest) if latest and is_snapshot else None
     looked_at_s = time.monotonic()
-    looked_at, tree = _gather(store, draft, source, previous, executor, progress)
+    looked_at, tree = gather(store, draft, source, previous, executor, progress)
     manifest = Manifest(
         name=name.key,
         semantic_name=name.semantic,
@@ -72,7 +72,7 @@ def publish(
         write_id=stamps.uuid7(),
         content=looked_at,
     )
-    return _commit(store, versions, _within(store, manifest), tree, looked_at_s)
+    return _commit(store, versions, within(store, manifest), tree, looked_at_s)
 
 
 def _source(draft: Draft) -> str:
@@ -90,7 +90,7 @@ def _source(draft: Draft) -> str:
     return f"{path}/{draft.entry}" if draft.entry else path
 
 
-def _gather(
+def gather(
     store: Store,
     draft: Draft,
     source: str,
@@ -135,7 +135,7 @@ def _gather(
     return looked_at, tree
 
 
-def _within(store: Store, manifest: Manifest) -> Manifest:
+def within(store: Store, manifest: Manifest) -> Manifest:
     """Paths under the root are kept relative to it, so that a root can be moved."""
     if store.url.startswith("/") and manifest.path.startswith(f"{store.url}/"):
         return replace(manifest, path=manifest.path[len(store.url) + 1 :])

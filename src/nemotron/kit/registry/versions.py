@@ -54,12 +54,12 @@ class Versions:
 
     def _read(self, name: str, number: int) -> Manifest | None:
         older = number in self.older.numbers(name)
-        if older and (indexed := self.older.manifest(name, number)):
-            return indexed
+        if older and (known := self.older.adopted(name, number) or self.older.manifest(name, number)):
+            return known
         key = layout.manifest(name, number)
         data = self.store.read(key)
         if data is None or (older and not self.older.is_commit(data, name, number)):
-            return None
+            return self.older.left_behind(name, number) if older else None
         where = f"{self.store.url}/{key}"
         manifest = Manifest.from_bytes(data, where)
         if (manifest.name, manifest.version) != (name, number):
