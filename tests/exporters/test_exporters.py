@@ -2,17 +2,23 @@
 
 import json
 import re
+from dataclasses import fields, replace
 from html.parser import HTMLParser
+from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.exporters import FORMATS, dot, export, html, mermaid, openlineage, prov
 from nemotron.kit.exporters.html_page import PAGE
 from nemotron.kit.lineage.graph import Edge, Graph, Node
 from nemotron.kit.lineage.order import inputs_first, levels
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/lineage.json").read_text(encoding="utf-8"))
 
 HOSTILE = [
     "</script><script>alert(1)</script>",
@@ -143,6 +149,22 @@ def test_json_is_strict_and_the_graph(graph: Graph) -> None:
     said = json.loads(export(graph, "json"), parse_constant=refuse)
     assert [node["uri"] for node in said["nodes"]] == [node.uri for node in graph]
     assert said["edges"][0] == {"from": "art://data:v1", "to": "art://model:v2", "role": "input"}
+
+
+def test_json_is_what_its_schema_says(graph: Graph) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    check = jsonschema.Draft202012Validator(SCHEMA)
+    said = json.loads(export(graph, "json"))
+    check.validate(said)
+    use = InputEdge(uri="art://data:v1", role="data", shards=("a",), token_range=(0, 5), tokens=5, weight=1.0)
+    told = replace(graph.node("art://model:v2"), edges=(use,))
+    more = Graph(told.uri, (told, *graph.nodes[1:]), (Edge(use.uri, told.uri, "data", use),))
+    check.validate(json.loads(export(more, "json")))
+    # It has teeth: it names every field that there is, and none that is not.
+    assert set(SCHEMA["$defs"]["node"]["properties"]) == set(said["nodes"][0])
+    assert set(SCHEMA["$defs"]["use"]["properties"]) == {one.name for one in fields(InputEdge)} - {"uri"}
+    for broken in ({**said, "nodes": []}, {**said, "uri": 1}, {**said, "edges": [{"from": "a", "to": "b"}]}):
+        assert not check.is_valid(broken)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -61,7 +61,7 @@ def export(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="One of mermaid, dot, html, json, prov, openlineage.",
+            help="One of mermaid, dot, html, json, graphml, prov, openlineage.",
             show_default=False,
         ),
     ],

@@ -1,9 +1,11 @@
 """Lineage for other tools: a graph goes in, text comes out. Nothing here opens a file or a socket."""
 
+from collections.abc import Callable
+
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.lineage.graph import Graph
 
-FORMATS = ("mermaid", "dot", "html", "json", "prov", "openlineage")
+FORMATS = ("mermaid", "dot", "html", "json", "graphml", "prov", "openlineage")
 
 
 def export(graph: Graph, to: str) -> str:
@@ -23,7 +25,9 @@ def export(graph: Graph, to: str) -> str:
     """
     if to not in FORMATS:
         raise MisuseError(f"Unknown format: {to!r}. Must be one of: {', '.join(FORMATS)}")
-    from nemotron.kit.exporters import dot, graph_json, html, mermaid, openlineage, prov
+    from nemotron.kit.exporters import dot, graph_json, graphml, html, mermaid, openlineage, prov
 
-    writers = (mermaid.write, dot.write, html.write, graph_json.write, prov.write, openlineage.write)
+    writers: tuple[Callable[[Graph], str], ...]
+    writers = (mermaid.write, dot.write, html.write, graph_json.write, graphml.write, prov.write)
+    writers = (*writers, openlineage.write)
     return dict(zip(FORMATS, writers, strict=True))[to](graph)
