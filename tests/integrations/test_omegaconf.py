@@ -311,10 +311,12 @@ def test_a_resolver_that_is_there_may_be_kept():
 )
 def test_the_method_is_chosen_by_version(version, method, monkeypatch):
     called = []
-    monkeypatch.setattr("omegaconf.__version__", version)
-    for name in ("register_new_resolver", "register_resolver"):
-        monkeypatch.setattr(OmegaConf, name, lambda *_, name=name, **__: called.append(name))
-    register_manifest_resolver()
+    # In force only here: what clears the resolvers after each test registers OmegaConf's own again.
+    with monkeypatch.context() as patched:
+        patched.setattr("omegaconf.__version__", version)
+        for name in ("register_new_resolver", "register_resolver"):
+            patched.setattr(OmegaConf, name, lambda *_, name=name, **__: called.append(name))
+        register_manifest_resolver()
     assert called == [method]
 
 
