@@ -1,9 +1,13 @@
 """`register`, `rm`."""
 
+import shutil
+import sys
+import types
 from pathlib import Path
 
 import pytest
 
+from formats.counting import GOLDEN
 from nemotron.kit.registry.registry import Registry
 
 
@@ -18,7 +22,17 @@ def test_register_says_what_it_made(kit, registry: Registry, data: Path) -> None
 
 
 def test_register_as_json(kit, store: Registry, data: Path) -> None:
-    call = ("register", "data/b.txt", "--name", "art://m", "--type", "ModelArtifact", "--json")
+    call = (
+        "register",
+        "data/b.txt",
+        "--name",
+        "art://m",
+        "--type",
+        "ModelArtifact",
+        "--metadata",
+        "step=3",
+        "--json",
+    )
     document = kit(*call).json
     assert (document["uri"], document["created"], document["type"]) == ("art://m:v1", True, "ModelArtifact")
     assert document["path"] == str(data / "b.txt")
@@ -145,3 +159,58 @@ def test_follow_links(kit, registry: Registry, data: Path, tmp_path: Path) -> No
     for flags, files in (((), 2), (("--follow-links",), 3)):
         kit("register", str(data), "--name", "linked", *flags)
         assert kit("show", "linked", "--json").json["files"] == files
+
+
+@pytest.mark.parametrize(
+    ("type_", "said"),
+    [
+        ("ModelArtefact", "did you mean ModelArtifact?"),
+        ("modelartifact", "did you mean ModelArtifact?"),
+        ("Nonsense", "No artifact class is called Nonsense (there is Artifact, DataBlendsArtifact, "),
+        ("no_such_module:Mine", "Cannot import no_such_module"),
+        ("json:loads", "json has no artifact class 'loads'"),
+        (":X", "Cannot import"),
+    ],
+)
+def test_a_class_that_nobody_knows_is_refused(
+    kit, registry: Registry, data: Path, type_: str, said: str
+) -> None:
+    answer = kit("register", "data", "--name", "m", "--type", type_)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+    assert not Path(registry.root).exists()
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ((), "says step; pass it to ModelArtifact(…), or on the command line with --metadata step=…"),
+        (("step=abc",), "A ModelArtifact can't hold this metadata: step: "),
+        (("step=-1",), "A ModelArtifact can't hold this metadata: step: "),
+    ],
+)
+def test_metadata_that_the_class_can_not_hold_is_refused(kit, registry, data: Path, pairs, said: str) -> None:
+    options = [option for pair in pairs for option in ("--metadata", pair)]
+    answer = kit("register", "data", "--name", "m", "--type", "ModelArtifact", *options)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+
+
+def test_counts_of_a_type_are_read_and_checked(kit, registry: Registry, tmp_path: Path) -> None:
+    for suffix in (".bin", ".idx"):
+        shutil.copy(GOLDEN / "megatron" / f"uint16{suffix}", tmp_path / f"a{suffix}")
+    call = ("register", ".", "--name", "m", "--type", "PretrainDataArtifact")
+    refused = kit(*call, "--metadata", "total_tokens=20")
+    assert (refused.code, "said to be 20, and" in refused.err) == (1, True)
+    assert kit(*call, "--json").json["metadata"]["total_tokens"] == 19
+
+
+def test_a_class_of_ones_own(kit, registry: Registry, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("my_recipe")
+    exec("from nemotron.kit import Artifact\nclass CorpusOfMine(Artifact):\n    pages: int\n", vars(module))
+    monkeypatch.setitem(sys.modules, "my_recipe", module)
+    said = kit("register", "data", "--name", "m", "--type", "my_recipe:CorpusOfMine", "--metadata", "pages=3")
+    assert said.code == 0, said.err
+    assert registry.resolve("m").type == "CorpusOfMine"
+    assert kit("register", "data", "--name", "l", "--type", "dataset").code == 0
+    assert registry.resolve("l").type == "dataset"

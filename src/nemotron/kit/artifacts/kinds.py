@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import TypeVar
 
+from nemotron.kit.artifacts.metadata import nearest
 from nemotron.kit.artifacts.value import ArtifactValue
 from nemotron.kit.errors import MisuseError
 
@@ -41,6 +42,45 @@ def named(type_name: str) -> type[ArtifactValue] | None:
     if type_name not in _classes and type_name in KINDS:
         import_module(f"{__package__}.{KINDS[type_name]}")
     return _classes.get(type_name)
+
+
+def meant(name: str) -> type[ArtifactValue] | None:
+    """The class that a person means by a type.
+
+    Args:
+        name: of a class, or `MODULE:CLASS` for one that has to be imported first; other text, in lower case,
+            is a label that stands for no class.
+
+    Returns:
+        None for a label.
+
+    Raises:
+        MisuseError: there is no such class; the message says which is nearest.
+
+    >>> meant("model"), meant("ModelArtifact").__name__
+    (None, 'ModelArtifact')
+    """
+    module, colon, cls_name = name.rpartition(":")
+    if colon:
+        try:
+            found = getattr(import_module(module), cls_name, None)
+        except (ImportError, ValueError) as error:
+            raise MisuseError(f"Cannot import {module}, for the type {name}: {error}") from error
+        if not (isinstance(found, type) and issubclass(found, ArtifactValue)):
+            raise MisuseError(f"{module} has no artifact class {cls_name!r}")
+        return found
+    if (cls := named(name)) is not None:
+        return cls
+    own = {key for key, cls in _classes.items() if not cls.__module__.startswith(f"{__package__}.")}
+    known = {"Artifact", *KINDS, *own}
+    same = next((other for other in known if other.casefold() == name.casefold()), None)
+    if same is None and not name[:1].isupper():
+        return None
+    hint = f"did you mean {same}?" if same else nearest(name, known)
+    raise MisuseError(
+        f"No artifact class is called {name} ({hint}). One of your own is named with its module, "
+        f"MODULE:{name}"
+    )
 
 
 @cache

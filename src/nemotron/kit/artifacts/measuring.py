@@ -247,7 +247,10 @@ def _built(cls: type[Kind], where: Path, facts: dict[str, Any], files: "Files") 
     facts = _beside(cls, str(where), files) | facts
     missing = [name for name in cls._own_fields if cls.model_fields[name].is_required() and name not in facts]
     if missing:
-        raise MisuseError(f"Nothing at {where} says {', '.join(missing)}; pass it to {cls.__name__}(…)")
+        raise MisuseError(
+            f"Nothing at {where} says {', '.join(missing)}; pass it to {cls.__name__}(…), or on the command "
+            f"line with --metadata {missing[0]}=…"
+        )
     artifact = cls.model_validate({"path": where, "metadata": facts})
     read = _reader(cls)
     if read is not None:

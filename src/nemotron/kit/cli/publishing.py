@@ -15,7 +15,7 @@ from nemotron.kit.errors import MisuseError
 if TYPE_CHECKING:
     from nemotron.kit.registry.registry import Registry
 
-AUTO = "auto"
+AUTO, GENERIC = "auto", "artifact"
 _PATH_LIKE = ("/", "./", "../", "~")
 
 
@@ -43,7 +43,10 @@ NameOption = Annotated[
 Type = Annotated[
     str,
     typer.Option(
-        "--type", metavar="TYPE", help="What it is, such as ModelArtifact; `auto` looks at the bytes."
+        "--type",
+        metavar="TYPE",
+        help="What it is: a class such as ModelArtifact, one of your own as MODULE:CLASS, or any word in "
+        "lower case; `auto` looks at the bytes.",
     ),
 ]
 Snapshot = Annotated[
@@ -105,7 +108,7 @@ Reason = Annotated[
 def register(
     path: Source,
     name: NameOption,
-    type_: Type = "artifact",
+    type_: Type = GENERIC,
     snapshot: Snapshot = False,
     evidence: EvidenceOption = Evidence.stat,
     follow_links: FollowLinks = False,
@@ -118,8 +121,9 @@ def register(
 ) -> None:
     """Publish data that is there already as the next version of an artifact.
 
-    What is identical to the latest version stays that version. With --type auto the type and the counts come
-    from the bytes, and a count in --metadata that is not what they say is refused.
+    What is identical to the latest version stays that version. With the type of a class, counts are read from
+    the bytes, and a count in --metadata that is not what they say is refused, as is metadata that the class
+    can't hold. With --type auto the bytes say which class it is.
 
     Example: nemotron kit register ./out --name my-data --metadata total_tokens=25000 --input raw-text:v3
     """
@@ -130,9 +134,9 @@ def register(
     facts = _facts(metadata or [])
     registry, output = session(root, as_json, quiet)
     entry = None
-    if type_ == AUTO:
+    if type_ != GENERIC:
         with output.progress("Reading"):
-            type_, facts, entry = _looked_at(path, facts)
+            type_, facts, entry = _looked_at(path, type_, facts)
     used, external = _inputs(registry, inputs or [])
     draft = Draft(
         name=name.removeprefix("art://"),
@@ -158,13 +162,24 @@ def register(
     output.show(DoneView(record, f"{said}{also}", extra))
 
 
-def _looked_at(path: str, facts: dict[str, Any]) -> tuple[str, dict[str, Any], str | None]:
+def _looked_at(path: str, type_: str, facts: dict[str, Any]) -> tuple[str, dict[str, Any], str | None]:
     """What lies at a path: its type, its counts, and for a folder that a file in it describes, that file."""
+    from pydantic import ValidationError
+
+    from nemotron.kit.artifacts import kinds
     from nemotron.kit.artifacts.base import Artifact
     from nemotron.kit.artifacts.measuring import inspect
 
-    artifact = inspect(Artifact, path, facts)
-    described = os.path.isdir(os.path.expanduser(path)) and os.path.isfile(artifact.path)
+    cls = Artifact if type_ == AUTO else kinds.meant(type_)
+    if cls is None or (cls is Artifact and type_ != AUTO):
+        return type_, facts, None
+    try:
+        artifact = inspect(cls, path, facts)
+    except ValidationError as error:
+        problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        raise MisuseError(f"A {cls.__name__} can't hold this metadata: {problems}") from error
+    place = os.path.expanduser(path)
+    described = os.path.isdir(place) and str(artifact.path) != os.path.abspath(place)
     return artifact.type, dict(artifact.metadata), artifact.path.name if described else None
 
 

@@ -82,6 +82,9 @@ _JSON = {
     "recall": "A list of `{uri, type, share, confidence, path, aliases, withdrawn}`; `share` is null where "
     "it is somewhere in what is unknown.",
     "export": "`{format, text}`. With `--to json`, `text` is the document of `lineage --json`.",
+    "cat": "`{uri, size, encoding, content}`; `encoding` is `utf-8`, or `base64` for what is no text.",
+    "cp": "`{uri, to, files, size, skipped}`: files and bytes copied, and files that were there.",
+    "open": "The version as above, with `path`; nothing is opened.",
     "inspect": "`{path, type, measured, unreadable}`: `measured` maps fields to what the bytes say; "
     "`unreadable` is a list of `{field, why}`.",
     "register": "The version, and `created` (false: it was there already) and `aliases`.",

@@ -121,6 +121,18 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
+def write_bytes(data: bytes) -> None:
+    """Write bytes to standard output as they are, now."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def is_terminal() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
 def _escapes(text: str, encoding: str) -> bool:
     try:
         text.encode(encoding, "surrogateescape")

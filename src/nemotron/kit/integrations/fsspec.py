@@ -14,7 +14,7 @@ the one at `NEMO_ARTIFACT_ROOT`, else `root` in the storage options.
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from fsspec.spec import AbstractFileSystem
 
@@ -69,6 +69,13 @@ class ArtifactFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def __init__(self, root: str | os.PathLike[str] | None = None, **options: Any) -> None:
         super().__init__(**options)
         self._own = None if root is None else Registry.open(root)
+
+    @classmethod
+    def over(cls, registry: Registry) -> Self:
+        """The file system of a store that is open already."""
+        fs = cls(skip_instance_cache=True)
+        fs._own = registry
+        return fs
 
     @property
     def registry(self) -> Registry:

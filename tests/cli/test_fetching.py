@@ -1,0 +1,91 @@
+"""`cat`, `cp`, `open`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nemotron.kit.cli import fetching
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+
+
+def test_cat_writes_bytes(store: Registry, data: Path) -> None:
+    (data / "b.bin").write_bytes(bytes(range(256)))
+    store.publish(Draft(name="bin", source=data))
+    command = [sys.executable, "-m", "nemotron.kit.cli", "kit", "cat", "art://bin/b.bin"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == bytes(range(256))
+
+
+def test_cat_as_json(kit, store: Registry, data: Path) -> None:
+    said = kit("cat", "nano3/data:v1/train/a.txt", "--json").json
+    assert said == {
+        "uri": "art://nano3-data:v1/train/a.txt",
+        "size": 6,
+        "encoding": "utf-8",
+        "content": "hello\n",
+    }
+    (data / "b.bin").write_bytes(b"\xff\x00")
+    store.publish(Draft(name="bin", source=data))
+    assert kit("cat", "bin/b.bin", "--json").json["encoding"] == "base64"
+
+
+def test_cat_of_a_folder_and_of_one_file(kit, store: Registry) -> None:
+    said = kit("cat", "nano3/data:v1")
+    assert (said.code, said.out) == (2, "")
+    assert "name a file in it" in said.err
+    assert kit("cat", "tuned").out == "x\n"
+
+
+def test_cat_spares_a_terminal(kit, store: Registry, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (data / "b.bin").write_bytes(b"\x00\x01")
+    store.publish(Draft(name="bin", source=data))
+    monkeypatch.setattr(fetching, "is_terminal", lambda: True)
+    said = kit("cat", "bin/b.bin")
+    assert (said.code, said.out) == (2, "")
+    assert "is binary" in said.err
+    assert kit("cat", "bin/b.txt").out == "x\n"
+
+
+def test_cp(kit, store: Registry, tmp_path: Path) -> None:
+    said = kit("cp", "nano3/data:v1", "out")
+    assert said.out == f"copied 2 files, 8 B from art://nano3-data:v1 to {tmp_path}/out\n"
+    assert (tmp_path / "out/train/a.txt").read_text() == "hello\n"
+    again = kit("cp", "nano3/data:v1", "out")
+    assert again.out == f"copied 0 files, 0 B from art://nano3-data:v1 to {tmp_path}/out  (2 there already)\n"
+    (tmp_path / "out/b.txt").write_text("mine")
+    refused = kit("cp", "nano3/data:v1", "out")
+    assert (refused.code, refused.out) == (1, "")
+    assert "To replace them use --force" in refused.err
+    forced = kit("cp", "nano3/data:v1", "out", "--force", "--json").json
+    assert forced == {
+        "uri": "art://nano3-data:v1",
+        "to": f"{tmp_path}/out",
+        "files": 1,
+        "size": 2,
+        "skipped": 1,
+    }
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    calls: list[list[str]] = []
+    monkeypatch.setattr(fetching.subprocess, "Popen", lambda command, **_: calls.append(command))
+    monkeypatch.setattr(fetching.shutil, "which", lambda name: f"/usr/bin/{name}")
+    return calls
+
+
+def test_open_without_a_display_says_where(kit, store: Registry, data: Path, opened: list[list[str]]) -> None:
+    said = kit("open", "nano3/data:v1/train")
+    assert (said.code, said.out) == (0, f"{data}/train\n")
+    assert opened == []
+
+
+def test_open_with_a_display(kit, store: Registry, data: Path, opened: list[list[str]]) -> None:
+    said = kit("open", "nano3/data:v1/train", env={"DISPLAY": ":0"})
+    assert said.out == f"{data}/train\n"
+    assert opened == [["/usr/bin/xdg-open", f"{data}/train"]]
+    kit("open", "nano3/data:v1", "--json", env={"DISPLAY": ":0"})
+    kit("open", "nano3/data:v1", "--quiet", env={"WAYLAND_DISPLAY": "w"})
+    assert len(opened) == 1

@@ -1,0 +1,190 @@
+"""Copying out of an artifact: whole files, nothing overwritten unasked, and a broken copy goes on."""
+
+import os
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from nemotron.kit.artifacts.base import Artifact
+from nemotron.kit.errors import (
+    ConflictError,
+    CorruptError,
+    DriftError,
+    MisuseError,
+    NotFoundError,
+    OutsideRootError,
+)
+from nemotron.kit.integrations import copying
+from nemotron.kit.integrations.copying import chunks, copy_out
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+
+FILES = {"part.txt": b"hello\n", "train/000.bin": bytes(range(256)) * 40, "train/deep/x.txt": b"x"}
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """All files; without the record that a snapshot brings along, by which the copy can be loaded."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "metadata.json"
+    }
+
+
+@pytest.fixture(params=["reference", "snapshot", "full"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
+    for name, data in FILES.items():
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    registry = Registry.open(tmp_path / "store")
+    evidence = "full" if request.param == "full" else "stat"
+    registry.publish(
+        Draft(name="data", source=tmp_path / "data", snapshot=request.param == "snapshot", evidence=evidence)
+    )
+    return registry
+
+
+def test_all_of_it(store: Registry, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    copied = copy_out(store, "data", "out", progress=lambda done, total: told.append((done, total)))
+    assert content(tmp_path / "out") == FILES
+    there = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in there)
+    assert (copied.uri, copied.to) == ("art://data:v1", str(tmp_path / "out"))
+    assert (copied.files, copied.size, copied.skipped) == (len(there), size, 0)
+    assert told[-1] == (size, size)
+    if (tmp_path / "out/metadata.json").exists():  # of a snapshot: the copy is an artifact too
+        assert Artifact.load("out").path == tmp_path / "out"
+    assert os.stat("out/part.txt").st_mtime == pytest.approx(os.stat("data/part.txt").st_mtime)
+
+
+def test_a_folder_and_a_file_of_it(store: Registry, tmp_path: Path) -> None:
+    copy_out(store, "data:v1/train", "deep/er/train")
+    assert content(tmp_path / "deep/er/train") == {"000.bin": FILES["train/000.bin"], "deep/x.txt": b"x"}
+    assert copy_out(store, "data:v1/part.txt", "new.txt").to == str(tmp_path / "new.txt")
+    (tmp_path / "into").mkdir()
+    assert copy_out(store, "data:v1/train/deep/x.txt", "into").to == str(tmp_path / "into/x.txt")
+    assert copy_out(store, "data:v1/part.txt", "made/").to == str(tmp_path / "made/part.txt")
+
+
+def test_a_copy_that_broke_off_goes_on(
+    store: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = copying._copy, []
+
+    def breaks(*args: object) -> None:
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(copying, "_copy", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        copy_out(store, "data", "out")
+    calls.clear()
+    monkeypatch.setattr(copying, "_copy", lambda *args: (calls.append(args), real(*args)))
+    copied = copy_out(store, "data", "out")
+    assert (copied.files, copied.skipped) == (len(calls), 2)
+    assert content(tmp_path / "out") == FILES
+    assert copy_out(store, "data", "out").files == 0
+
+
+def test_a_half_written_file_has_no_name(
+    store: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(copying.os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        copy_out(store, "data", "out")
+    assert content(tmp_path / "out") == {}
+
+
+def test_nothing_is_overwritten_unasked(store: Registry, tmp_path: Path) -> None:
+    (tmp_path / "out/train").mkdir(parents=True)
+    (tmp_path / "out/part.txt").write_bytes(b"mine!\n")
+    with pytest.raises(ConflictError, match=r"Not overwritten: .*/out/part\.txt differ from art://data:v1"):
+        copy_out(store, "data", "out")
+    assert content(tmp_path / "out") == {"part.txt": b"mine!\n"}
+    copy_out(store, "data", "out", force=True)
+    assert content(tmp_path / "out") == FILES
+
+
+def test_the_same_bytes_with_another_time_are_the_same(store: Registry, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/part.txt").write_bytes(FILES["part.txt"])
+    os.utime("out/part.txt", (1, 1))
+    assert copy_out(store, "data", "out").skipped == 1
+
+
+def test_what_stands_in_the_way(store: Registry, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MisuseError, match="it is a file"):
+        copy_out(store, "data", "file/x")
+    (tmp_path / "out/part.txt").mkdir(parents=True)
+    with pytest.raises(ConflictError, match="Not overwritten"):
+        copy_out(store, "data", "out")
+    with pytest.raises(ConflictError, match="is a folder"):
+        copy_out(store, "data", "out", force=True)
+    with pytest.raises(NotFoundError):
+        copy_out(store, "data/gone", "out")
+
+
+def test_what_is_not_what_was_published_is_not_copied(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.txt").write_text("hello")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="kept", source=tmp_path / "data", snapshot=True))
+    store.publish(Draft(name="seen", source=tmp_path / "data", evidence="full"))
+    (tmp_path / "data/a.txt").write_text("jello")
+    with pytest.raises(DriftError, match=r"art://seen:v1/a\.txt is not what was published"):
+        copy_out(store, "seen", "out")
+    laid_out = store.folder(store.resolve("kept")) / "a.txt"
+    laid_out.chmod(0o644)
+    laid_out.write_text("jello")
+    with pytest.raises(CorruptError, match="is not what was published"):
+        copy_out(store, "kept", "out")
+    assert content(tmp_path / "out") == {}
+
+
+def test_links_that_leave_are_refused_before_anything_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.txt").write_text("hello")
+    (tmp_path / "data/z").symlink_to("../secret")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="data", source=tmp_path / "data"))
+    with pytest.raises(OutsideRootError):
+        copy_out(store, "data", "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_that_no_folder_holds_are_refused(tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file(f"/{tmp_path.name}/data/a.txt", b"x")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="far", source=f"memory://{tmp_path.name}/data"))
+    assert copy_out(store, "far", "out").files == 1
+    assert content(tmp_path / "out") == {"a.txt": b"x"}
+    memory.pipe_file(f"/{tmp_path.name}/data/b\x00.txt", b"x")
+    with pytest.raises(OutsideRootError, match="which no folder can"):
+        copy_out(store, "far", "out2")
+
+
+def test_an_artifact_that_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("hello")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="one", source=tmp_path / "one.txt"))
+    assert copy_out(store, "one", "copy.txt").to == str(tmp_path / "copy.txt")
+    assert b"".join(chunks(store, "one")) == b"hello"
+    with pytest.raises(IsADirectoryError):
+        b"".join(chunks(store, _folder(store, tmp_path)))
+
+
+def _folder(store: Registry, tmp_path: Path) -> str:
+    (tmp_path / "folder").mkdir()
+    store.publish(Draft(name="folder", source=tmp_path / "folder"))
+    return "folder"
