@@ -8,7 +8,7 @@ python := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check format bench test-install test-browser clean
+.PHONY: help demo test test-stores check format bench test-install test-browser clean
 
 help: ## list the targets
 	@echo 'nemotron.kit: needs git, make and Python 3.11 or newer; all else goes into .venv'
@@ -23,6 +23,11 @@ demo: ## run the whole pipeline on real text, and show where the final model com
 test: ## run all tests
 	@.ci/venv dev
 	@$(python) -m pytest $(ARGS)
+
+test-stores: ## run the store tests against Ceph, Azurite and others, installing what they need (minutes)
+	@.ci/venv dev
+	@.ci/stores
+	@TEST_STORES=1 $(python) -m pytest -n 0 -rs --durations=10 tests/store/test_servers.py $(ARGS)
 
 check: ## what CI checks beside the tests: lint, format, strict types, import contracts
 	@.ci/venv dev

@@ -13,8 +13,9 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secre
 Fault = Callable[[str, str], str | None]
 """Given a method and a path: what to do to this request, or None to pass it on.
 
-`drop` passes it on and loses the reply; `409`, `500`, `503` … answer with that status instead; `overwrite`
-takes the condition off before passing it on.
+`drop` passes it on and loses the reply; `refuse` ends the connection without passing it on; `cut` sends half
+of the reply; `409`, `500`, `503` … answer with that status instead; `overwrite` takes the condition off and
+passes it on.
 """
 
 
@@ -27,10 +28,13 @@ class Proxy:
         fault: what to do to a request.
     """
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    def __init__(self, target: tuple[str, int], serialize: bool = True) -> None:
         self.seen: list[tuple[str, str]] = []
         self.fault: Fault = lambda method, path: None
         self._target = target
+        # moto looks whether a key is there and then writes it, on several threads at once: two conditional
+        # PUTs may both win. S3 itself does not do that.
+        self._serialize = serialize
         self._writing = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -46,9 +50,7 @@ class Proxy:
 
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
         """Ask the real server."""
-        # moto looks whether a key is there and then writes it, on several threads at once: two conditional
-        # PUTs may both win. S3 itself does not do that.
-        with self._writing if method == "PUT" else nullcontext():
+        with self._writing if self._serialize and method == "PUT" else nullcontext():
             connection = http.client.HTTPConnection(*self._target)
             try:
                 connection.request(method, path, body=body, headers=headers)
@@ -70,6 +72,9 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             if fault and fault.isdigit():
                 self._answer(int(fault), [], f"<Error><Code>Injected{fault}</Code></Error>".encode())
                 return
+            if fault == "refuse":
+                self.close_connection = True
+                return
             headers = dict(self.headers.items())
             if fault == "overwrite":
                 headers = {key: value for key, value in headers.items() if key.lower() != "if-none-match"}
@@ -77,9 +82,18 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             if fault == "drop":
                 self.close_connection = True
                 return
-            self._answer(status, reply_headers, content)
+            if fault == "cut" and self.command != "HEAD":
+                self.close_connection = True
+                length = [("Content-Length", str(len(content)))]
+                reply_headers = [
+                    item for item in reply_headers if item[0].lower() != "content-length"
+                ] + length
+                content = content[: len(content) // 2]
+            self._answer(status, reply_headers, content, whole=fault != "cut")
 
-        def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        def _answer(
+            self, status: int, headers: list[tuple[str, str]], content: bytes, whole: bool = True
+        ) -> None:
             self.send_response_only(status)
             length = next(
                 (value for key, value in headers if key.lower() == "content-length"), str(len(content))
@@ -87,7 +101,9 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             for key, value in headers:
                 if key.lower() not in ("content-length", "transfer-encoding", "connection"):
                     self.send_header(key, value)
-            self.send_header("Content-Length", length if self.command == "HEAD" else str(len(content)))
+            self.send_header(
+                "Content-Length", str(len(content)) if whole and self.command != "HEAD" else length
+            )
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(content)

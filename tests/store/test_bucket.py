@@ -204,7 +204,18 @@ def test_unavailable(root: str, proxy: Proxy) -> None:
         store.read("x")
 
 
-@pytest.mark.parametrize("bad", ["s3://", "s3://user:secret@bucket/x", "s3://bucket/x?token=secret"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "s3://",
+        "s3://user:secret@bucket/x",
+        "s3://user:top/secret@bucket/x",
+        "s3://secret@bucket/x",
+        "gs://user:secret@bucket/x",
+        "az://user:secret@account/x",
+        "s3://bucket/x?token=secret",
+    ],
+)
 def test_a_root_that_is_none(bad: str) -> None:
     with pytest.raises(MisuseError) as caught:
         open_store(bad)

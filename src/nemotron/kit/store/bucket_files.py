@@ -11,7 +11,7 @@ from typing import Any
 
 from obstore.fsspec import FsspecStore
 
-from nemotron.kit.store.object import EXTRAS, connect_bucket
+from nemotron.kit.store.bucket_connect import EXTRAS, connect_bucket
 
 
 class _BucketFiles(FsspecStore):

@@ -7,9 +7,7 @@ S3-likes ignore the condition and overwrite; `probe` finds that out before anyth
 Why obstore and not s3fs, adlfs or gcsfs: `docs/design/003-object-stores.md`.
 """
 
-import errno
 import io
-import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,33 +15,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlsplit
 
-from nemotron.kit.errors import (
-    ConflictError,
-    KitError,
-    MissingExtraError,
-    MisuseError,
-    NotFoundError,
-    OutsideRootError,
-    PathNotFoundError,
-    RefusedError,
-    UnavailableError,
-)
+from nemotron.kit.errors import KitError, MisuseError, PathNotFoundError, RefusedError
 from nemotron.kit.store import bucket_upkeep
+from nemotron.kit.store.bucket_connect import EXTRAS, connect
+from nemotron.kit.store.bucket_errors import ThereAlreadyError, translate, translate_botocore
 from nemotron.kit.store.protocol import CHUNK_SIZE, Found, Staging, Store, check_key
 from nemotron.kit.store.system_errors import translate as translate_os
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore as Bucket
+    from nemotron.kit.store.bucket_options import Settings
 
-EXTRAS = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gcs",
-    "gcs": "gcs",
-    "az": "azure",
-    "abfs": "azure",
-    "abfss": "azure",
-}
 _STAGED_IN_MEMORY_MAX = 8 << 20
 T = TypeVar("T")
 
@@ -53,9 +34,9 @@ class BucketStore(Store):
 
     Args:
         url: `s3://bucket/prefix`, `gs://…`, `az://container/prefix` or `abfs://…`.
-        options: passed to obstore as the store's configuration; they win over the environment. Client
-            options of obstore (`timeout`, `proxy_url`, …) go under the key `client_options`, those of its
-            retries under `retry_config`.
+        options: in obstore's words or in those of s3fs, gcsfs and adlfs (see `bucket_options`); they win
+            over the environment. Client options of obstore (`timeout`, `proxy_url`, …) go under the key
+            `client_options`, those of its retries under `retry_config`.
 
     Raises:
         MissingExtraError: obstore is not installed.
@@ -68,16 +49,19 @@ class BucketStore(Store):
             raise MisuseError(
                 f"Cannot open the root {url}: it names no bucket; expected {parts.scheme}://bucket/prefix"
             )
-        if parts.password or parts.query or parts.fragment:
+        scheme = parts.scheme.lower()
+        # A secret key may itself hold a slash, and then the rest of the URL is not where it seems to be.
+        marked = ":" in parts.netloc or ("@" in parts.netloc and EXTRAS[scheme] != "azure")
+        if marked or parts.query or parts.fragment:
             raise MisuseError(
-                f"Cannot open the root {parts.scheme}://{parts.hostname}/…: it has credentials or parameters "
-                "in its URL; give them in the environment, or as storage_options"
+                f"Cannot open the root {scheme}://…: it has credentials or parameters in its URL; give them "
+                f"in the environment or as storage_options, and the root as {scheme}://bucket/prefix"
             )
         self.url = url.rstrip("/")
         self._prefix = parts.path.strip("/")
         if self._prefix:
             check_key(self._prefix)
-        self._bucket = connect_bucket(parts.scheme.lower(), parts.netloc, dict(options or {}))
+        self._bucket, self._settings = connect(scheme, parts.netloc, options or {})
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -105,14 +89,14 @@ class BucketStore(Store):
         import obstore
 
         file = self._call("read", key, lambda path: obstore.open_reader(self._bucket, path))
-        return cast(BinaryIO, io.BufferedReader(_Reader(file, self._shown(key)), CHUNK_SIZE))
+        return cast(BinaryIO, io.BufferedReader(_Reader(file, self._shown(key), self._settings), CHUNK_SIZE))
 
     def list(self, prefix: str = "") -> list[str]:
         """Names right under a prefix."""
         import obstore
 
         start = self._path(prefix) if prefix else self._prefix
-        with _translated("list", self._shown(prefix)):
+        with _translated("list", self._shown(prefix), self._settings):
             found = obstore.list_with_delimiter(self._bucket, f"{start}/" if start else None)
         paths = [*found["common_prefixes"], *(item["path"] for item in found["objects"])]
         return list({path.rstrip("/").rpartition("/")[2] for path in paths})
@@ -128,7 +112,7 @@ class BucketStore(Store):
 
         try:
             self._call("write", key, put)
-        except _ThereAlready:
+        except ThereAlreadyError:
             return False
         return True
 
@@ -163,7 +147,7 @@ class BucketStore(Store):
     def walk(self, prefix: str = "") -> Iterator[Found]:
         """All objects below a prefix, a page of them for each request."""
         start = f"{self._path(prefix)}/" if prefix else f"{self._prefix}/" if self._prefix else ""
-        with _translated("list", self._shown(prefix)):
+        with _translated("list", self._shown(prefix), self._settings):
             yield from bucket_upkeep.walk(self._bucket, start, len(self._prefix) + 1 if self._prefix else 0)
 
     def move(self, source: str, target: str) -> bool:
@@ -176,7 +160,7 @@ class BucketStore(Store):
         return True
 
     def _call(self, doing: str, key: str, call: Callable[[str], T]) -> T:
-        with _translated(doing, self._shown(key)):
+        with _translated(doing, self._shown(key), self._settings):
             return call(self._path(key))
 
     def probe(self) -> None:
@@ -209,9 +193,10 @@ class BucketStore(Store):
 class _Reader(io.RawIOBase):
     """obstore's reader as a raw file, with its errors translated."""
 
-    def __init__(self, file: Any, shown: str) -> None:
+    def __init__(self, file: Any, shown: str, settings: "Settings") -> None:
         self._file = file
         self._shown = shown
+        self._settings = settings
 
     def readable(self) -> bool:
         return True
@@ -226,7 +211,7 @@ class _Reader(io.RawIOBase):
         return int(self._file.tell())
 
     def readinto(self, buffer: Any) -> int:
-        with _translated("read", self._shown):
+        with _translated("read", self._shown, self._settings):
             data = bytes(self._file.read(len(buffer)))
         buffer[: len(data)] = data
         return len(data)
@@ -260,76 +245,8 @@ class _BucketStaging(Staging):
         self._file.close()
 
 
-def connect_bucket(scheme: str, bucket: str, options: dict[str, Any]) -> "Bucket":
-    """Make obstore's client of a bucket.
-
-    Args:
-        scheme: `s3`, `gs`, `az`, …
-        bucket: its name.
-        options: as `BucketStore` takes them; they win over the environment.
-
-    Raises:
-        MissingExtraError: obstore is not installed.
-        MisuseError: an option is unknown.
-    """
-    try:
-        from obstore import store as backends
-        from obstore.exceptions import BaseError
-    except ImportError as error:
-        extra = EXTRAS[scheme]
-        raise MissingExtraError(
-            f"Stores at {scheme}:// need obstore: pip install 'nemotron-kit[{extra}]'"
-        ) from error
-    client = dict(options.pop("client_options", {}))
-    retry = options.pop("retry_config", None)
-    settings: dict[str, Any] = {"config": options, "client_options": client, "retry_config": retry}
-    try:
-        match EXTRAS[scheme]:
-            case "s3":
-                return _connect_s3(bucket, options, client, retry)
-            case "gcs":
-                return backends.GCSStore(bucket, **settings)
-            case _:
-                return backends.AzureStore(bucket.partition("@")[0], **settings)
-    except BaseError as error:
-        raise MisuseError(f"Cannot open {scheme}://{bucket}: {_first_line(str(error))}") from error
-
-
-def _connect_s3(bucket: str, options: dict[str, Any], client: dict[str, Any], retry: Any) -> "Bucket":
-    from obstore.store import S3Store
-
-    endpoint = str(
-        options.get("endpoint")
-        or options.get("endpoint_url")
-        or os.environ.get("AWS_ENDPOINT_URL_S3")
-        or os.environ.get("AWS_ENDPOINT_URL")
-        or ""
-    )
-    options.pop("endpoint_url", None)
-    if endpoint:
-        options["endpoint"] = endpoint
-        # Whoever writes http:// means it; boto3 and s3fs ask for no second word.
-        client.setdefault("allow_http", endpoint.startswith("http://") or None)
-    client = {key: value for key, value in client.items() if value is not None}
-    options = {_S3_NAMES.get(key, key): value for key, value in options.items()}
-    return S3Store(bucket, config=options, client_options=client, retry_config=retry)  # type: ignore[arg-type]
-
-
-# What users of s3fs call the same options.
-_S3_NAMES = {
-    "key": "access_key_id",
-    "secret": "secret_access_key",
-    "token": "session_token",
-    "anon": "skip_signature",
-}
-
-
-class _ThereAlready(ConflictError):
-    """The condition of a write did not hold."""
-
-
 @contextmanager
-def _translated(doing: str, where: str) -> Iterator[None]:
+def _translated(doing: str, where: str, settings: "Settings") -> Iterator[None]:
     """Turn what obstore raises into the kit's errors."""
     from obstore.exceptions import BaseError
 
@@ -338,48 +255,8 @@ def _translated(doing: str, where: str) -> Iterator[None]:
     except KitError:
         raise
     except (BaseError, OSError, NotImplementedError) as error:
-        raise translate(error, doing, where) from error
-
-
-def translate(error: Exception, doing: str, where: str) -> KitError:
-    """The kit's error for what obstore said.
-
-    Args:
-        error: from a call on `where`.
-        doing: what was tried, such as "write".
-        where: URL of the object.
-    """
-    from obstore import exceptions
-
-    text = str(error)
-    said = f"Cannot {doing} {where}: {_first_line(text)}"
-    if any(mark in text for mark in _NO_BUCKET):
-        return NotFoundError(f"{said}. There is no such bucket; check its name, region and endpoint")
-    match error:
-        case exceptions.AlreadyExistsError() | exceptions.PreconditionError() | FileExistsError():
-            return _ThereAlready(said)
-        case exceptions.NotFoundError() | FileNotFoundError():
-            return PathNotFoundError(said)
-        case exceptions.PermissionDeniedError() | exceptions.UnauthenticatedError() | PermissionError():
-            return RefusedError(
-                f"{said}. Check which credentials are used, and what they may do in this bucket"
-            )
-        case exceptions.InvalidPathError():
-            return OutsideRootError(said)
-        case (
-            exceptions.NotSupportedError() | exceptions.UnknownConfigurationKeyError() | NotImplementedError()
-        ):
-            return MisuseError(said)
-        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return translate_os(error, doing, where)
-    return UnavailableError(f"{said}. Check the endpoint and the network, then try again")
-
-
-# How S3, Azure and Google say in the reply's body that it is not the object that is missing.
-_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
-
-
-def _first_line(text: str) -> str:
-    """What a person needs of obstore's message: its head, without the debug dump and without signed URLs."""
-    head = text.split("\n\nDebug source")[0].replace("<?xml", "<xml").split("?")[0]
-    return " ".join(head.split())[:200].rstrip(" :<")
+        provider = settings.provider
+        if provider is not None and provider.problem is not None:
+            problem, provider.problem = provider.problem, None
+            raise translate_botocore(problem, provider.name) from error
+        raise translate(error, doing, where, settings.source) from error

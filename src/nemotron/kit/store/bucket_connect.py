@@ -1,0 +1,65 @@
+"""From the URL of a bucket to obstore's client of it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nemotron.kit.errors import MissingExtraError, MisuseError
+from nemotron.kit.store.bucket_errors import first_line
+from nemotron.kit.store.bucket_options import Settings, settle
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Bucket
+
+EXTRAS = {
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gcs",
+    "gcs": "gcs",
+    "az": "azure",
+    "abfs": "azure",
+    "abfss": "azure",
+}
+
+
+def connect_bucket(scheme: str, host: str, options: Mapping[str, Any]) -> "Bucket":
+    """Make obstore's client of a bucket; see `connect`."""
+    return connect(scheme, host, options)[0]
+
+
+def connect(scheme: str, host: str, options: Mapping[str, Any]) -> "tuple[Bucket, Settings]":
+    """Make obstore's client of a bucket, and tell how it reaches it.
+
+    Args:
+        scheme: `s3`, `gs`, `az`, …
+        host: the bucket, as in the URL.
+        options: as `BucketStore` takes them; they win over the environment.
+
+    Raises:
+        MissingExtraError: obstore is not installed.
+        MisuseError: an option is unknown or can't be read.
+    """
+    kind = EXTRAS[scheme]
+    try:
+        from obstore import store as backends
+        from obstore.exceptions import BaseError
+    except ImportError as error:
+        raise MissingExtraError(
+            f"Stores at {scheme}:// need obstore: pip install 'nemotron-kit[{kind}]'"
+        ) from error
+    settings = settle(kind, host, options)
+    said: dict[str, Any] = {
+        "config": settings.config,
+        "client_options": settings.client,
+        "retry_config": settings.retry,
+    }
+    bucket = host.partition("@")[0]
+    try:
+        match kind:
+            case "s3":
+                return backends.S3Store(bucket, credential_provider=settings.provider, **said), settings
+            case "gcs":
+                return backends.GCSStore(bucket, **said), settings
+            case _:
+                return backends.AzureStore(bucket, **said), settings
+    except (BaseError, TypeError, ValueError) as error:
+        raise MisuseError(f"Cannot open {scheme}://{bucket}: {first_line(str(error))}") from error

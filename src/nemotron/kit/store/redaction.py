@@ -1,0 +1,62 @@
+"""Secrets kept out of what is written down or said: passwords in URLs, signed parameters, tokens.
+
+>>> public_url("https://me:pass@host/data?sig=abc&sv=1")
+'https://host/data'
+>>> public_url("nano3/sft/data?sample=10"), public_url("s3://bucket/data?versionId=7")
+('nano3/sft/data?sample=10', 's3://bucket/data?versionId=7')
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# `user:password@`, and `token@` where a user name alone makes no sense.
+_USER_INFO = re.compile(
+    r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/@:]*:[^\s/@]*|(?<=http://)[^\s/@]+|(?<=https://)[^\s/@]+)@", re.I
+)
+_QUERY = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?#\"'<>]*)\?[^\s\"'<>]*", re.I)
+# Parameters that sign a URL or identify its bearer; with one of them all parameters go.
+_SIGNED = re.compile(
+    r"[?&](?:sig|signature|x-amz-[\w-]+|x-goog-[\w-]+|awsaccesskeyid|googleaccessid|[\w-]*(?:token|secret|passw(?:or)?d"
+    r"|api[_-]?key|access[_-]?key|credential)[\w-]*)=",
+    re.I,
+)
+_TOKENS = (
+    re.compile(r"\bhf_\w{4,}"),
+    re.compile(r"(?<=\bBearer )\S+|(?<=\bBasic )\S+|(?<=\bSharedKey )\S+", re.I),
+    re.compile(r"(?<=\bAccountKey=)[^;\s]+|(?<=\bSharedAccessSignature=)[^;\s]+", re.I),
+    re.compile(
+        r"(?<=<StringToSign>).*?(?=</|$)|(?<=<AWSAccessKeyId>).*?(?=</|$)|(?<=<SignatureProvided>).*?(?=</|$)"
+    ),
+)
+
+
+def public_url(url: str) -> str:
+    """A URL without what only its bearer should know; other text is returned as it is."""
+    if "://" in url:
+        url = _USER_INFO.sub(r"\1", url)
+    return url.partition("?")[0] if _SIGNED.search(url) else url
+
+
+def public(value: Any) -> Any:
+    """A JSON value whose strings are public URLs where they are URLs, at any depth."""
+    match value:
+        case str() if "://" in value:
+            return public_url(value)
+        case Mapping():
+            return {key: public(item) for key, item in value.items()}
+        case list() | tuple():
+            return [public(item) for item in value]
+    return value
+
+
+def one_line(text: str, length_max: int = 300) -> str:
+    """What a client said, as one line for a person: no parameters of URLs, no passwords, no tokens.
+
+    >>> one_line("Error performing GET http://x/y?X-Amz-Signature=abc in 3ms:\\n  Bearer hf_abcdef")
+    'Error performing GET http://x/y in 3ms: Bearer …'
+    """
+    text = _QUERY.sub(r"\1", _USER_INFO.sub(r"\1", " ".join(text.split())))
+    for token in _TOKENS:
+        text = token.sub("…", text)
+    return text[:length_max].rstrip(" .:<")
