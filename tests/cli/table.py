@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "alias-log": ("alias-log", "base", "good"),
     "verify": ("verify", "base:v1"),
     "doctor": ("doctor",),
+    "gc": ("gc",),
     "outbox": ("outbox",),
     "adopt": ("adopt",),
 }

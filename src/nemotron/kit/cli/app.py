@@ -37,6 +37,7 @@ COMMANDS = {
     "outbox": ("delivering", "outbox"),
     "doctor": ("doctoring", "doctor"),
     "adopt": ("adopting", "adopt"),
+    "gc": ("collecting", "gc"),
 }
 PROGRAM = "nemotron"
 

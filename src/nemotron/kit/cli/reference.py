@@ -100,6 +100,11 @@ _JSON = {
     "outbox": "`{delivered, waiting, set_aside, records}`: counts, `delivered` of the versions that have a "
     "receipt; `records` lists `{id, state, uri, destination, run, since, inputs, why, kind, attempts, "
     "last_attempt}` of what is still there, `state` is `waiting` or `set_aside`.",
+    "gc": "`{root, applied, grace_s, items, bytes_deleted, next_at, unfinished}`: `items` lists `{what, "
+    "action, count, bytes}`; `what` is `blobs`, `trees`, `temporary`, `resolutions`, `checkouts` or "
+    "`journal`; `action` is `set_aside`, `put_back`, `deleted` or `waiting` (in the trash); without "
+    "`--apply` it is what would be done. `next_at` is when what is in the trash can go; `unfinished` says "
+    "why something was left.",
     "doctor": "`{root, ok, findings}`; each finding has `kind`, `level` (`problem` or `note`), `where`, "
     "`what`, `fix`. `ok` is false if there is a problem; notes alone don't count.",
     "adopt": "`{root, dry_run, adopted, already, skipped, versions}`: three counts, and a list of `{uri, "

@@ -227,11 +227,14 @@ def _copy_in(
 
 
 def _holds(store: Store, digest: str, size: int) -> bool:
-    """Whether the store has some content, as far as the size tells.
+    return holds(store, layout.blob(digest), size)
+
+
+def holds(store: Store, key: str, size: int) -> bool:
+    """Whether the store has some content under its key, as far as the size tells; the trash does not count.
 
     A power loss between a copy and its sync may leave an empty file under a good name.
     """
-    key = layout.blob(digest)
     path = store.local_path(key)
     if path is None:
         return store.exists(key)

@@ -297,12 +297,13 @@ class _Doctor:
                     )
 
     def _probe(self) -> Iterator[Finding]:
-        key = f".kit/probe-{stamps.uuid7()}"
+        key = f".kit/probe/{stamps.uuid7()}"
         try:
             first = self.store.create(key, b"first")
             second = self.store.create(key, b"second")
             read = self.store.read(key)
             self.store.remove(key)
+            self.store.prune(".kit/probe")
         except KitError as error:
             fix = "change the owner or mode of the root, or use another one"
             yield Finding(kind="not_writable", where=self.registry.root, what=str(error), fix=fix)

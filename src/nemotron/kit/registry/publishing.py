@@ -305,6 +305,22 @@ def prepare(store: Store) -> None:
         }
         if store.create(layout.FORMAT, codec.encode(document)):
             return
+    _refuse_newer(store, data)
+
+
+def check_format(store: Store) -> None:
+    """See that the store, if it is one already, has a format that this kit knows; nothing is written.
+
+    Raises:
+        FormatTooNewError: a newer kit founded it.
+        CorruptError: its format file is damaged.
+    """
+    data = store.read(layout.FORMAT)
+    if data is not None:
+        _refuse_newer(store, data)
+
+
+def _refuse_newer(store: Store, data: bytes | None) -> None:
     version = _founded(store, data).get("format_version")
     if not isinstance(version, int) or version > layout.STORE_FORMAT:
         raise FormatTooNewError(

@@ -23,7 +23,9 @@ from nemotron.kit.store.protocol import Store
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from datetime import timedelta
 
+    from nemotron.kit.registry.garbage import Sweep
     from nemotron.kit.registry.reading import Progress
     from nemotron.kit.registry.verify import Verification
 
@@ -230,6 +232,40 @@ class Registry(Catalog):
         target = self.resolve(ArtifactRef(parsed, parse_selector(version)))
         expected = None if if_current is None else Version.parse(if_current).number
         return self._aliases.move(parsed.key, Alias(alias), target.version, why, expected)
+
+    def gc(
+        self,
+        *,
+        apply: bool = False,
+        grace: "timedelta | str | None" = None,
+        forget_damaged: bool = False,
+        progress: "Progress | None" = None,
+    ) -> "Sweep":
+        """Collect garbage: blobs and listings that no living version names, and what killed processes left.
+
+        A run sets aside what is older than the grace period; a run one grace period later deletes it, or puts
+        back what a version names after all. Both may run beside publishers and beside each other.
+
+        Args:
+            apply: False tells what would be done, and changes nothing.
+            grace: such as `7d` or `12h`, an hour at least; 14 days by default.
+            forget_damaged: go on where a version can't be read; what only it needs is given up.
+            progress: told how many versions are read, then how many objects are done, and of how many.
+
+        Raises:
+            MisuseError: the grace period is none or too short, or this store can't be collected.
+            CorruptError: a version can't be read, so that what it needs is not known.
+
+        >>> import tempfile
+        >>> Registry.open(tempfile.mkdtemp()).gc(grace="7d").items
+        ()
+        """
+        from nemotron.kit.registry.collect_garbage import collect
+        from nemotron.kit.registry.garbage import parse_grace
+
+        return collect(
+            self.store, parse_grace(grace), apply=apply, forget_damaged=forget_damaged, progress=progress
+        )
 
     def withdraw(self, ref: str | ArtifactRef, reason: str) -> Record:
         """Withdraw a version: it no longer resolves, its number is never used again, its lineage stays.

@@ -1,0 +1,47 @@
+"""`gc`: free what no version needs any more."""
+
+from typing import Annotated
+
+import typer
+
+from nemotron.kit.cli.options import Json, Quiet, Root, session
+
+Apply = Annotated[bool, typer.Option("--apply", help="Do it; else it is only told what would be done.")]
+Grace = Annotated[
+    str,
+    typer.Option(
+        "--grace",
+        metavar="D",
+        help="Leave alone what is younger, and keep in the trash for so long what is set aside: 7d, 12h, …",
+    ),
+]
+Forget = Annotated[
+    bool,
+    typer.Option(
+        "--forget-damaged", help="Go on where a version can't be read; what only it needs is given up."
+    ),
+]
+
+
+def gc(
+    apply: Apply = False,
+    grace: Grace = "14d",
+    forget_damaged: Forget = False,
+    root: Root = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Free what no living version needs: contents of withdrawn snapshots, leftovers of killed processes.
+
+    Without --apply nothing is changed. With it, contents go into the trash of the store; a run that comes one
+    grace period later deletes them, or puts back what a version needs after all. People may publish and read
+    meanwhile. Data outside the store is never touched.
+
+    Example: nemotron kit gc --apply --grace 7d
+    """
+    from nemotron.kit.console.sweeping import SweepView
+
+    registry, output = session(root, as_json, quiet)
+    with output.progress("Collecting") as progress:
+        found = registry.gc(apply=apply, grace=grace, forget_damaged=forget_damaged, progress=progress)
+    output.show(SweepView(found))

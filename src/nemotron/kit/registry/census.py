@@ -1,0 +1,102 @@
+"""All versions of a store, read: for what must know of every one of them before it takes something away."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+from nemotron.kit.documents.manifest import Manifest
+from nemotron.kit.errors import CorruptError, FormatTooNewError
+from nemotron.kit.names import is_key
+from nemotron.kit.registry import layout
+from nemotron.kit.registry.reading import Progress
+from nemotron.kit.registry.versions import Versions
+from nemotron.kit.store.protocol import Store
+
+WORKERS = 16
+BATCH = 1000
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+@dataclass
+class Census:
+    """What there is.
+
+    Attributes:
+        living: the manifest of every version that is not withdrawn.
+        withdrawn: the name and number of every other one.
+        older: the numbers of each name that earlier tools took.
+        damaged: for each version that can't be read, by name and number, what is wrong with it.
+    """
+
+    living: list[Manifest] = field(default_factory=list)
+    withdrawn: set[tuple[str, int]] = field(default_factory=set)
+    older: dict[str, frozenset[int]] = field(default_factory=dict)
+    damaged: dict[tuple[str, int], CorruptError] = field(default_factory=dict)
+
+
+def take(store: Store, progress: Progress | None = None) -> Census:
+    """Read every version there is; nothing is remembered from before, and no listing is trusted alone.
+
+    Args:
+        store: what to read.
+        progress: told how many versions are read, and of how many.
+
+    Raises:
+        FormatTooNewError: a version was written by a newer kit.
+        RefusedError, UnavailableError: something can't be looked at.
+    """
+    versions, census = Versions(store), Census()
+    names = sorted({name for name in store.list() if is_key(name)} | versions.older.names())
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="kit-census") as pool:
+        for name in names:
+            census.older[name] = versions.older.numbers(name)
+        numbers = dict(zip(names, pool.map(lambda name: _numbers(versions, name), names), strict=True))
+        pairs = [(name, number) for name in names for number in sorted(numbers[name])]
+        done = 0
+        for batch in batches(pairs):
+            for pair, outcome in zip(
+                batch, pool.map(lambda pair: _read(versions, *pair), batch), strict=True
+            ):
+                _note(census, pair, outcome)
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(pairs))
+    return census
+
+
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """Some of them at a time."""
+    rest = iter(items)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _numbers(versions: Versions, name: str) -> set[int]:
+    """Every number that may hold a version: those listed, and those up to the newest one found by asking."""
+    listed = {layout.version_number(child) for child in versions.store.list(name)} - {None}
+    numbers = {number for number in listed if number is not None} | versions.older.numbers(name)
+    return numbers | set(range(1, versions.newest(name) + 1))
+
+
+def _read(versions: Versions, name: str, number: int) -> Manifest | CorruptError | bool:
+    """The manifest, what is wrong with it, or whether it is withdrawn (else there is none)."""
+    if versions.is_withdrawn(name, number):
+        return True
+    try:
+        return versions.read(name, number) or False
+    except FormatTooNewError:
+        raise
+    except CorruptError as error:
+        return error
+
+
+def _note(census: Census, pair: tuple[str, int], outcome: Manifest | CorruptError | bool) -> None:
+    if isinstance(outcome, Manifest):
+        census.living.append(outcome)
+    elif isinstance(outcome, CorruptError):
+        census.damaged[pair] = outcome
+    elif outcome:
+        census.withdrawn.add(pair)

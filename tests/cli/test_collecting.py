@@ -1,0 +1,69 @@
+"""`gc`, from the command line."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+
+
+@pytest.fixture
+def old(store: Registry, tmp_path: Path) -> Registry:
+    """A store with a withdrawn snapshot of long ago."""
+    source = tmp_path / "snapshot"
+    source.mkdir()
+    (source / "a.bin").write_bytes(b"x" * 3000)
+    store.withdraw(store.publish(Draft(name="gone", source=source, snapshot=True)).record.uri, "bad")
+    for found in list(store.store.walk()):
+        os.utime(Path(store.root, found.key), (10**9, 10**9))
+    return store
+
+
+def test_a_dry_run_says_how_to_do_it(kit, old: Registry) -> None:
+    said = kit("gc", "--grace", "36h")
+    assert said.code == 0
+    assert "contents of snapshots  to the trash" in said.out
+    assert "2.9 KiB" in said.out
+    assert f"Nothing was changed in {old.root}. To do this: nemotron kit gc --apply --grace 36h" in said.out
+    assert list(old.store.walk(".kit/trash")) == []
+    assert kit("gc", "--quiet").out.splitlines()[0] == "blobs set_aside 1 3000"
+
+
+def test_what_was_done_and_when_to_come_back(kit, old: Registry) -> None:
+    said = kit("gc", "--apply")
+    assert "contents of snapshots  moved to the trash  1" in said.out
+    assert "run it again then" in said.out
+    said = kit("gc")
+    assert "waiting in the trash" in said.out
+    assert f"Nothing to collect in {old.root}." in said.out
+    for found in old.store.walk(".kit/trash"):
+        os.utime(Path(old.root, found.key), (10**9, 10**9))
+    assert f"2.9 KiB freed in {old.root}." in kit("gc", "--apply").out
+    assert kit("gc").out == f"Nothing to collect in {old.root}.\n"
+
+
+def test_as_json(kit, old: Registry) -> None:
+    said = kit("gc", "--apply", "--grace", "7d", "--json").json
+    assert (said["applied"], said["grace_s"], said["bytes_deleted"]) == (True, 604_800.0, 0)
+    assert {"what": "blobs", "action": "set_aside", "count": 1, "bytes": 3000} in said["items"]
+    assert said["next_at"] > "2020"
+
+
+@pytest.mark.parametrize(
+    ("grace", "message"), [("5m", "at least an hour"), ("soon", "7d, 12h"), ("", "7d, 12h")]
+)
+def test_a_grace_period_that_is_none(kit, store: Registry, grace: str, message: str) -> None:
+    said = kit("gc", "--grace", grace)
+    assert said.code == 2
+    assert message in said.err
+
+
+def test_a_damaged_version_stops_it(kit, old: Registry) -> None:
+    Path(old.root, "base/v1/manifest.json").write_text('{"half": ')
+    said = kit("gc", "--apply")
+    assert said.code == 1
+    assert "base/v1/manifest.json" in said.err
+    assert "--forget-damaged" in said.err
+    assert kit("gc", "--apply", "--forget-damaged").code == 0
