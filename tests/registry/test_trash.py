@@ -127,7 +127,7 @@ def test_what_is_taken_after_the_last_look_is_found_in_the_trash(anywhere, data)
 @pytest.fixture
 def taken_while_it_gathers(anywhere, monkeypatch):
     """All objects are set aside after a publisher has looked at them, and before it commits."""
-    gather, then = publishing._gather, []
+    gather, then = publishing.gather, []
 
     def gather_then_take(*arguments):
         gathered = gather(*arguments)
@@ -136,7 +136,7 @@ def taken_while_it_gathers(anywhere, monkeypatch):
             step()
         return gathered
 
-    monkeypatch.setattr(publishing, "_gather", gather_then_take)
+    monkeypatch.setattr(publishing, "gather", gather_then_take)
     return then
 
 
