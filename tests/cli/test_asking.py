@@ -22,6 +22,27 @@ def test_path(kit, store: Registry) -> None:
     assert kit("path", "base", "nano3/data:v1").code == 1
 
 
+def test_common(kit, store: Registry, data: Path) -> None:
+    store.publish(Draft(name="other", source=data, used_artifacts=("nano3-data:v2",)))
+    assert kit("common", "tuned", "other").out == (
+        "   COMMON                  TYPE                  STEPS FROM A  FROM B\n"
+        "*  art://nano3-data:v2     PretrainDataArtifact  1             1\n"
+        "   hf://datasets/org/name  external              2             2\n"
+    )
+    assert kit("common", "tuned", "base", "--json").json["common"][0] == {
+        "uri": "art://base:v1",
+        "kind": "artifact",
+        "type": "ModelArtifact",
+        "steps": {"a": 1, "b": 0},
+        "nearest": True,
+    }
+    assert kit("common", "base", "nano3/data:v2", "--down", "-q").out == "art://base:v1\nart://tuned:v1\n"
+    assert kit("common", "tuned", "nano3/data:v1", "-q").out == "hf://datasets/org/name\n"
+    store.publish(Draft(name="alone", source=data))
+    assert kit("common", "alone", "base").out == "They have nothing in common\n"
+    assert kit("common", "alone", "nothing").code == 1
+
+
 def test_diff(kit, store: Registry) -> None:
     assert kit("diff", "nano3/data:v1", "nano3/data:v2").out == (
         "art://nano3-data:v1 → art://nano3-data:v2\n  metadata  ~ round: 1 → 2\n"

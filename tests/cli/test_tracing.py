@@ -82,3 +82,20 @@ def test_the_lineage_of_a_file_that_is_not_there(kit, store: Registry) -> None:
     assert (said.code, said.out) == (1, "")
     assert "nope.txt" in said.err
     assert kit("lineage", "nano3/data:v1/b.txt").code == 0
+
+
+def test_filters(kit, store: Registry) -> None:
+    assert kit("lineage", "tuned", "--type", "model", "-q").out.split() == ["art://tuned:v1", "art://base:v1"]
+    found = kit("lineage", "tuned", "--type", "external", "--json").json
+    assert [node["uri"] for node in found["nodes"]] == ["art://tuned:v1", "hf://datasets/org/name"]
+    assert found["edges"] == [{"from": "hf://datasets/org/name", "to": "art://tuned:v1", "role": "via"}]
+    assert kit("lineage", "tuned", "--roots", "-q").out.split() == [
+        "art://tuned:v1",
+        "hf://datasets/org/name",
+    ]
+    down = kit("lineage", "hf://datasets/org/name", "--leaves", "-q").out.split()
+    assert down == ["hf://datasets/org/name", "art://nano3-data:v1", "art://tuned:v1"]
+    assert kit("lineage", "tuned", "--roots", "--leaves").code == 2
+    assert kit("lineage", "tuned", "--roots", "--down").code == 2
+    assert kit("lineage", "tuned", "--type", "nothing", "-q").out == "art://tuned:v1\n"
+    assert kit("lineage", "tuned", "--roots", "--dot").out.count("->") == 1

@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 
 from nemotron.kit.errors import MisuseError, NotFoundError
 from nemotron.kit.lineage.graph import Edge, Graph, Node
-from nemotron.kit.lineage.query import ancestors, descendants, leaves, roots, shortest_paths, ways_down
+from nemotron.kit.lineage.query import (
+    ancestors,
+    descendants,
+    leaves,
+    of_type,
+    only,
+    roots,
+    shared,
+    shortest_paths,
+    ways_down,
+)
 
 PLACES = [f"art://n{i}:v1" for i in range(8)]
 
@@ -111,3 +121,66 @@ def test_a_way_down_is_a_shortest_path(edges: set[tuple[str, str]]) -> None:
     assert set(ways) == {graph.uri, *descendants(graph, graph.uri)}
     for uri, way in ways.items():
         assert way in shortest_paths(graph, graph.uri, uri, most=100_000)
+
+
+@given(any_edges, st.sets(st.sampled_from(PLACES)))
+def test_what_is_left_out_loses_no_connection(edges: set[tuple[str, str]], kept: set[str]):
+    graph = graph_of(edges)
+    found = only(graph, lambda node: node.uri in kept)
+    assert {node.uri for node in found} == kept | {graph.uri}
+    for uri in kept:
+        assert set(ancestors(found, uri)) == {one for one in ancestors(graph, uri) if one in found}
+    direct = {edge for edge in found.edges if edge.role != "via"}
+    assert direct == {edge for edge in graph.edges if edge.source in found and edge.target in found}
+
+
+def test_a_run_is_kept_with_what_it_made():
+    a, b, c, *_ = PLACES
+    nodes = [Node(uri=uri, kind="artifact", type=uri, name=uri) for uri in (c, b, a)]
+    runs = [Node(uri=f"run://{one}", kind="run", type="run", name=one) for one in "xy"]
+    edges = (Edge(a, b), Edge(b, c), Edge("run://x", b, "run"), Edge("run://y", a, "run"))
+    found = only(Graph(c, (*nodes, *runs), edges), lambda node: node.uri == a)
+    assert [node.uri for node in found] == [c, a, "run://y"]
+    assert set(found.edges) == {Edge(a, c, "via"), Edge("run://y", a, "run")}
+
+
+@pytest.mark.parametrize("asked", ["ModelArtifact", "model", "MODEL", "modelartifact"])
+def test_a_type_is_named_as_people_do(asked: str):
+    model = Node(uri="art://m:v1", kind="artifact", type="ModelArtifact", name="m")
+    assert of_type([asked])(model)
+    assert not of_type([asked])(Node(uri="art://m:v1", kind="missing", type="ModelArtifact", name="m"))
+    assert of_type(["missing"])(Node(uri="art://m:v1", kind="missing", type="artifact", name="m"))
+    assert of_type(["artifact"])(Node(uri="art://m:v1", kind="artifact", type="artifact", name="m"))
+
+
+def lineage_of(edges: set[tuple[str, str]], start: str) -> Graph:
+    """As it is collected upwards: what is reached, and the edges between."""
+    whole = graph_of(edges, start)
+    here = {start, *ancestors(whole, start)}
+    nodes = tuple(node for node in whole if node.uri in here)
+    return Graph(start, nodes, tuple(edge for edge in whole.edges if {edge.source, edge.target} <= here))
+
+
+@given(any_edges, st.sampled_from(PLACES), st.sampled_from(PLACES))
+def test_what_is_shared_is_in_both_and_says_how_far(edges: set[tuple[str, str]], one: str, other: str):
+    graph = graph_of(edges)
+    found = shared(lineage_of(edges, one), lineage_of(edges, other))
+    both = {one, *ancestors(graph, one)} & {other, *ancestors(graph, other)}
+    assert {each.node.uri for each in found} == both
+    for each in found:
+        for start, steps in zip((one, other), each.steps, strict=True):
+            assert steps == {start: 0, **naive(edges - {(start, start)}, start, 8)}[each.node.uri]
+        made = {target for source, target in edges if source == each.node.uri} - {each.node.uri}
+        assert each.nearest == made.isdisjoint(both)
+    turned = {(target, source) for source, target in edges}
+    down = shared(lineage_down(turned, one), lineage_down(turned, other), "down")
+    assert [(each.node.uri, each.steps, each.nearest) for each in down] == [
+        (each.node.uri, each.steps, each.nearest) for each in found
+    ]
+
+
+def lineage_down(edges: set[tuple[str, str]], start: str) -> Graph:
+    whole = graph_of(edges, start)
+    here = {start, *descendants(whole, start)}
+    nodes = tuple(node for node in whole if node.uri in here)
+    return Graph(start, nodes, tuple(edge for edge in whole.edges if {edge.source, edge.target} <= here))

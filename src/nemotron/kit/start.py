@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -183,21 +183,32 @@ def run(name: str) -> "AbstractContextManager[Run]":
     return context.run(name)
 
 
-def lineage_of(ref: str, *, direction: Literal["up", "down"] = "up", depth: int | None = None) -> "Graph":
+def lineage_of(
+    ref: str,
+    *,
+    direction: Literal["up", "down"] = "up",
+    depth: int | None = None,
+    types: Iterable[str] = (),
+) -> "Graph":
     """The graph of what an artifact was made from, or of what was made from it.
 
     Args:
         ref: any `art://` reference.
         direction: "up" for its inputs, "down" for what was made of it.
         depth: how many steps, or None for all.
+        types: which types of nodes to show, such as "ModelArtifact", "model" or "external"; none for all.
+            What lies between two that are shown is an edge of the role `via`.
 
     Raises:
         NotFoundError: there is no such artifact or version.
         NotInitializedError: there is no store.
     """
+    from nemotron.kit.lineage import query
     from nemotron.kit.lineage.collect import collect
 
-    return collect(context.require_registry(), ref, direction=direction, depth=depth)
+    graph = collect(context.require_registry(), ref, direction=direction, depth=depth)
+    asked = [types] if isinstance(types, str) else list(types)
+    return query.only(graph, query.of_type(asked)) if asked else graph
 
 
 def composition(ref: str) -> "Composition":

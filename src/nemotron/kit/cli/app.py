@@ -22,6 +22,7 @@ COMMANDS = {
     "impact": ("asking", "impact"),
     "why": ("asking", "why"),
     "path": ("asking", "path"),
+    "common": ("asking", "common"),
     "diff": ("asking", "diff"),
     "log": ("asking", "log"),
     "composition": ("weighing", "composition"),

@@ -58,6 +58,31 @@ def path(one: One, other: Other, root: Root = None, as_json: Json = False, quiet
     output.show(PathsView(questions.paths(registry, one, other)))
 
 
+def common(
+    one: One,
+    other: Other,
+    down: Annotated[
+        bool, typer.Option("--down/--up", help="What was made of both, instead of what both were made from.")
+    ] = False,
+    root: Root = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what two artifacts have in common: what both were made from, the nearest first.
+
+    A star marks where the two part: nothing that was made of it is shared as well.
+
+    Example: nemotron kit common my-model:v3 my-model:v4
+    """
+    from nemotron.kit.console.questions import SharedView
+    from nemotron.kit.lineage import questions
+
+    registry, output = session(root, as_json, quiet)
+    with output.progress("Reading manifests"):
+        *graphs, found = questions.common(registry, one, other, direction="down" if down else "up")
+    output.show(SharedView(graphs[0].uri, graphs[1].uri, found))
+
+
 def diff(one: One, other: Other, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Show what is different between two versions: inputs, metadata, files.
 

@@ -66,10 +66,12 @@ _JSON = {
     "resolve": "The version; `path` is the one asked for. With a path inside, also `inside`.",
     "lineage": "`{uri, nodes, edges}`: nodes have `uri`, `kind`, `type` and what is known of the "
     "artifact; edges are `{from, to, role}`, from the input to what was made of it.",
-    "impact": "A list of `{uri, type, share, path, aliases, withdrawn}`: `path` are the URIs from REF to it.",
+    "impact": "A list of `{uri, type, share, confidence, path, aliases, withdrawn}`: `path` are the URIs "
+    "from REF to it; `share` is null where nobody knows, and 0 where it holds nothing of REF.",
     "why": "The version as a node of `lineage`, and `made_from`, `sources` (lists of `{uri, kind, type}`) "
     "and `previous`: null, or what `diff` says of the version before.",
     "path": "`{from, to, paths}`: lists of URIs, each from the input to what was made of it.",
+    "common": "`{a, b, common: [{uri, kind, type, steps: {a, b}, nearest}]}`, the nearest to the two first.",
     "diff": "`{a, b, same, type, inputs, metadata, files, upstream}`: `inputs` lists `{a, b}` URIs, null "
     "where there is none; `metadata` maps a field to `{a, b}`, one of them where it is on one side only; "
     "`files` lists `{path, verdict}` (`added`, `removed`, `changed`, `touched`), null if no listing is "

@@ -1,5 +1,6 @@
 """`lineage` and `export`: what an artifact comes from, and what came of it."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +23,17 @@ def lineage(
         int | None,
         typer.Option("--depth", metavar="N", min=0, help="How many steps to go.", show_default="all"),
     ] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Only this type: ModelArtifact, or model; external, missing. Can be given again.",
+            show_default="all",
+        ),
+    ] = None,
+    roots: Annotated[bool, typer.Option("--roots", help="Only what it all began with.")] = False,
+    leaves: Annotated[bool, typer.Option("--leaves", help="Only what it all led to; means --down.")] = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid flowchart.")] = False,
     dot: Annotated[bool, typer.Option("--dot", help="As a graph for Graphviz.")] = False,
     html: Annotated[
@@ -35,6 +47,8 @@ def lineage(
 
     With --down, REF may also be the URI of an external input: what was made of this dataset?
 
+    Example: nemotron kit lineage my-model --type data --type external
+
     Example: nemotron kit lineage --down hf://datasets/org/name
     """
     from nemotron.kit.console.lineage import LineageView
@@ -44,10 +58,13 @@ def lineage(
     formats = [to for to, asked in (("mermaid", mermaid), ("dot", dot), ("html", html)) if asked]
     if len(formats) + as_json > 1:
         raise MisuseError("Only one of --json, --mermaid, --dot and --html can be had at a time")
-    direction: Direction = "down" if down else "up"
+    if roots and (down or leaves):
+        raise MisuseError("--roots looks up, and --down and --leaves look down: ask one after the other")
+    direction: Direction = "down" if down or leaves else "up"
     with output.progress("Reading manifests"):
         graph = collect(registry, ref, direction=direction, depth=depth)
-    _refuse_sources_of_the_unknown(graph, down)
+    _refuse_sources_of_the_unknown(graph, direction == "down")
+    graph = _filtered(graph, types or (), roots=roots, leaves=leaves)
     if formats:
         _show_exported(graph, formats[0], output)
     else:
@@ -83,6 +100,16 @@ def export(
         graph = collect(registry, ref, direction="down" if down else "up")
     _refuse_sources_of_the_unknown(graph, down)
     _show_exported(graph, to, output)
+
+
+def _filtered(graph: "Graph", types: Iterable[str], *, roots: bool, leaves: bool) -> "Graph":
+    """What was asked for of the graph; what lies between stays a connection."""
+    from nemotron.kit.lineage import query
+
+    if roots or leaves:
+        ends = set(query.roots(graph) if roots else query.leaves(graph))
+        graph = query.only(graph, lambda node: node.uri in ends)
+    return query.only(graph, query.of_type(types)) if types else graph
 
 
 def _refuse_sources_of_the_unknown(graph: "Graph", down: bool) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from nemotron.kit.lineage.diff import Difference, FieldChange, FileChange, InputChange
     from nemotron.kit.lineage.graph import Node
+    from nemotron.kit.lineage.query import Shared
     from nemotron.kit.lineage.questions import Compared, Event, Hit, Reasons
 
 FILES_SHOWN_MAX = 20
@@ -83,6 +84,56 @@ class PathsView(View):
     def render(self) -> "str | RenderableType":
         """A way a line."""
         return "\n".join(" → ".join(words.printable(uri) for uri in way) for way in self.paths)
+
+
+@dataclass(frozen=True)
+class SharedView(View):
+    """What two lineages have in common.
+
+    Attributes:
+        one: the URI of the one.
+        other: of the other.
+        found: the nearest first.
+    """
+
+    one: str
+    other: str
+    found: Sequence["Shared"]
+
+    def document(self) -> Any:
+        """`{a, b, common}`."""
+        found = [
+            {
+                "uri": each.node.uri,
+                "kind": each.node.kind,
+                "type": each.node.type,
+                "steps": {"a": each.steps[0], "b": each.steps[1]},
+                "nearest": each.nearest,
+            }
+            for each in self.found
+        ]
+        return {"a": self.one, "b": self.other, "common": found}
+
+    def lines(self) -> Iterable[str]:
+        """The URIs."""
+        return [words.printable(each.node.uri) for each in self.found]
+
+    def render(self) -> "str | RenderableType":
+        """A table."""
+        from rich.text import Text
+
+        if not self.found:
+            return "They have nothing in common"
+        drawn = table("", "COMMON", "TYPE", "STEPS FROM A", "FROM B")
+        for each in self.found:
+            drawn.add_row(
+                "*" if each.nearest else "",
+                Text(words.printable(each.node.uri), "cyan"),
+                words.printable(each.node.type),
+                str(each.steps[0]),
+                str(each.steps[1]),
+            )
+        return drawn
 
 
 @dataclass(frozen=True)

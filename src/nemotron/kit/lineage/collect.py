@@ -6,20 +6,19 @@ yet is read on the way, and nothing beside it. Downwards it must know every vers
 
 import re
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import get_args
 
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import MisuseError, NotFoundError, RefusedError, UnavailableError, WithdrawnError
 from nemotron.kit.lineage.catch_up import BATCH, catch_up
 from nemotron.kit.lineage.graph import Edge, Graph, Node
 from nemotron.kit.lineage.index import Index, ask
+from nemotron.kit.lineage.query import Direction as Direction
 from nemotron.kit.lineage.query import reach
 from nemotron.kit.lineage.reading import Reader, Reading, is_external
 from nemotron.kit.lineage.roles import role_of
 from nemotron.kit.names import SCHEME, ArtifactRef
 from nemotron.kit.registry.registry import Registry
-
-Direction = Literal["up", "down"]
 
 _URI_OR_PATH = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://")
 # How often a graph is begun anew because the store was changed by hand below it.

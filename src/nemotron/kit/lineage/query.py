@@ -7,10 +7,31 @@
 (('b', 'a'), ('b',), ('a',), ('c',))
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 from nemotron.kit.errors import MisuseError
-from nemotron.kit.lineage.graph import Graph
+from nemotron.kit.lineage.graph import Edge, Graph, Node
+
+Direction = Literal["up", "down"]
+# The role of an edge that stands for a way over nodes that are not shown.
+VIA = "via"
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Something that two artifacts have in common.
+
+    Attributes:
+        node: what it is.
+        steps: how far it is from the one, and from the other.
+        nearest: whether no step from it towards the two is shared as well: there the two part.
+    """
+
+    node: Node
+    steps: tuple[int, int]
+    nearest: bool
 
 
 def ancestors(graph: Graph, uri: str, *, depth: int | None = None) -> tuple[str, ...]:
@@ -51,6 +72,93 @@ def roots(graph: Graph) -> tuple[str, ...]:
 def leaves(graph: Graph) -> tuple[str, ...]:
     """The nodes that nothing in the graph was made of: what it all led to."""
     return tuple(node.uri for node in graph if node.kind != "run" and not graph.edges_from(node.uri))
+
+
+def of_type(types: Iterable[str]) -> Callable[[Node], bool]:
+    """Tells nodes of these types: class names in any case, with or without `Artifact`, or kinds of nodes.
+
+    >>> data = Node(uri="art://d:v1", kind="artifact", type="PretrainDataArtifact", name="d")
+    >>> of_type(["pretraindata"])(data), of_type(["external", "model"])(data)
+    (True, False)
+    """
+    asked = {_bare(one) for one in types}
+    return lambda node: _bare(node.type if node.kind == "artifact" else node.kind) in asked
+
+
+def _bare(kind: str) -> str:
+    return kind.lower().removesuffix("artifact") or kind.lower()
+
+
+def only(graph: Graph, keep: Callable[[Node], bool]) -> Graph:
+    """The graph without the nodes that are not to be kept; who was made of whom stays true.
+
+    A way that led over them is an edge of the role `via`. The graph's own node is always kept, and so are
+    runs that made something that is.
+
+    >>> nodes = [Node(uri=uri, kind="artifact", type=uri, name=uri) for uri in "cba"]
+    >>> graph = Graph("c", tuple(nodes), (Edge("a", "b"), Edge("b", "c")))
+    >>> only(graph, lambda node: node.type != "b").edges
+    (Edge(source='a', target='c', role='via', said=None),)
+    """
+    kept = {node.uri for node in graph if node.kind != "run" and (node.uri == graph.uri or keep(node))}
+    edges = [edge for edge in graph.edges if edge.target in kept and _is_shown(graph, edge.source, kept)]
+    for uri in kept:
+        direct = {edge.source for edge in graph.edges_to(uri)}
+        edges += [
+            Edge(one, uri, VIA) for one in _beyond(graph, uri, kept) if one not in direct and one != uri
+        ]
+    shown = kept | {edge.source for edge in edges}
+    return Graph(graph.uri, tuple(node for node in graph if node.uri in shown), tuple(edges))
+
+
+def _is_shown(graph: Graph, uri: str, kept: Collection[str]) -> bool:
+    return uri in kept or graph.node(uri).kind == "run"
+
+
+def _beyond(graph: Graph, uri: str, kept: Collection[str]) -> list[str]:
+    """What is kept of what it was made from, over nodes that are not."""
+
+    def hidden(one: str) -> list[str]:
+        return [] if one in kept and one != uri else [edge.source for edge in graph.edges_to(one)]
+
+    return [one for one in reach(uri, hidden) if one in kept]
+
+
+def shared(one: Graph, other: Graph, direction: Direction = "up") -> tuple[Shared, ...]:
+    """What is in both lineages, the graphs' own nodes among it; the nearest to the two first.
+
+    Args:
+        one: the lineage of the one.
+        other: the lineage of the other.
+        direction: in which both were collected: "up", what both were made from, or "down".
+    """
+    steps = (_steps(one, direction), _steps(other, direction))
+    both = [uri for uri in steps[0] if uri in steps[1]]
+    back: Direction = "down" if direction == "up" else "up"
+    towards = {
+        uri: {end for graph in (one, other) for end in _next(graph, uri, back)} - {uri} for uri in both
+    }
+    found = [
+        Shared(one.node(uri), (steps[0][uri], steps[1][uri]), towards[uri].isdisjoint(both)) for uri in both
+    ]
+    return tuple(sorted(found, key=lambda each: (sum(each.steps), max(each.steps))))
+
+
+def _next(graph: Graph, uri: str, direction: Direction) -> list[str]:
+    if direction == "up":
+        return [edge.source for edge in graph.edges_to(uri)]
+    return [edge.target for edge in graph.edges_from(uri)]
+
+
+def _steps(graph: Graph, direction: Direction) -> dict[str, int]:
+    """How far each node is from the graph's own; one that can't be reached that way is left out."""
+    found = {graph.uri: 0}
+    at = [graph.uri]
+    while at:
+        near = dict.fromkeys(end for uri in at for end in _next(graph, uri, direction) if end not in found)
+        found |= dict.fromkeys(near, found[at[0]] + 1)
+        at = list(near)
+    return found
 
 
 def reach(start: str, next_to: Callable[[str], Iterable[str]], depth: int | None = None) -> tuple[str, ...]:

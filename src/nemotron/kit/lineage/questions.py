@@ -12,7 +12,7 @@ from nemotron.kit.lineage.composition import composition as compose
 from nemotron.kit.lineage.diff import Difference, difference, name_of
 from nemotron.kit.lineage.graph import Graph, Node
 from nemotron.kit.lineage.mixing import Confidence
-from nemotron.kit.lineage.query import shortest_paths, ways_down
+from nemotron.kit.lineage.query import Direction, Shared, shared, shortest_paths, ways_down
 from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.trees import read_tree
@@ -189,6 +189,25 @@ def paths(registry: Registry, one: str, other: str, *, most: int = 20) -> tuple[
         if start in graph:
             return shortest_paths(graph, start, graph.uri, most=most)
     raise NotFoundError(f"Neither of {graphs[0].uri} and {graphs[1].uri} was made of the other")
+
+
+def common(
+    registry: Registry, one: str, other: str, *, direction: Direction = "up"
+) -> tuple[Graph, Graph, tuple[Shared, ...]]:
+    """What both were made from, or what was made of both; the nearest first.
+
+    Returns:
+        Their lineages, and what these share.
+
+    Raises:
+        NotFoundError: one of them is not there.
+        MisuseError: one of them is external, and nobody knows what it was made from.
+    """
+    graphs = (collect(registry, one, direction=direction), collect(registry, other, direction=direction))
+    for graph in graphs:
+        if direction == "up" and graph.root.kind == "external":
+            raise MisuseError(f"{graph.uri} is no artifact: nobody knows what it was made from")
+    return *graphs, shared(*graphs, direction)
 
 
 def diff(registry: Registry, one: str, other: str) -> Compared:
