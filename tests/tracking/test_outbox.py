@@ -20,7 +20,7 @@ from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.testing.faults import Crashed, Fault, FaultyStore
 from nemotron.kit.tracking.leases import Lease, Leases
-from nemotron.kit.tracking.outbox import Outbox, in_order
+from nemotron.kit.tracking.outbox import Outbox, in_order, in_sessions
 from nemotron.kit.tracking.processes import is_gone, this_process
 
 WHERE = Destination(server="https://w.example.test", entity="team", project="p")
@@ -184,8 +184,22 @@ def pipelines(draw: st.DrawFn) -> list[OutboxRecord]:
 def test_inputs_go_before_what_was_made_of_them(records: list[OutboxRecord]) -> None:
     ordered = in_order(records)
     assert sorted(ordered, key=lambda r: r.id) == sorted(records, key=lambda r: r.id)
-    place = {record.subject: n for n, record in enumerate(ordered)}
-    assert all(place[used] < place[record.subject] for record in records for used in record.used)
+    for flat in (ordered, [record for session in in_sessions(records) for record in session]):
+        place = {record.subject: n for n, record in enumerate(flat)}
+        assert len(place) == len(records)
+        assert all(place[used] < place[record.subject] for record in records for used in record.used)
+
+
+def test_what_one_run_can_deliver_in_one_go_is_put_together() -> None:
+    runs = [RunIdentity(id=f"r{n}", kit_run=f"k{n}") for n in range(2)]
+    records = [make(f"art://a{n}:v1", run=runs[n % 2]) for n in range(6)]
+    last = make("art://b:v1", ("art://a5:v1",), run=runs[0])
+    sessions = in_sessions([*records, last])
+    assert [[r.subject for r in session] for session in sessions] == [
+        ["art://a0:v1", "art://a2:v1", "art://a4:v1"],
+        ["art://a1:v1", "art://a3:v1", "art://a5:v1"],
+        ["art://b:v1"],
+    ]
 
 
 def test_versions_go_in_order_destinations_don_t_matter_to_each_other_and_a_cycle_ends() -> None:
@@ -197,6 +211,9 @@ def test_versions_go_in_order_destinations_don_t_matter_to_each_other_and_a_cycl
     assert in_order([later, elsewhere]) == sorted([later, elsewhere], key=lambda r: r.id)
     one, two = make("art://a:v1", ("art://b:v1",)), make("art://b:v1", ("art://a:v1",))
     assert {r.id for r in in_order([one, two])} == {one.id, two.id}
+    assert [r.id for (r,) in in_sessions([one, replace(two, run=RunIdentity(id="r2", kit_run="k2"))])] == [
+        r.id for r in in_order([one, two])
+    ]
 
 
 # -- leases ------------------------------------------------------------------------------------------------

@@ -91,6 +91,7 @@ class OutboxRecord:
         maker: the process that made it.
         subject: `art://name:vN` of the store, or None for what no store has.
         used: `art://name:vN` of the artifacts of the store that it was made from.
+        live: the maker has the run open and tries to deliver it for as long as it lives.
         payload: what is to be told, in the tracker's own form.
         format_version: of this document.
     """
@@ -102,6 +103,7 @@ class OutboxRecord:
     maker: Maker
     subject: str | None
     used: tuple[str, ...] = ()
+    live: bool = False
     payload: Mapping[str, Any] = field(default_factory=dict)
     format_version: int = OUTBOX_FORMAT
 
@@ -145,6 +147,7 @@ class OutboxRecord:
                 maker=Maker(**_known(Maker, document["maker"])),
                 subject=None if document["subject"] is None else _text(document["subject"]),
                 used=tuple(map(_text, document["used"])),
+                live=document["live"] is True,
                 payload=dict(document["payload"]),
                 format_version=document["format_version"],
             )

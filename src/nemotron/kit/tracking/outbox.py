@@ -260,6 +260,31 @@ def in_order(records: Iterable[OutboxRecord]) -> list[OutboxRecord]:
     return list(done.values())
 
 
+def in_sessions(records: Iterable[OutboxRecord]) -> list[list[OutboxRecord]]:
+    """The same order, with what one run can deliver in one go put together: resuming a run takes a second."""
+    ordered = in_order(records)
+    place = {record.id: n for n, record in enumerate(ordered)}
+    # A cycle was broken by the order: what comes later in it is not waited for.
+    needs = {
+        record_id: {one.id for one in needed if place[one.id] < place[record_id]}
+        for record_id, needed in _needs(ordered).items()
+    }
+    sessions = []
+    done: set[str] = set()
+    while ordered:
+        session: list[OutboxRecord] = []
+        left = []
+        for record in ordered:
+            if record.session == ordered[0].session and needs[record.id] <= done:
+                session.append(record)
+                done.add(record.id)
+            else:
+                left.append(record)
+        sessions.append(session)
+        ordered = left
+    return sessions
+
+
 def _needs(oldest_first: list[OutboxRecord]) -> dict[str, list[OutboxRecord]]:
     """For each record those that have to go before it."""
     makers: dict[tuple[str, str | None], list[OutboxRecord]] = {}
