@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "gc": ("gc",),
     "outbox": ("outbox",),
     "adopt": ("adopt",),
+    "sync": ("sync",),
 }
 REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
     "show": lambda ref: ("show", "--", ref),

@@ -32,7 +32,10 @@ def test_the_outbox_says_what_waits_since_when_and_why(kit, store: Registry) -> 
     )
     for one in (data, model, edges, bad):
         outbox.add(one)
-    outbox.delivered(data, Receipt(subject="art://nano3-data:v1", twin="t/p/d:v0", record=data.id, run="r1"))
+    outbox.keep_receipt(
+        WHERE, Receipt(subject="art://nano3-data:v1", twin="t/p/d:v0", record=data.id, run="r1")
+    )
+    outbox.remove(data.id)
     outbox.failed(model.id, UnavailableError("W&B could not log base: no answer\x1b[31m"))
     outbox.set_aside(bad.id, ConflictError("tuned is of another type"))
 

@@ -41,6 +41,11 @@ def receipt(record: OutboxRecord, twin: str = "team/p/data:v0", **values: Any) -
     return Receipt(subject=record.subject or "", twin=twin, record=record.id, run="r1", **values)
 
 
+def delivered(outbox: Outbox, record: OutboxRecord, twin: str = "team/p/data:v0") -> None:
+    outbox.keep_receipt(record.destination, receipt(record, twin))
+    outbox.remove(record.id)
+
+
 def test_a_record_waits_until_its_receipt_is_there() -> None:
     outbox = Outbox(MemoryStore())
     first, second = make(), make("art://model:v1", ("art://data:v1",))
@@ -51,8 +56,8 @@ def test_a_record_waits_until_its_receipt_is_there() -> None:
     assert failure.attempts == 2
     assert [(one.record, one.failure) for one in outbox.waiting()] == [(first, None), (second, failure)]
 
-    outbox.delivered(first, receipt(first))
-    outbox.delivered(second, receipt(second, "team/p/model:v0"))
+    delivered(outbox, first)
+    delivered(outbox, second, "team/p/model:v0")
 
     assert outbox.waiting() == []
     assert outbox.failure(second.id) is None
@@ -60,6 +65,9 @@ def test_a_record_waits_until_its_receipt_is_there() -> None:
     assert found is not None
     assert found.twin == "team/p/data:v0"
     assert outbox.receipt(replace(WHERE, project="q"), "art://data:v1") is None
+    # Who was offline did not know whose project it is.
+    assert outbox.receipt(replace(WHERE, entity=None), "art://data:v1") == found
+    assert outbox.receipt(replace(WHERE, entity="others"), "art://data:v1") is None
     assert outbox.count_receipts() == 2
 
 
@@ -145,7 +153,7 @@ def test_a_crash_at_any_call_loses_nothing(what: str, when: Any) -> None:
         faulty = Outbox(FaultyStore(inner, Fault(when, n, error=Crashed)))
         try:
             if what == "delivered":
-                faulty.delivered(record, receipt(record))
+                delivered(faulty, record)
             elif what == "retry":
                 faulty.retry(record.id)
             else:

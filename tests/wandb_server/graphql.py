@@ -128,6 +128,7 @@ def upsert_bucket(session: Session, v: dict[str, Any]) -> Answer:
 
 def run_resume_status(session: Session, v: dict[str, Any]) -> Answer:
     run = session.state.run(v.get("entity"), v["project"], v["name"])
+    # "t" is the client's own time stamp: without it, a run counts as never started and is not resumed.
     bucket = run and {
         **run_info(run),
         "logLineCount": 0,
@@ -135,7 +136,7 @@ def run_resume_status(session: Session, v: dict[str, Any]) -> Answer:
         "historyTail": "[]",
         "eventsTail": "[]",
         "notes": run.notes,
-        "wandbConfig": "{}",
+        "wandbConfig": json.dumps({"t": 1} if run.config else {}),
     }
     return {
         "model": {**project_info(v.get("entity") or session.state.entity, v["project"]), "bucket": bucket}

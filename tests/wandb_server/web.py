@@ -1,9 +1,11 @@
 """The HTTP side: GraphQL, uploads, downloads and the stream of a run's files, on a free loopback port."""
 
 import base64
+import contextlib
 import gzip
 import json
 import re
+import socket
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +15,7 @@ from wandb_server.graphql import Refused, Session, Unknown
 from wandb_server.state import Artifact, Run, State
 
 API_KEY = "0123456789abcdef" * 2 + "01234567"
+_released = threading.Event()  # never set: it is waited for in steps
 # The name of an operation; where the client gives it none, the name of its first field.
 _OPERATION = re.compile(r"(?:query|mutation)\s+(\w+)|\{\s*(\w+)")
 
@@ -41,6 +44,8 @@ class WandbServer:
         requests: every request, as "METHOD /path", in order.
         faults: the failures to come.
         crashes: what went wrong in the server itself; a fixture checks that it is empty.
+        failing: the HTTP status with which every request fails, or None.
+        hanging: while it is set, no request is answered.
     """
 
     def __init__(self, entity: str = "test-entity") -> None:
@@ -49,19 +54,38 @@ class WandbServer:
         self.requests: list[str] = []
         self.faults: list[Fault] = []
         self.crashes: list[str] = []
-        self._http = _Http(("127.0.0.1", 0), _Handler)
+        self.failing: int | None = None
+        self.hanging = threading.Event()
+        self._port = 0
+        self._listen()
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def _listen(self) -> None:
+        self._http = _Http(("127.0.0.1", self._port), _Handler)
         self._http.wandb = self
+        self._port = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), name="wandb-server")
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
 
     def __enter__(self) -> "WandbServer":
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.hanging.clear()
+        if self._thread.is_alive():
+            self.stop()
+
+    def stop(self) -> None:
+        """Be gone, as after a kill: open connections break, new ones are refused. What it knows stays."""
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
+        self._http.cut()
+
+    def restart(self) -> None:
+        """Be back at the same address, after `stop`."""
+        self._listen()
+        self._thread.start()
 
     def fail(self, operation: str, status: int, times: int = 1) -> None:
         """Let an operation fail the next `times` times."""
@@ -97,8 +121,30 @@ class WandbServer:
 
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
+    allow_reuse_address = True
     # Replaced at once; here for the handler's types.
     wandb: WandbServer
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._open: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that breaks is no crash; what else goes wrong is noted by the handler."""
+
+    def cut(self) -> None:
+        """Break all open connections."""
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -121,6 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.wandb.requests.append(f"PUT {self.path}")
         kind, _, file_id = self.path.lstrip("/").partition("/")
         data = self._body()
+        if self._is_out_of_order():
+            return
         file = self.server.wandb.state.files.get(file_id) if kind == "upload" else None
         if file is None:
             self._reply(404, b"not found")
@@ -131,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.wandb.requests.append(f"POST {self.path}")
         body = self._body()
+        if self._is_out_of_order():
+            return
         if self.headers.get("Authorization") != _basic(API_KEY):
             self._json(401, {"errors": [{"message": "user is not logged in"}]})
         elif self.path == "/graphql":
@@ -139,6 +189,20 @@ class _Handler(BaseHTTPRequestHandler):
             self._file_stream(json.loads(body))
         else:
             self._reply(404, b"not found")
+
+    def _is_out_of_order(self) -> bool:
+        """Fail or hang, if the whole server is told to."""
+        wandb = self.server.wandb
+        while wandb.hanging.is_set():
+            if not _released.wait(0.05) and self._is_cut():
+                return True
+        if wandb.failing is not None:
+            self._json(wandb.failing, {"errors": [{"message": "told to fail"}]})
+            return True
+        return False
+
+    def _is_cut(self) -> bool:
+        return self.connection.fileno() < 0
 
     def _graphql(self, request: dict[str, Any]) -> None:
         wandb = self.server.wandb

@@ -30,11 +30,13 @@ class Settings:
         evidence: how closely the bytes of references are looked at.
         on_drift: what to do when a reference is loaded whose files have changed.
         on_mismatch: what to do when a claimed count is not what the files say.
+        wandb_timeout_s: how long a save may wait for W&B where there is a store.
     """
 
     evidence: "Evidence" = "stat"
     on_drift: Reaction = "warn"
     on_mismatch: Reaction = "error"
+    wandb_timeout_s: float = 30.0
 
 
 class _Unset:

@@ -30,6 +30,7 @@ def init(
     on_drift: context.Reaction = "warn",
     on_mismatch: context.Reaction = "error",
     storage_options: Mapping[str, Any] | None = None,
+    wandb_timeout_s: float = 30.0,
 ) -> None:
     """Say where artifacts are kept and who is told of them; the second call replaces the first.
 
@@ -46,6 +47,8 @@ def init(
         on_drift: what to do when a reference is loaded whose files have changed since.
         on_mismatch: what to do when a claimed count is not what the files say.
         storage_options: options of the store's backend.
+        wandb_timeout_s: how long a save may wait for W&B where there is a store; after that it is kept in the
+            store's outbox and the job goes on.
 
     Raises:
         ValueError: an argument is missing or unknown.
@@ -66,7 +69,7 @@ def init(
         raise MisuseError(
             "root is required for fsspec/manifest backend: pass root=… to kit.init, or set NEMO_ARTIFACT_ROOT"
         )
-    settings = _settings(evidence, on_drift, on_mismatch)
+    settings = _settings(evidence, on_drift, on_mismatch, wandb_timeout_s)
     registry = None if where is None else _open(where, storage_options)
     tracker = _tracker(registry, settings, wandb_project, wandb_entity)
     context.set_settings(settings)
@@ -76,13 +79,17 @@ def init(
     _register_file_system()
 
 
-def _settings(evidence: str, on_drift: str, on_mismatch: str) -> context.Settings:
+def _settings(evidence: str, on_drift: str, on_mismatch: str, wandb_timeout_s: float) -> context.Settings:
     if evidence not in ("stat", "sampled", "full"):
         raise MisuseError(f"Unknown evidence: {evidence!r}. Must be 'stat', 'sampled' or 'full'")
     for name, value in (("on_drift", on_drift), ("on_mismatch", on_mismatch)):
         if value not in get_args(context.Reaction):
             raise MisuseError(f"Unknown {name}: {value!r}. Must be 'warn', 'error' or 'ignore'")
-    return context.Settings(evidence, on_drift, on_mismatch)  # type: ignore[arg-type]
+    if not wandb_timeout_s >= 0:
+        raise MisuseError(
+            f"Not a time limit: wandb_timeout_s={wandb_timeout_s!r}; expected seconds, 0 or more"
+        )
+    return context.Settings(evidence, on_drift, on_mismatch, wandb_timeout_s)  # type: ignore[arg-type]
 
 
 def _open(root: str, storage_options: Mapping[str, Any] | None) -> "Registry":
@@ -105,7 +112,7 @@ def _tracker(
     return trackers[0] if len(trackers) == 1 else CompositeTracker(trackers)
 
 
-def _wandb_tracker(project: str | None = None, entity: str | None = None) -> "LineageTracker":
+def _wandb_tracker(project: str | None, entity: str | None) -> "LineageTracker":
     from nemotron.kit.integrations.wandb.tracker import WandbTracker
 
     return WandbTracker(project, entity)
@@ -121,8 +128,13 @@ def _register_file_system() -> None:
         )
 
 
-def add_wandb() -> None:
-    """Let W&B be told as well: behind the store if there is one, alone if not."""
+def add_wandb(project: str | None = None, entity: str | None = None) -> None:
+    """Let W&B be told as well: behind the store if there is one, alone if not.
+
+    Args:
+        project: the W&B project where no run says which.
+        entity: the W&B user or team.
+    """
     from nemotron.kit.integrations.wandb.tracker import WandbTracker
     from nemotron.kit.tracking.composite import CompositeTracker
 
@@ -131,7 +143,8 @@ def add_wandb() -> None:
     if any(isinstance(tracker, WandbTracker) for tracker in mine):
         return
     keep = [tracker for tracker in mine if tracker.is_active()]
-    context.set_tracker(CompositeTracker([*keep, _wandb_tracker()]) if keep else _wandb_tracker())
+    theirs = _wandb_tracker(project, entity)
+    context.set_tracker(CompositeTracker([*keep, theirs]) if keep else theirs)
 
 
 def is_initialized() -> bool:

@@ -36,6 +36,7 @@ COMMANDS = {
     "alias-log": ("aliasing", "alias_log"),
     "verify": ("verifying", "verify"),
     "outbox": ("delivering", "outbox"),
+    "sync": ("delivering", "sync"),
     "doctor": ("doctoring", "doctor"),
     "adopt": ("adopting", "adopt"),
     "gc": ("collecting", "gc"),

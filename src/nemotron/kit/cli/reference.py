@@ -107,6 +107,7 @@ _JSON = {
     "`journal`; `action` is `set_aside`, `put_back`, `deleted` or `waiting` (in the trash); without "
     "`--apply` it is what would be done. `next_at` is when what is in the trash can go; `unfinished` says "
     "why something was left.",
+    "sync": "As `outbox`, but `delivered` counts the records that were delivered now.",
     "doctor": "`{root, ok, findings}`; each finding has `kind`, `level` (`problem` or `note`), `where`, "
     "`what`, `fix`. `ok` is false if there is a problem; notes alone don't count.",
     "adopt": "`{root, dry_run, adopted, already, skipped, versions}`: three counts, and a list of `{uri, "

@@ -7,7 +7,7 @@ in by itself. A `Receipt` takes it away. Both are documents of the store, under 
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nemotron.kit.documents import codec
@@ -15,6 +15,8 @@ from nemotron.kit.errors import CorruptError, FormatTooNewError
 
 OUTBOX_FORMAT = 1
 KEY_LENGTH = 12
+# What the key of a destination ends with whose entity is left open.
+ANY = "-any"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,13 @@ class Destination:
     def key(self) -> str:
         """A short name that a file can have; the same for the same destination."""
         text = "\n".join((self.tracker, self.server.rstrip("/"), self.entity or "", self.project))
-        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+        digest = hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+        return digest if self.entity else f"{digest}{ANY}"
+
+    @property
+    def anybody(self) -> "Destination":
+        """The same project, whoever's it turns out to be."""
+        return replace(self, entity=None)
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.server.rstrip("/"), self.entity, self.project) if part)

@@ -7,7 +7,7 @@ from typing import Any
 
 from nemotron.kit.errors import MisuseError, NotFoundError
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTracker
+from nemotron.kit.tracking.protocol import FollowingTracker, LineageTracker, SaveOptions, StoreTracker
 from nemotron.kit.tracking.run import Run
 
 log = logging.getLogger(__name__)
@@ -89,9 +89,31 @@ class CompositeTracker:
         else:
             record = self.first.log_artifact(artifact, name, used_refs)
         for place, other in enumerate(self.trackers[1:], start=1):
-            if other.is_active():
-                self._tell(place, other, artifact, name, record, options)
+            # Not what the store alone can do: the bytes are its business.
+            said = SaveOptions(aliases=options.aliases, external_inputs=options.external_inputs)
+            if isinstance(other, FollowingTracker) and self.registry is not None:
+                self._lead(other, artifact, name, record, said)
+            elif other.is_active():
+                self._tell(place, other, artifact, name, record, said)
         return record
+
+    def _lead(
+        self,
+        other: FollowingTracker,
+        artifact: Any,
+        name: str,
+        record: dict[str, Any],
+        options: SaveOptions,
+    ) -> None:
+        """Let a tracker that has an outbox in the store take it from there."""
+        assert self.registry is not None
+        try:
+            theirs = other.follow(artifact, name, record, options, self.registry)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the job
+            _warn_of(other, record.get("artifact_id") or name, error)
+            return
+        if not record.get("url"):
+            record["url"] = theirs.get("url")
 
     def _tell(
         self,
@@ -115,19 +137,11 @@ class CompositeTracker:
             )
         try:
             if isinstance(other, StoreTracker):
-                # The bytes are the store's business; aliases and inputs are everybody's.
-                said = SaveOptions(aliases=options.aliases, external_inputs=options.external_inputs)
-                theirs = other.log_artifact_with(artifact, name, known, said)
+                theirs = other.log_artifact_with(artifact, name, known, options)
             else:
                 theirs = other.log_artifact(artifact, name, known)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the job
-            log.warning(
-                "%s is saved in the store; %s did not take it: %s: %s",
-                record.get("artifact_id") or name,
-                _name(other),
-                type(error).__name__,
-                error,
-            )
+            _warn_of(other, record.get("artifact_id") or name, error)
             return
         mine, twin = record.get("artifact_id"), theirs.get("artifact_id")
         if mine and twin:
@@ -142,6 +156,16 @@ def _try_use(tracker: LineageTracker, ref: str, artifact_type: str) -> Path | No
     except Exception as error:  # noqa: BLE001 - the store's own answer stands
         log.warning("%s does not have %s either: %s: %s", _name(tracker), ref, type(error).__name__, error)
         return None
+
+
+def _warn_of(tracker: LineageTracker, what: str, error: Exception) -> None:
+    log.warning(
+        "%s is saved in the store; %s did not take it: %s: %s",
+        what,
+        _name(tracker),
+        type(error).__name__,
+        error,
+    )
 
 
 def _name(tracker: LineageTracker) -> str:

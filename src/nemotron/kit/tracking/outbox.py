@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from nemotron.kit.documents.outbox import Destination, Failure, OutboxRecord, Receipt
+from nemotron.kit.documents.outbox import ANY, Destination, Failure, OutboxRecord, Receipt
 from nemotron.kit.errors import CorruptError, FormatTooNewError, KitError
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import stamps
@@ -133,14 +133,8 @@ class Outbox:
 
     # -- what became of them -------------------------------------------------------------------------------
 
-    def delivered(self, record: OutboxRecord, receipt: Receipt | None) -> None:
-        """Take a record away, its receipt first."""
-        if receipt is not None:
-            self.keep_receipt(record.destination, receipt)
-        self.remove(record.id)
-
     def remove(self, record_id: str) -> None:
-        """Take a record away that has nothing to say any more."""
+        """Take a record away that was delivered, its receipt first, or has nothing to say any more."""
         self.store.remove(_key("waiting", record_id))
         self.store.remove(_key("failures", record_id))
 
@@ -217,7 +211,14 @@ class Outbox:
         return sorted(found, key=lambda pair: pair[0])
 
     def keep_receipt(self, destination: Destination, receipt: Receipt) -> None:
-        """Keep what a destination calls a version; a later answer wins."""
+        """Keep what a destination calls a version; a later answer wins.
+
+        It is kept for the project without an entity as well: who was offline did not know his own.
+        """
+        for place in dict.fromkeys((destination, destination.anybody)):
+            self._keep(place, receipt)
+
+    def _keep(self, destination: Destination, receipt: Receipt) -> None:
         key = _receipt_key(destination, receipt.subject)
         if self.store.create(key, receipt.to_bytes()):
             return
@@ -230,7 +231,8 @@ class Outbox:
     def count_receipts(self) -> int:
         """How many versions were delivered, to all destinations."""
         top = f"{FOLDER}/receipts"
-        return sum(len(self.store.list(f"{top}/{destination}")) for destination in self.store.list(top))
+        places = [place for place in self.store.list(top) if not place.endswith(ANY)]
+        return sum(len(self.store.list(f"{top}/{place}")) for place in places)
 
     def _names(self, part: str) -> Iterator[str]:
         names = self.store.list(f"{FOLDER}/{part}")

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
+
+if TYPE_CHECKING:
+    from nemotron.kit.registry.registry import Registry
 
 EvidenceLevel = Literal["stat", "sampled", "full"]
 
@@ -99,6 +102,17 @@ class StoreTracker(LineageTracker, Protocol):
         self, artifact: Any, name: str, used_refs: list[str], options: SaveOptions
     ) -> dict[str, Any]:
         """`log_artifact` with the caller's options."""
+        ...
+
+
+@runtime_checkable
+class FollowingTracker(LineageTracker, Protocol):
+    """A tracker that comes after a store, and keeps in its outbox what it can't deliver at once."""
+
+    def follow(
+        self, artifact: Any, name: str, stored: dict[str, Any], options: SaveOptions, registry: "Registry"
+    ) -> dict[str, Any]:
+        """Record what was committed to the store as `stored`, now or later; asked also while not active."""
         ...
 
 

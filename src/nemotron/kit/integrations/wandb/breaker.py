@@ -15,13 +15,13 @@ class Breaker:
 
     >>> now = [0.0]
     >>> breaker = Breaker(clock=lambda: now[0], rest_s=30)
-    >>> breaker.failed("no answer")
+    >>> was_closed = breaker.failed("no answer")
     >>> breaker.is_closed, breaker.may_try()
     (False, False)
     >>> now[0] = 31
     >>> breaker.may_try(), breaker.may_try()
     (True, False)
-    >>> breaker.succeeded()
+    >>> was_open = breaker.succeeded()
     >>> breaker.is_closed
     True
 

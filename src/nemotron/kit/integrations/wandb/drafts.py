@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nemotron.kit.documents.codec import plain
+from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import KitError
 from nemotron.kit.integrations.wandb.description import METADATA_FILE, Entry, Reference
 from nemotron.kit.integrations.wandb.uris import local_path
@@ -59,6 +60,26 @@ def _listed(uri: str, path: str, name: str, evidence: bool) -> tuple[Entry, ...]
     except KitError as error:
         log.warning("%s is one line on W&B, not one for each file: %s", uri, error)
         return (Entry(name, uri, uri),)
+    entries = list(lines(uri, name, tree, evidence=evidence))
+    if len(entries) == 1 and entries[0].path == name:
+        return tuple(entries)
+    # Of the kit's own file only the address: it is written again after each save, and is uploaded as well.
+    own = f"{path}/{METADATA_FILE}"
+    if os.path.isfile(own) and all(entry.path != f"{name}/{METADATA_FILE}" for entry in entries):
+        where = f"{uri}/{METADATA_FILE}"
+        entries.append(Entry(f"{name}/{METADATA_FILE}", where, _digest(where)))
+    return tuple(entries) or (Entry(name, uri, uri),)
+
+
+def lines(uri: str, name: str, tree: Tree, *, evidence: bool) -> tuple[Entry, ...]:
+    """A line for each file of a listing, or one for all if they are too many.
+
+    Args:
+        uri: of the folder, without a slash at the end.
+        name: its name in the artifact.
+        tree: what is in it, as somebody has seen it.
+        evidence: let the digests follow size and time.
+    """
     entries = [
         Entry(
             f"{name}/{file.path}",
@@ -72,12 +93,7 @@ def _listed(uri: str, path: str, name: str, evidence: bool) -> tuple[Entry, ...]
     if len(entries) > FILES_LISTED_MAX:
         size = sum(entry.size or 0 for entry in entries)
         return (Entry(name, uri, _digest(uri, *(entry.digest for entry in entries)), size),)
-    # Of the kit's own file only the address: it is written again after each save, and is uploaded as well.
-    own = f"{path}/{METADATA_FILE}"
-    if os.path.isfile(own) and all(entry.path != f"{name}/{METADATA_FILE}" for entry in entries):
-        where = f"{uri}/{METADATA_FILE}"
-        entries.append(Entry(f"{name}/{METADATA_FILE}", where, _digest(where)))
-    return tuple(entries) or (Entry(name, uri, uri),)
+    return tuple(entries)
 
 
 def _digest(*parts: object) -> str:

@@ -37,7 +37,7 @@ TEXTS: tuple[tuple[re.Pattern[str], type[KitError]], ...] = tuple(
         (
             r"did not respond|timed? ?out|timeout|giving up after|connection (refused|reset|aborted|error)"
             r"|no such host|name resolution|network is unreachable|broken pipe"
-            r"|service process is not running",
+            r"|service process is not running|run \([^)]*\) is finished",
             UnavailableError,
         ),
         (r"already exists with type", ConflictError),

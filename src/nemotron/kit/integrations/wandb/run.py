@@ -70,6 +70,20 @@ def _server() -> str | None:
     return os.environ.get("WANDB_BASE_URL")
 
 
+def configured_server() -> str:
+    """The server that the client goes to by itself: by the environment, its settings files, its default.
+
+    Raises:
+        MissingExtraError: the client is not installed.
+        KitError: its settings are wrong.
+    """
+    setup = getattr(client(), "setup", None)
+    if setup is None:
+        return ""  # a test's fake goes nowhere
+    with translated("read its settings"):
+        return str(setup().settings.base_url)
+
+
 def active() -> Any | None:
     """The active W&B run, or None; never imports the client, since without it there is no run."""
     return getattr(sys.modules.get("wandb"), "run", None)

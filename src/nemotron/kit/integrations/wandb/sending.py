@@ -12,8 +12,8 @@ import importlib
 import logging
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 THREADS = 8
 
 One = TypeVar("One")
-Other = TypeVar("Other")
 
 
 class Sender:
@@ -161,12 +160,35 @@ class Sender:
         return wandb_run.qualified(run, used if used is not None else what)
 
 
-def _each(work: Callable[[One], Other], items: Sequence[One]) -> list[Other]:
-    """The work on each item, with the real client on several threads."""
-    if len(items) < 2 or not wandb_run.is_real():
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(min(THREADS, len(items)), thread_name_prefix="nemotron-kit-wandb") as pool:
-        return list(pool.map(work, items))
+def _each(work: Callable[[One], object], items: Sequence[One]) -> None:
+    """The work on each item, with the real client on several threads; raises the first error, after all.
+
+    Not an executor's threads: the interpreter waits for those when it ends, however long a call hangs, and
+    takes no more work from exit hooks on.
+    """
+    todo = list(reversed(items))
+    errors: list[BaseException] = []
+
+    def go_on() -> None:
+        while True:
+            try:
+                item = todo.pop()
+            except IndexError:
+                return  # another thread has taken the last
+            try:
+                work(item)
+            except Exception as error:  # noqa: BLE001 - it is raised below, in the caller's thread
+                errors.append(error)
+
+    count = min(THREADS, len(items)) - 1 if wandb_run.is_real() else 0
+    threads = [threading.Thread(target=go_on, daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    go_on()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
 
 
 def _look_up(run: Any, source: Source) -> tuple[Any | None, Draft]:

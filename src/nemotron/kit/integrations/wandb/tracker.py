@@ -11,11 +11,14 @@ from typing import Any
 
 from nemotron.kit.errors import NotInitializedError, UnavailableError
 from nemotron.kit.integrations.wandb import run as wandb_run
+from nemotron.kit.integrations.wandb.courier import Courier
 from nemotron.kit.integrations.wandb.describing import describe
 from nemotron.kit.integrations.wandb.description import Description
+from nemotron.kit.integrations.wandb.exit import watch_run
 from nemotron.kit.integrations.wandb.folders import folder_of
 from nemotron.kit.integrations.wandb.sending import Sender, use_reference
 from nemotron.kit.names import SCHEME
+from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.protocol import SaveOptions, empty_record
 from nemotron.kit.tracking.run import Run
 
@@ -42,6 +45,7 @@ class WandbTracker:
         self.project = project
         self.entity = entity
         self.sender = Sender()
+        self.courier = Courier(self.sender, project, entity)
         self._told_of_offline: set[str] = set()
         own = Run()
         self._kit_run: Callable[[], Run] = lambda: own
@@ -112,6 +116,12 @@ class WandbTracker:
             return empty_record(artifact.type)
         return self.log_description(describe(artifact, name, used_refs, options))
 
+    def follow(
+        self, artifact: Any, name: str, stored: dict[str, Any], options: SaveOptions, registry: Registry
+    ) -> dict[str, Any]:
+        """Record what was committed to a store: now, or later from its outbox; see `Courier`."""
+        return self.courier.follow(artifact, name, stored, options, registry)
+
     def log_description(self, description: Description) -> dict[str, Any]:
         """Record what was described, on the active run; see `log_artifact_with`."""
         run = self._run()
@@ -119,6 +129,8 @@ class WandbTracker:
         if mode == "disabled":
             return empty_record(description.draft.type)
         if mode == "online":
+            if wandb_run.is_real():
+                watch_run(run)
             return self.sender.send(run, description)
         if description.used or description.sources:
             self._tell_of_offline(run)

@@ -1,0 +1,149 @@
+"""Let a process end although W&B does not answer.
+
+At exit the client waits until its service has sent everything, which against a server that is gone or
+failing takes many minutes: a finished job that holds its nodes. Its settings don't help: limits of retries
+don't cover a server that hangs, and a limit of time would cut a slow upload to a healthy one. So a thread
+watches from the moment the main thread is done. Only while the server is seen to fail, without a break, its
+service is given `GRACE_S` and is then ended. Its transaction log is whole by then (it is flushed every 15 s).
+"""
+
+import contextlib
+import http.client
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from nemotron.kit.integrations.wandb import service
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 20.0
+PROBE_EVERY_S = 2.0
+PROBE_S = 5.0
+HEALTHY_END_S = 4.0
+STEP_S = 0.25
+_PING = b'{"operationName":"Ping","query":"query Ping{serverInfo{__typename}}","variables":{}}'
+
+
+def answers(server: str, timeout_s: float = PROBE_S) -> bool:
+    """Whether a W&B server answers a request: whatever it says, short of failing itself.
+
+    No key is sent: that it wants one is an answer.
+    """
+    parts = urlsplit(server)
+    if not parts.hostname:
+        return False
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname, parts.port, timeout=timeout_s)
+    try:
+        path = f"{parts.path.rstrip('/')}/graphql"
+        connection.request("POST", path, _PING, {"Content-Type": "application/json"})
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException) as error:
+        log.debug("%s does not answer: %s", parts.hostname, error)
+        return False
+    finally:
+        connection.close()
+
+
+@dataclass
+class Watch:
+    """How long a server has been failing.
+
+    >>> watch = Watch(grace_s=20)
+    >>> seen = [(0, True), (15, False), (20, True), (39, True), (40, True)]
+    >>> [watch.is_over(now, failing) for now, failing in seen]
+    [False, False, False, False, True]
+
+    Attributes:
+        grace_s: how long it may fail without a break.
+    """
+
+    grace_s: float = GRACE_S
+    failing_since: float | None = None
+
+    def is_over(self, now: float, failing: bool) -> bool:
+        """Note what was seen; whether it has lasted too long."""
+        if not failing:
+            self.failing_since = None
+            return False
+        if self.failing_since is None:
+            self.failing_since = now
+        return now - self.failing_since >= self.grace_s
+
+
+def watch_run(run: Any) -> None:
+    """Watch over the end of this process, in which the client sends what this run has left.
+
+    Args:
+        run: the client's run, online; the second call for a process does nothing.
+    """
+    global _watched
+    server = getattr(getattr(run, "settings", None), "base_url", None)
+    if _watched == os.getpid() or not isinstance(server, str):
+        return
+    _watched = os.getpid()
+    folder = str(getattr(run.settings, "sync_dir", ""))
+    threading.Thread(target=_watch, args=(server, folder), daemon=True, name="nemotron-kit-exit").start()
+
+
+_watched: int | None = None
+
+
+def _watch(server: str, folder: str) -> None:
+    # It returns when the interpreter begins to end, before anybody waits for threads or exit hooks run.
+    threading.main_thread().join()
+    end_service(server, folder, sleep=time.sleep)
+
+
+def end_service(
+    server: str,
+    folder: str,
+    *,
+    sleep: Callable[[float], object],
+    clock: Callable[[], float] = time.monotonic,
+    is_answering: Callable[[str], bool] = answers,
+    grace_s: float = GRACE_S,
+) -> list[int]:
+    """Wait until the client's service has ended by itself, or end it when the server has failed for too long.
+
+    Args:
+        server: the address of the server that the client talks to.
+        folder: where the run's transaction log is, for the message.
+        sleep: waits for seconds.
+        clock: seconds that never go back.
+        is_answering: looks whether the server answers.
+        grace_s: how long it may fail without a break.
+
+    Returns:
+        The services that were ended.
+    """
+    watch = Watch(grace_s, failing_since=clock())
+    # A healthy end takes a moment; nobody is asked in it.
+    for _ in range(int(min(HEALTHY_END_S, grace_s / 2) / STEP_S)):
+        if not service.services_of(os.getpid()):
+            return []
+        sleep(STEP_S)
+    while pids := service.services_of(os.getpid()):
+        if watch.is_over(clock(), failing=not is_answering(server)):
+            ended = [pid for pid in pids if service.kill(pid)]
+            _tell(server, grace_s, folder)
+            return ended
+        sleep(PROBE_EVERY_S)
+    return []
+
+
+def _tell(server: str, grace_s: float, folder: str) -> None:
+    with contextlib.suppress(ValueError):  # the stream of a handler may be closed by now
+        log.warning(
+            "%s has not answered for %g s, so W&B's client was ended to let the process end. Nothing is "
+            "lost: `wandb sync %s` sends what it has written down, `nemotron kit sync` what the outbox holds",
+            urlsplit(server).hostname,
+            grace_s,
+            folder,
+        )
