@@ -8,12 +8,10 @@ The job comes on standard input, since it may hold what no command line should; 
 one JSON object a line.
 """
 
-import contextlib
 import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -57,12 +55,16 @@ class Job:
 
 def main(source: TextIO, target: TextIO) -> None:
     """Do a job, and say what becomes of it."""
-    job = Job(**json.load(source))
 
     def say(**event: Any) -> None:
         target.write(json.dumps(event) + "\n")
         target.flush()
 
+    _work(Job(**json.load(source)), say)
+    say(end=True)
+
+
+def _work(job: Job, say: Any) -> None:
     outbox = Outbox(open_store(job.root))
     _prepare(job)
     sender = Sender()
@@ -184,7 +186,7 @@ def _resume(record: OutboxRecord) -> Any:
         "silent": True,
     }
     settings = {name: value for name, value in settings.items() if value is not None}
-    with translated(f"resume run {record.run.id}"), _nowhere():
+    with translated(f"resume run {record.run.id}"):
         run = wandb.init(
             id=record.run.id,
             entity=record.destination.entity,
@@ -200,12 +202,12 @@ def _resume(record: OutboxRecord) -> Any:
     return run
 
 
-@contextlib.contextmanager
-def _nowhere() -> Iterator[None]:
-    """Let what the client prints go to standard error: standard output is for events."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
+def _events() -> TextIO:
+    """Standard output, for events alone: whatever else writes there, and whoever inherits it, gets stderr."""
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return events
 
 
 if __name__ == "__main__":
-    main(sys.stdin, sys.stdout)
+    main(sys.stdin, _events())

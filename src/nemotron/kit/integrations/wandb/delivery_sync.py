@@ -191,7 +191,7 @@ class _Deliverer:
             patience_s = 0.0
             with _process(job, folder) as (process, events):
                 try:
-                    while (event := events.get(timeout=self._silence_s)) is not None:
+                    while (event := events.get(timeout=self._silence_s)) is not None and "end" not in event:
                         self._take(event)
                     patience_s = GOODBYE_S
                 except queue.Empty:
@@ -269,7 +269,8 @@ def _process(
                 log.debug("W&B's client says: %s", line.rstrip())
         events.put(None)
 
-    threading.Thread(target=read, daemon=True, name="nemotron-kit-sync").start()
+    reader = threading.Thread(target=read, daemon=True, name="nemotron-kit-sync")
+    reader.start()
     try:
         with contextlib.suppress(BrokenPipeError):
             json.dump(job, process.stdin)
@@ -279,6 +280,10 @@ def _process(
         if process.poll() is None:
             process.kill()
             process.wait()
+        reader.join()
+        stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
 
 
 def _last_line(folder: str) -> str:
