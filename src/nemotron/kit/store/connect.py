@@ -13,7 +13,8 @@ from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.store.protocol import Store
 
 BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# A scheme; or the first of a chain, as in `simplecache::https://…`.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://|::(?=.*://))")
 _memory: dict[str, MemoryStore] = {}
 _memory_lock = threading.Lock()
 
@@ -22,12 +23,15 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     """Open the store at a root; nothing is written or looked at yet.
 
     Args:
-        root: a path (`~` is expanded), `file://…`, `memory://NAME` (one per process and name), or a bucket:
-            `s3://`, `gs://`, `az://` or `abfs://`.
-        storage_options: options of a bucket's client, such as `endpoint`; see `BucketStore`.
+        root: a path (`~` is expanded), `file://…`, `memory://NAME` (one per process and name), a bucket
+            (`s3://`, `gs://`, `az://` or `abfs://`), a repository of the Hugging Face Hub (`hf://org/repo`),
+            or, for reading, any other URL of fsspec's.
+        storage_options: options of the client, such as `endpoint`; see `BucketStore`, `HubStore` and
+            `ReadableStore`.
 
     Raises:
-        MisuseError: the root is empty, or of a kind that this version can't open.
+        MisuseError: the root is empty, or of a kind that nobody knows.
+        MissingExtraError: the client for it is not installed.
         RefusedError: the root is a file.
     """
     text = os.fspath(root)
@@ -52,10 +56,11 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
         from nemotron.kit.store.hub import HubStore
 
         return HubStore(text, storage_options)
-    raise MisuseError(
-        f"Cannot open the root {text}: a store lies in a folder (a path, file://), in a bucket "
-        f"({', '.join(f'{name}://' for name in BUCKETS)}) or in memory (memory://), not at {scheme}://"
-    )
+    if scheme == "art":
+        raise MisuseError(f"Cannot open the root {text}: art:// names an artifact in a store, not a store")
+    from nemotron.kit.store.readable import ReadableStore
+
+    return ReadableStore(text, storage_options)
 
 
 def _path_of(url: str) -> str:
