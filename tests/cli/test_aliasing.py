@@ -62,3 +62,29 @@ def test_the_log_of_an_alias_that_is_none(kit, store: Registry) -> None:
     assert (said.code, said.out) == (1, "")
     assert "its aliases: good" in said.err
     assert kit("alias-log", "base", "v3").code == 2
+
+
+def test_a_protected_alias(kit, store: Registry) -> None:
+    said = kit("alias", "nano3-data:v1", "production", "--protect", "-m", "served to customers")
+    assert said.out == "nano3-data:production → v1  protected\n"
+    said = kit("alias", "nano3-data:v2", "production")
+    assert said.code == 1
+    assert "served to customers" in said.err
+    said = kit("alias", "nano3-data:v2", "production", "--force", "--json")
+    assert (said.json["protected"], said.json["moved"]) == (True, True)
+    assert "not protected any more" in kit("alias", "nano3-data:v2", "production", "--unprotect").out
+    assert "protected" in kit("alias-log", "nano3-data", "production").out
+    log = kit("alias-log", "nano3-data", "production", "--json").json
+    assert [move["protected"] for move in log] == [True, True, False]
+
+
+def test_a_move_taken_back(kit, store: Registry) -> None:
+    for version in ("v1", "v2"):
+        kit("alias", f"nano3-data:{version}", "production")
+    said = kit("alias", "nano3/data", "production", "--rollback", "-m", "worse")
+    assert said.out == "nano3-data:production → v1  (was v2)\n"
+    assert "undoes 2" in kit("alias-log", "nano3-data", "production").out
+    assert kit("alias", "nano3-data", "production", "--rollback").code == 2
+    assert kit("alias", "nano3-data:v2", "production", "--rollback").code == 2
+    assert kit("alias", "nano3-data", "production", "--rollback", "--protect").code == 2
+    assert kit("alias", "nano3-data", "nowhere", "--rollback").code == 1

@@ -91,10 +91,10 @@ _JSON = {
     "`unreadable` is a list of `{field, why}`.",
     "register": "The version, and `created` (false: it was there already) and `aliases`.",
     "rm": "The version, and `withdrawn: {reason}`.",
-    "alias": "The version, and `alias`, `previous`, `moved`, `moved_at`, `moved_by`, `why`.",
+    "alias": "The version, and `alias`, `previous`, `moved`, `moved_at`, `moved_by`, `protected`, `why`.",
     "aliases": "Each alias with its version, `{alias: number}`.",
     "alias-log": "A list of moves, oldest first: `{uri, sequence, version, previous, moved_at, moved_by, "
-    "why}`.",
+    "protected, undoes, why}`; `undoes` is the sequence of the move that it took back, or null.",
     "verify": "`{uri, ok, evidence, bytes_read, files}`: `evidence` is what was achieved (`full`, "
     "`sampled` or `stat`); `files` lists `{path, verdict}` of those that are not the same: `touched` "
     "(other time, same size, and as far as it was read the same content), `changed`, `missing` or "

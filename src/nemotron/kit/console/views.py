@@ -345,13 +345,16 @@ class MovesView(View):
         """A table."""
         from rich.text import Text
 
-        drawn = table("MOVED", "", "FROM", "TO", "BY", "WHY", folding=("BY", "WHY"))
+        drawn = table("MOVED", "", "FROM", "TO", "", "BY", "WHY", folding=("BY", "WHY"))
         for move in self.moves:
             drawn.add_row(
                 words.when(move.moved_at),
                 Text(words.ago(move.moved_at), "dim"),
                 f"v{move.previous}" if move.previous else "",
                 f"v{move.version}",
+                " ".join(
+                    [*(["protected"] * move.protected), *([f"undoes {move.undoes}"] if move.undoes else [])]
+                ),
                 words.printable(move.moved_by),
                 words.printable(move.why or ""),
             )
@@ -367,5 +370,7 @@ def move_document(name: str, move: "AliasMove") -> dict[str, Any]:
         "previous": move.previous,
         "moved_at": move.moved_at,
         "moved_by": move.moved_by,
+        "protected": move.protected,
+        "undoes": move.undoes,
         "why": move.why,
     }

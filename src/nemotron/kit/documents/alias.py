@@ -22,6 +22,9 @@ class AliasMove:
         moved_by: user and host.
         why: the reason, if one was given.
         write_id: unique to one attempt.
+        protected: whether only who insists may move it from now on. Kits that know no protection don't see
+            it, and move the alias all the same.
+        undoes: the sequence of the move that this one takes back, or None.
     """
 
     sequence: int
@@ -31,10 +34,14 @@ class AliasMove:
     moved_by: str = ""
     why: str | None = None
     write_id: str = ""
+    protected: bool = False
+    undoes: int | None = None
 
     def to_bytes(self) -> bytes:
-        """The stored form."""
+        """The stored form; what only some moves say is left out of the others."""
+        unsaid = {"protected": False, "undoes": None}
         document = {name: getattr(self, name) for name in self.__slots__}
+        document = {name: said for name, said in document.items() if said != unsaid.get(name, ...)}
         return codec.encode({"format_version": LOG_FORMAT, **document})
 
     @classmethod

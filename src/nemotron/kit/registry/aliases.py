@@ -13,6 +13,7 @@ from nemotron.kit.errors import (
     CorruptError,
     FormatTooNewError,
     MisuseError,
+    RefusedError,
     UnavailableError,
 )
 from nemotron.kit.names import LATEST, Alias, is_alias
@@ -73,7 +74,16 @@ class Aliases:
             )
 
     def move(
-        self, name: str, alias: Alias, version: int, why: str | None = None, if_current: int | None = None
+        self,
+        name: str,
+        alias: Alias,
+        version: int,
+        why: str | None = None,
+        if_current: int | None = None,
+        *,
+        force: bool = False,
+        protect: bool | None = None,
+        undoes: int | None = None,
     ) -> AliasMove:
         """Point an alias at a version; nothing is written if it points there already.
 
@@ -83,9 +93,13 @@ class Aliases:
             version: an existing version.
             why: the reason, for the log.
             if_current: move only if it points there now.
+            force: move it although it is protected.
+            protect: whether it is protected from now on; None leaves that as it is.
+            undoes: the sequence of the move that this takes back.
 
         Raises:
             ConflictError: it points elsewhere than `if_current`.
+            RefusedError: it is protected, and would move.
             MisuseError: the alias is `latest`.
         """
         self.check(alias)
@@ -98,7 +112,11 @@ class Aliases:
                 raise ConflictError(
                     f"{name}:{alias} points at {shown}, not at v{if_current}: somebody moved it; look again"
                 )
-            if current and points_at == version:
+            was_protected = current is not None and current.protected
+            protected = was_protected if protect is None else protect
+            if was_protected and points_at != version and not force:
+                raise self._protected(name, alias)
+            if current and points_at == version and protected == was_protected:
                 if not self._store.exists(layout.alias_move(name, alias.name, highest + 1)):
                     return current
                 taken = highest + 1  # the listing was stale
@@ -111,6 +129,8 @@ class Aliases:
                 moved_by=stamps.who(),
                 why=why,
                 write_id=write_id,
+                protected=protected,
+                undoes=undoes,
             )
             if self._store.create(layout.alias_move(name, alias.name, move.sequence), move.to_bytes()):
                 return move
@@ -119,6 +139,30 @@ class Aliases:
                 return move
             taken = move.sequence  # for certain, whatever a stale listing says
         raise UnavailableError(f"{name}:{alias} is being moved by others all the time; try again")
+
+    def last_move(self, name: str, alias: Alias) -> AliasMove | None:
+        """The last move that was not taken back, or None if there is nowhere to go back to."""
+        done: list[AliasMove] = []
+        for move in self.log(name, alias):
+            if move.undoes is not None:
+                done = [earlier for earlier in done if earlier.sequence < move.undoes]
+            elif move.version != move.previous:  # else it only protected it, or lifted that
+                done.append(move)
+        return done[-1] if done and done[-1].previous is not None else None
+
+    def _protected(self, name: str, alias: Alias) -> RefusedError:
+        """The error for who would move a protected alias: since when it is, by whom and why."""
+        since: AliasMove | None = None
+        for move in reversed(self.log(name, alias)):
+            if not move.protected:
+                break
+            since = move
+        said = f" by {since.moved_by} at {since.moved_at}" if since else ""
+        why = f": {since.why}" if since and since.why else ""
+        return RefusedError(
+            f"{name}:{alias} is protected{said}{why}. To move it all the same, use --force (force=True); to "
+            "lift the protection, --unprotect (protect=False)"
+        )
 
     def _state(self, name: str, alias: Alias, taken: int = 0) -> tuple[AliasMove | None, int]:
         """The move in force, and the highest sequence that is taken.

@@ -13,6 +13,7 @@ from nemotron.kit.errors import (
     MisuseError,
     OutsideRootError,
     PathNotFoundError,
+    RefusedError,
 )
 from nemotron.kit.names import Alias, ArtifactName, ArtifactRef, Version, parse_selector
 from nemotron.kit.registry import changes
@@ -77,7 +78,8 @@ class Registry(Catalog):
             InvalidNameError: the name is none.
             NameConflictError: another semantic name has this key.
             InvalidMetadataError: a metadata value has no JSON form.
-            PathNotFoundError, RefusedError, DiskFullError: nothing was published.
+            PathNotFoundError, DiskFullError: nothing was published.
+            RefusedError: nothing was published; or, as the message says, an alias is protected.
         """
         from nemotron.kit.registry.publishing import prepare, publish
 
@@ -91,8 +93,14 @@ class Registry(Catalog):
         if 0 < self._prepared < self._versions.foundings:  # the root was cleared since
             prepare(self.store)
         self._prepared = self._versions.foundings
+        refused: RefusedError | None = None
         for alias in draft.aliases:
-            self.alias(published.record.name, alias, published.record.version)
+            try:
+                self.alias(published.record.name, alias, published.record.version)
+            except RefusedError as error:  # one that is protected keeps no other one back
+                refused = refused or error
+        if refused is not None:
+            raise RefusedError(f"{published.record.uri} is published, but {refused}") from refused
         return published
 
     # -- content -------------------------------------------------------------------------------------------
@@ -214,6 +222,8 @@ class Registry(Catalog):
         *,
         why: str | None = None,
         if_current: int | str | None = None,
+        force: bool = False,
+        protect: bool | None = None,
     ) -> AliasMove:
         """Point an alias at a version.
 
@@ -223,15 +233,40 @@ class Registry(Catalog):
             version: 3, "v3", or an alias whose version is meant.
             why: the reason, for the log.
             if_current: move only if it points at this version now.
+            force: move it although it is protected.
+            protect: True has it moved by `force` only from now on, False lifts that, None leaves it as it is.
 
         Raises:
             NotFoundError: there is no such version.
             ConflictError: it points elsewhere than `if_current`.
+            RefusedError: it is protected; the message says by whom and why.
         """
         parsed = ArtifactName.parse(name)
         target = self.resolve(ArtifactRef(parsed, parse_selector(version)))
         expected = None if if_current is None else Version.parse(if_current).number
-        return self._aliases.move(parsed.key, Alias(alias), target.version, why, expected)
+        return self._aliases.move(
+            parsed.key, Alias(alias), target.version, why, expected, force=force, protect=protect
+        )
+
+    def rollback(self, name: str, alias: str, *, why: str | None = None, force: bool = False) -> AliasMove:
+        """Put an alias back to where it was before its last move; once more, to where it was before that.
+
+        Raises:
+            MisuseError: it was nowhere before.
+            WithdrawnError: the version it was at is withdrawn.
+            ConflictError: somebody moved it meanwhile.
+            RefusedError: it is protected.
+        """
+        key, parsed = ArtifactName.parse(name).key, Alias(alias)
+        current, last = self._aliases.current(key, parsed), self._aliases.last_move(key, parsed)
+        if current is None:
+            raise self._not_found(ArtifactName.parse(name), parsed)
+        if last is None or last.previous is None:
+            raise MisuseError(f"{key}:{alias} is where it was first: there is no move to take back")
+        target = self.resolve(ArtifactRef(ArtifactName.parse(name), Version(last.previous)))
+        return self._aliases.move(
+            key, parsed, target.version, why, current.version, force=force, undoes=last.sequence
+        )
 
     def gc(
         self,
