@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "outbox": ("outbox",),
     "adopt": ("adopt",),
     "sync": ("sync",),
+    "remap": ("remap", "/lustre/old", "/lustre/new"),
 }
 REFERRING: dict[str, Callable[[str], tuple[str, ...]]] = {
     "show": lambda ref: ("show", "--", ref),

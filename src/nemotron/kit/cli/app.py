@@ -40,6 +40,7 @@ COMMANDS = {
     "doctor": ("doctoring", "doctor"),
     "adopt": ("adopting", "adopt"),
     "gc": ("collecting", "gc"),
+    "remap": ("remapping", "remap"),
 }
 PROGRAM = "nemotron"
 

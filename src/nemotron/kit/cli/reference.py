@@ -112,6 +112,7 @@ _JSON = {
     "`what`, `fix`. `ok` is false if there is a problem; notes alone don't count.",
     "adopt": "`{root, dry_run, adopted, already, skipped, versions}`: three counts, and a list of `{uri, "
     "status, why, evidence, files, size}`.",
+    "remap": "`{root, remaps}`: those in force then, a list of `{old, new, set_at, set_by, why}`.",
 }
 _COMMON = ("root", "as_json", "quiet")
 

@@ -6,6 +6,7 @@ yet is read on the way, and nothing beside it. Downwards it must know every vers
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import get_args
 
 from nemotron.kit.documents.edge import InputEdge
@@ -65,7 +66,9 @@ def collect(
     nodes = ask(registry.store, lambda index: _Search(index, Reader(registry)).nodes(start, direction, depth))
     if external and direction == "down" and len(nodes) == 1 and depth != 0:
         raise NotFoundError(f"Nothing in {registry.root} was made of {external}")
-    return Graph(start, nodes, tuple(_edges(nodes)))
+    # The index holds what was recorded; data may have moved since.
+    shown = tuple(replace(node, path=registry.moved(node.path)) if node.path else node for node in nodes)
+    return Graph(start, shown, tuple(_edges(shown)))
 
 
 def _edges(nodes: tuple[Node, ...]) -> Iterator[Edge]:

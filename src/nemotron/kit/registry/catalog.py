@@ -5,10 +5,12 @@ import logging
 
 from nemotron.kit.documents.alias import AliasMove
 from nemotron.kit.documents.manifest import Manifest
+from nemotron.kit.documents.remap import Remap
 from nemotron.kit.errors import ArtifactNotFoundError, CorruptError, KitError, RefusedError, WithdrawnError
 from nemotron.kit.names import LATEST, Alias, ArtifactName, ArtifactRef, Version
 from nemotron.kit.registry.aliases import Aliases
 from nemotron.kit.registry.records import Entry, Record
+from nemotron.kit.registry.remaps import Remaps
 from nemotron.kit.registry.versions import REMEMBERED_MAX, Versions
 from nemotron.kit.store.protocol import Store
 
@@ -27,6 +29,7 @@ class Catalog:
         self.root = store.url
         self._versions = Versions(store)
         self._aliases = Aliases(store, self._versions.older)
+        self._remaps = Remaps(store)
         self._records: dict[tuple[str, int], Record] = {}
 
     # -- resolving -----------------------------------------------------------------------------------------
@@ -84,7 +87,15 @@ class Catalog:
 
     def record(self, manifest: Manifest) -> Record:
         """A version of this store whose manifest was read elsewhere, withdrawn or not."""
-        return Record(manifest, self.root)
+        return Record(manifest, self.root, self._remaps.moved)
+
+    def moved(self, path: str) -> str:
+        """Where a path that a version recorded lies now; see `Registry.remap`."""
+        return self._remaps.moved(path)
+
+    def remaps(self) -> "tuple[Remap, ...]":
+        """The remaps in force, by prefix."""
+        return self._remaps.all()
 
     def _record(self, name: ArtifactName, manifest: Manifest) -> Record:
         key = (manifest.name, manifest.version)

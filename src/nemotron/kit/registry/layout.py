@@ -7,6 +7,7 @@ from nemotron.kit.documents.digest import hex_of
 FORMAT = ".kit/format.json"
 OLDER_INDEX = ".art_index.json"
 STORE_FORMAT = 1
+REMAPS = ".kit/remaps"
 BLOBS = ".kit/blobs"
 TREES = ".kit/trees"
 TRASH = ".kit/trash"
@@ -118,6 +119,11 @@ def adopted_number(file_name: str) -> int | None:
     """The number in an adopted version's file name."""
     match = _ADOPTED.fullmatch(file_name)
     return int(match[1]) if match else None
+
+
+def remap(sequence: int) -> str:
+    """One entry of the log of remaps."""
+    return f"{REMAPS}/{sequence:08d}.json"
 
 
 def checkout(name: str, version: int) -> str:

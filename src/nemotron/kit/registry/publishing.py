@@ -136,10 +136,35 @@ def gather(
 
 
 def within(store: Store, manifest: Manifest) -> Manifest:
-    """Paths under the root are kept relative to it, so that a root can be moved."""
-    if store.url.startswith("/") and manifest.path.startswith(f"{store.url}/"):
-        return replace(manifest, path=manifest.path[len(store.url) + 1 :])
-    return manifest
+    """Paths under the root are kept relative to it, so that a root can be moved.
+
+    What metadata says of the artifact's own files is said of where they were when it was published.
+    """
+    inside = _inside(store.url, manifest.path)
+    if inside is None:
+        return manifest
+    content = manifest.content
+    if content is not None and content.origin is None:
+        content = replace(content, origin=changes.folder_of(manifest))
+    return replace(manifest, path=inside, content=content)
+
+
+def _inside(root: str, path: str) -> str | None:
+    """A path below the root, relative to it; None for any other. The root may have two names, by a link."""
+    if path.startswith(f"{root}/"):
+        return path[len(root) + 1 :]
+    if not root.startswith("/") or not path.startswith("/"):
+        return None
+    try:
+        here = os.stat(root)
+        folder = os.path.dirname(path)
+        while folder != "/":
+            if os.path.samestat(os.stat(folder), here):
+                return path[len(folder) + 1 :]
+            folder = os.path.dirname(folder)
+    except OSError:
+        return None  # there is no root yet, or the folder is hidden: then it is not below it
+    return None
 
 
 def _commit(

@@ -1,7 +1,7 @@
 """What the registry takes and gives: drafts, records, entries."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,10 +56,12 @@ class Record:
     Attributes:
         manifest: as it was committed.
         root: of the store it is in.
+        moved: tells where a recorded path lies now, if data may have moved.
     """
 
     manifest: Manifest
     root: str
+    moved: Callable[[str], str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def uri(self) -> str:
@@ -108,16 +110,18 @@ class Record:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata, with the paths of a snapshot turned to where it lies now."""
+        """The metadata, with paths of its own files turned to where they lie now."""
         return self.metadata_in(self.folder)
 
     def metadata_in(self, folder: str) -> dict[str, Any]:
         """The metadata as it reads when the content lies in `folder`."""
         origin = self.manifest.content.origin if self.manifest.content else None
+        if origin is None and not self.is_snapshot:
+            origin = changes.folder_of(self.manifest)
         said = dict(self.manifest.metadata)
         return (
             said
-            if origin is None
+            if origin is None or origin == folder or not _is_absolute(origin)
             else {key: changes.rebase(value, origin, folder) for key, value in said.items()}
         )
 
@@ -127,7 +131,13 @@ class Record:
         return self.manifest.input_uris
 
     def _absolute(self, path: str) -> str:
-        return path if path.startswith("/") or "://" in path else f"{self.root}/{path}"
+        if not _is_absolute(path):
+            return f"{self.root}/{path}"
+        return path if self.moved is None else self.moved(path)
+
+
+def _is_absolute(path: str) -> bool:
+    return path.startswith("/") or "://" in path
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import builtins
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,8 @@ class Registry(Catalog):
         if 0 < self._prepared < self._versions.foundings:  # the root was cleared since
             prepare(self.store)
         self._prepared = self._versions.foundings
+        published = replace(published, record=self.record(published.record.manifest))
+        self._remaps.warn_of(published.record.uri, published.record.manifest.path)
         refused: RefusedError | None = None
         for alias in draft.aliases:
             try:
@@ -102,6 +105,29 @@ class Registry(Catalog):
         if refused is not None:
             raise RefusedError(f"{published.record.uri} is published, but {refused}") from refused
         return published
+
+    def remap(self, old: str, new: str | None, *, why: str | None = None) -> None:
+        """Look for data that versions recorded under `old` under `new` from now on; nothing is rewritten.
+
+        Of several prefixes the longest counts; data that moved twice is followed. Other processes see it when
+        they are started.
+
+        Args:
+            old: a folder or URL, as it was recorded.
+            new: where it is now; None takes the remap of `old` away.
+            why: the reason, for whoever lists the remaps.
+
+        Raises:
+            MisuseError: it is no absolute path or URL, leads in a circle, or lies inside the store.
+            NotFoundError: there is no such remap to take away.
+        """
+        from nemotron.kit.registry.publishing import prepare
+
+        prepare(self.store)
+        if new is None:
+            self._remaps.remove(old)
+        else:
+            self._remaps.set(old, new, why)
 
     # -- content -------------------------------------------------------------------------------------------
 
