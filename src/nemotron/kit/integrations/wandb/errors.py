@@ -37,7 +37,7 @@ TEXTS: tuple[tuple[re.Pattern[str], type[KitError]], ...] = tuple(
         (
             r"did not respond|timed? ?out|timeout|giving up after|connection (refused|reset|aborted|error)"
             r"|no such host|name resolution|network is unreachable|broken pipe"
-            r"|service process is not running|run \([^)]*\) is finished",
+            r"|service process is not running|run \([^)]*\) is finished|offline mode",
             UnavailableError,
         ),
         (r"already exists with type", ConflictError),
@@ -51,30 +51,52 @@ TEXTS: tuple[tuple[re.Pattern[str], type[KitError]], ...] = tuple(
     )
 )
 
-# What the class means, by its name, since the client's modules move between its versions.
+# What the class means where neither status nor text tells, by its name, since the client's modules move
+# between its versions. Every exception that a client from 0.22 to 0.31 defines is here by its own name.
 CLASSES: dict[str, type[KitError]] = {
+    # Python's own, as the client raises them
     "FileNotFoundError": PathNotFoundError,
     "PermissionError": RefusedError,
     "TimeoutError": UnavailableError,
     "ConnectionError": UnavailableError,
     "OSError": UnavailableError,
+    "ValueError": MisuseError,
+    # the server, the network, and who is asking
     "AuthenticationError": RefusedError,
-    "UsageError": MisuseError,
-    "ConfigError": MisuseError,
-    "ArtifactStatusError": MisuseError,
     "CommError": UnavailableError,
+    "Error": UnavailableError,
+    "RetryCancelledError": UnavailableError,
+    "RunNotFoundError": NotFoundError,
+    "ServerResponseError": UnavailableError,
+    "TransientError": UnavailableError,
+    "WaitTimeoutError": UnavailableError,
     "WandbApiFailedError": UnavailableError,
+    "WriteNetrcError": RefusedError,
+    # the client's service process: not started, gone after teardown, or a fork's parent's
+    "AlreadyJoinedError": UnavailableError,
+    "ForkedError": UnavailableError,
+    "HandleAbandonedError": UnavailableError,
+    "MailboxClosedError": UnavailableError,
+    "RunCancelledError": UnavailableError,
+    "RunnerCancelledError": UnavailableError,
+    "ServicePollForTokenError": UnavailableError,
     "WandbAttachFailedError": UnavailableError,
     "WandbCoreNotAvailableError": UnavailableError,
     "WandbServiceConnectionError": UnavailableError,
-    "WaitTimeoutError": UnavailableError,
-    "MailboxClosedError": UnavailableError,
-    "HandleAbandonedError": UnavailableError,
-    "ServerResponseError": UnavailableError,
-    "RetryCancelledError": UnavailableError,
-    "TransientError": UnavailableError,
-    "Error": UnavailableError,
-    "ValueError": MisuseError,
+    # what was asked
+    "ArtifactFinalizedError": MisuseError,
+    "ArtifactNotLoggedError": MisuseError,
+    "ArtifactStatusError": MisuseError,
+    "ConfigError": MisuseError,
+    "TooFewItemsError": NotFoundError,
+    "TooManyItemsError": ConflictError,
+    "UnsupportedError": RefusedError,
+    "UsageError": MisuseError,
+    # this machine
+    "CannotCaptureConsoleError": MisuseError,
+    "GitCommandError": UnavailableError,
+    "NotATerminalError": MisuseError,
+    "SaveSettingsError": RefusedError,
 }
 
 _STATUS_IN_TEXT = re.compile(r"(?:returned error|HTTP|status(?: code)?:?) ([1-5][0-9][0-9])\b")
