@@ -3,9 +3,14 @@
 The hooks in `megatron_bridge.py` and `nemo_rl.py` say what was written; where it is recorded is said here.
 """
 
+import atexit
+import importlib
 import logging
 import os
 import re
+import threading
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -13,6 +18,7 @@ from typing import Any, Literal
 from nemotron.kit import context
 from nemotron.kit.errors import InvalidNameError
 from nemotron.kit.integrations.nemo_run import outside_path
+from nemotron.kit.integrations.unfinished import fingerprint, why_unfinished
 from nemotron.kit.integrations.wandb.run import active
 from nemotron.kit.names import Alias, ArtifactName
 from nemotron.kit.tracking.composite import CompositeTracker
@@ -22,6 +28,9 @@ from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTra
 log = logging.getLogger(__name__)
 
 Target = Literal["store", "wandb", "both"]
+
+# How often an unfinished checkpoint is looked at before it is recorded as it is.
+TRIES_MAX = 3
 
 
 @dataclass(frozen=True)
@@ -61,41 +70,128 @@ class Checkpoint:
         return []
 
 
+@dataclass
+class _Waiting:
+    """A checkpoint that is to be looked at again; `record` says what the rest is.
+
+    Attributes:
+        seen: its files when it was recorded; None if it was not.
+        tries: how often it was looked at.
+    """
+
+    checkpoint: Checkpoint
+    name: str
+    aliases: tuple[str, ...]
+    on_wandb: Callable[[], None]
+    seen: int | None = None
+    tries: int = 0
+
+
 class Recorder:
     """Records checkpoints in the store, on W&B, or in both (the store first).
 
-    A training job goes on whatever happens: what can't be recorded is a warning.
+    A training job goes on whatever happens: what can't be recorded is a warning. A checkpoint that is still
+    being written waits: it is looked at again at the next save and when the process ends. So is the one that
+    was recorded last, and if its files have changed since, it is recorded again.
     """
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._wandb: LineageTracker | None = None
+        self._waiting: list[_Waiting] = []
+        # By a weak reference, or a recorder that was replaced would live on until the process ends.
+        _before_the_end(_at_exit, weakref.ref(self))
 
-    def record(self, checkpoint: Checkpoint, name: str, aliases: tuple[str, ...]) -> bool:
+    def record(
+        self,
+        checkpoint: Checkpoint,
+        name: str,
+        aliases: tuple[str, ...],
+        on_wandb: Callable[[], None] = lambda: None,
+    ) -> None:
         """Record one checkpoint, made from what the current run has loaded.
 
         Args:
             checkpoint: the checkpoint.
             name: the artifact; what no name may hold becomes a dash.
             aliases: its aliases; `latest` moves by itself.
-
-        Returns:
-            Whether W&B shows it.
+            on_wandb: called when W&B shows it.
         """
+        self.look_again()
+        kept = tuple(alias for alias in aliases if _is_alias(alias))
+        item = _Waiting(checkpoint, _name(name), kept, on_wandb)
+        self._waiting.append(item)
+        why = why_unfinished(checkpoint.path)
+        if why is None:
+            self._record(item)
+            return
+        item.tries = 1
+        log.warning(
+            "%s is still being written (%s); it is recorded at the next save, or at the end",
+            checkpoint.path,
+            why,
+        )
+
+    def look_again(self, *, last: bool = False) -> None:
+        """Record what has been finished since, and what has changed since it was recorded.
+
+        Args:
+            last: there is no later: what still looks unfinished is recorded as it is.
+        """
+        waiting, self._waiting = self._waiting, []
+        for item in waiting:
+            self._look_at(item, last)
+
+    def _look_at(self, item: _Waiting, last: bool) -> None:
+        path = item.checkpoint.path
+        now = fingerprint(path)
+        if now is None:
+            if item.seen is None:
+                log.warning("%s is gone, and was never recorded: it was not finished before", path)
+            return
+        if item.seen is not None:
+            if now != item.seen:
+                log.warning("%s has changed since it was recorded, and is recorded again", path)
+                self._try_again(item, last)
+            return
+        item.tries += 1
+        why = why_unfinished(path)
+        if why is not None and not last and item.tries < TRIES_MAX:
+            self._waiting.append(item)
+            return
+        if why is not None:
+            log.warning("%s is recorded although it looks unfinished: %s", path, why)
+        self._try_again(item, last)
+
+    def _try_again(self, item: _Waiting, last: bool) -> None:
+        item.tries += 1
+        if not last and item.tries <= TRIES_MAX:
+            self._waiting.append(item)
+        self._record(item)
+
+    def _record(self, item: _Waiting) -> None:
+        checkpoint = item.checkpoint
         tracker = self._tracker()
         if tracker is None or not tracker.is_active():
             log.warning("%s is not recorded: %s", checkpoint.path, _WHY_NOT[self._target])
-            return False
-        options = SaveOptions(aliases=tuple(alias for alias in aliases if _is_alias(alias)))
+            self._forget(item)
+            return
+        item.seen = fingerprint(checkpoint.path)
         try:
             if isinstance(tracker, StoreTracker):
-                record = tracker.log_artifact_with(checkpoint, _name(name), list(context.used()), options)
+                options = SaveOptions(aliases=item.aliases)
+                record = tracker.log_artifact_with(checkpoint, item.name, list(context.used()), options)
             else:
-                record = tracker.log_artifact(checkpoint, _name(name), list(context.used()))
+                record = tracker.log_artifact(checkpoint, item.name, list(context.used()))
         except Exception as error:  # noqa: BLE001 - the checkpoint is written, and training goes on
             log.warning("%s is not recorded: %s: %s", checkpoint.path, type(error).__name__, error)
-            return False
-        return bool(record.get("url"))
+            self._forget(item)
+            return
+        if record.get("url"):
+            item.on_wandb()
+
+    def _forget(self, item: _Waiting) -> None:
+        self._waiting = [other for other in self._waiting if other is not item]
 
     def _tracker(self) -> LineageTracker | None:
         current = context.current_tracker()
@@ -117,6 +213,22 @@ class Recorder:
         if self._wandb is None:
             self._wandb = WandbTracker()
         return self._wandb
+
+
+def _before_the_end(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function when the process ends, while thread pools still take work and W&B's run is active.
+
+    What `atexit` calls comes too late: Python ends the pools, which publishing uses, before. Its own pools
+    are ended by a hook of the threading module's that has no public name; the last one registered goes first.
+    """
+    importlib.import_module("concurrent.futures.thread")
+    register = getattr(threading, "_register_atexit", atexit.register)
+    register(function, *arguments)
+
+
+def _at_exit(recorder: "weakref.ref[Recorder]") -> None:
+    if (living := recorder()) is not None:
+        living.look_again(last=True)
 
 
 _WHY_NOT: dict[Target, str] = {

@@ -40,8 +40,7 @@ def record_checkpoints(target: Target) -> None:
             return
         name, version = wandb_utils._get_artifact_name_and_version(Path(save_dir), Path(checkpoint_path))
         checkpoint = Checkpoint.at(checkpoint_path, iteration=int(iteration))
-        if recorder.record(checkpoint, name, (version,)):
-            _say_where(wandb_utils, save_dir)
+        recorder.record(checkpoint, name, (version,), lambda: _say_where(wandb_utils, save_dir))
 
     wandb_utils.on_save_checkpoint_success = on_save_checkpoint_success
 
