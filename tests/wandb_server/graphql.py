@@ -83,7 +83,13 @@ def viewer(session: Session, v: dict[str, Any]) -> Answer:
 
 
 def server_features(session: Session, v: dict[str, Any]) -> Answer:
-    return {"serverInfo": {"features": [], "latestLocalVersionInfo": None, "cliVersionInfo": {}}}
+    return {
+        "serverInfo": {
+            "features": [],
+            "latestLocalVersionInfo": None,
+            "cliVersionInfo": {"max_cli_version": "99.0.0"},
+        }
+    }
 
 
 # What older clients ask about types before they send them; they leave out what is not named here.
@@ -144,7 +150,9 @@ def run_resume_status(session: Session, v: dict[str, Any]) -> Answer:
 
 
 def create_run_files(session: Session, v: dict[str, Any]) -> Answer:
-    files = [{"name": name, **session.upload(session.state.new_file(name))} for name in v["files"]]
+    made = [session.state.new_file(name) for name in v["files"]]
+    session.state.run_files.update(file.id for file in made)
+    files = [{"name": file.name, **session.upload(file)} for file in made]
     return {"createRunFiles": {"runID": v["run"], "uploadHeaders": [], "files": files}}
 
 
@@ -237,21 +245,22 @@ def update_artifact(session: Session, v: dict[str, Any]) -> Answer:
         artifact.metadata = json.loads(v["metadata"])
     if v.get("description") is not None:
         artifact.description = v["description"]
-    return {"result": {"artifact": artifact_info(artifact)}}
+    # Older clients don't rename the field.
+    return {key: {"artifact": artifact_info(artifact)} for key in ("result", "updateArtifact")}
 
 
 def add_aliases(session: Session, v: dict[str, Any]) -> Answer:
     artifact = session.artifact(v["artifactID"])
     for alias in v["aliases"]:
         artifact.collection.aliases[alias["alias"]] = artifact
-    return {"result": {"success": True}}
+    return {key: {"success": True} for key in ("result", "addAliases", "deleteAliases")}
 
 
 def delete_aliases(session: Session, v: dict[str, Any]) -> Answer:
     artifact = session.artifact(v["artifactID"])
     for alias in v["aliases"]:
         artifact.collection.aliases.pop(alias["alias"], None)
-    return {"result": {"success": True}}
+    return {key: {"success": True} for key in ("result", "addAliases", "deleteAliases")}
 
 
 # -- artifacts: reading ------------------------------------------------------------------------------------
@@ -363,6 +372,7 @@ HANDLERS: dict[str, Callable[[Session, dict[str, Any]], Answer]] = {
     "viewer": viewer,
     "GetDefaultEntity": viewer,
     "ServerFeaturesQuery": server_features,
+    "ServerInfo": server_features,
     "RunStoppedStatus": run_stopped,
     "ProbeServerUseArtifactInput": type_info,
     "InputFields": type_info,

@@ -124,6 +124,8 @@ class State:
         self.collections: dict[tuple[str, str, str], Collection] = {}
         self.artifacts: dict[str, Artifact] = {}
         self.files: dict[str, File] = {}
+        # The ids of those that are a run's own: its output, its settings.
+        self.run_files: set[str] = set()
         self._count = itertools.count()
         self._salt = uuid.uuid4().hex
 

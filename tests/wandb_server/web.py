@@ -16,6 +16,8 @@ from wandb_server.state import Artifact, Run, State
 
 API_KEY = "0123456789abcdef" * 2 + "01234567"
 _released = threading.Event()  # never set: it is waited for in steps
+# What a run asks by itself while it goes on.
+OF_A_RUN = frozenset({"CreateRunFiles", "RunStoppedStatus", "UpsertBucket"})
 # The name of an operation; where the client gives it none, the name of its first field.
 _OPERATION = re.compile(r"(?:query|mutation)\s+(\w+)|\{\s*(\w+)")
 
@@ -41,7 +43,7 @@ class WandbServer:
     Attributes:
         state: what it knows.
         operations: the names of the GraphQL operations that were asked for, in order.
-        requests: every request, as "METHOD /path", in order.
+        requests: every request but those that a run makes by itself, by the clock, as "METHOD what".
         faults: the failures to come.
         crashes: what went wrong in the server itself; a fixture checks that it is empty.
         failing: the HTTP status with which every request fails, or None.
@@ -108,10 +110,18 @@ class WandbServer:
         (run,) = self.state.runs.values()
         return run
 
+    def note(self, method: str, path: str) -> None:
+        """Count a request."""
+        is_own = path.endswith("/file_stream") or path.rpartition("/")[2] in self.state.run_files
+        if not (path == "/graphql" or is_own):
+            self.requests.append(f"{method} {path}")
+
     def due(self, operation: str) -> Fault | None:
         """The fault that this request runs into, if any; it is used up."""
         with self.state.lock:
             self.operations.append(operation)
+            if operation not in OF_A_RUN:
+                self.requests.append(f"POST {operation}")
             for fault in self.faults:
                 if fault.operation == operation and fault.times > 0:
                     fault.times -= 1
@@ -155,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the test's output is the test's."""
 
     def do_GET(self) -> None:
-        self.server.wandb.requests.append(f"GET {self.path}")
+        self.server.wandb.note("GET", self.path)
         kind, _, file_id = self.path.lstrip("/").partition("/")
         file = self.server.wandb.state.files.get(file_id) if kind == "download" else None
         if file is None or file.data is None:
@@ -164,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(200, file.data, "application/octet-stream")
 
     def do_PUT(self) -> None:
-        self.server.wandb.requests.append(f"PUT {self.path}")
+        self.server.wandb.note("PUT", self.path)
         kind, _, file_id = self.path.lstrip("/").partition("/")
         data = self._body()
         if self._is_out_of_order():
@@ -177,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(200, b"")
 
     def do_POST(self) -> None:
-        self.server.wandb.requests.append(f"POST {self.path}")
+        self.server.wandb.note("POST", self.path)
         body = self._body()
         if self._is_out_of_order():
             return

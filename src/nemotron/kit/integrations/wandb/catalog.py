@@ -238,12 +238,13 @@ class WandbCatalog:
                 raise
             wandb_run.finish()
             return
+        self._online(run)
         if (there := getattr(run, "project", None)) != self.project:
             raise MisuseError(
                 f"The active run is of the project {there}, and W&B would put the artifact there: "
                 f"finish it before publishing to {self.project}"
             )
-        yield self._online(run)
+        yield run
 
     def _online(self, run: Any) -> Any:
         if (mode := wandb_run.mode(run)) != "online":
