@@ -42,6 +42,10 @@ format: ## put the code into its one format
 	$(python) -m ruff check --fix --quiet .
 	$(python) -m ruff format .
 
+test-wandb: ## the tests of W&B with the newest client and with older ones, each in its own environment
+	@.ci/venv dev
+	@$(python) .ci/test_wandb.py $(ARGS)
+
 bench: ## measure the kit beside its peers
 	@.ci/venv dev
 	@$(python) bench/house.py $(ARGS)

@@ -340,12 +340,11 @@ def artifact_types(session: Session, v: dict[str, Any]) -> Answer:
 
 
 def type_collections(session: Session, v: dict[str, Any]) -> Answer:
-    collections = session.state.in_project(v["entity"], v["project"])
-    nodes = [collection_info(each) for each in collections if each.type == v["type"]]
+    kind = v.get("type") or v["artifactType"]
+    collections = [c for c in session.state.in_project(v["entity"], v["project"]) if c.type == kind]
+    found = page([collection_info(each) for each in collections])
     # Older clients ask for the same by another name.
-    return {
-        "project": {"artifactType": dict.fromkeys(("artifactCollections", "artifactSequences"), page(nodes))}
-    }
+    return {"project": {"artifactType": {"artifactCollections": found, "artifactSequences": found}}}
 
 
 def collection_versions(session: Session, v: dict[str, Any]) -> Answer:
