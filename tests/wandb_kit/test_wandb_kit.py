@@ -195,7 +195,7 @@ def test_a_wrong_key_is_refused_and_a_server_that_is_gone_unavailable(
     wandb_server: WandbServer, real_wandb: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    with pytest.raises(RefusedError, match="could not start a run: .*user is not logged in"):
+    with pytest.raises(RefusedError, match=r"could not start a run: .*user is not logged in"):
         wandb_kit.init_wandb_if_configured(WandbConfig("proj"))
     real_wandb.teardown()
     if real_wandb.__version__.startswith("0.26."):
