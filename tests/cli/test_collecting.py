@@ -67,3 +67,17 @@ def test_a_damaged_version_stops_it(kit, old: Registry) -> None:
     assert "base/v1/manifest.json" in said.err
     assert "--forget-damaged" in said.err
     assert kit("gc", "--apply", "--forget-damaged").code == 0
+
+
+def test_the_doctor_repairs(kit, store: Registry) -> None:
+    hint = Path(store.root, "base/latest")
+    hint.write_text("v99")
+    assert kit("doctor").code == 1
+    said = kit("doctor", "--repair")
+    assert said.code == 0
+    assert "repaired: it says v" in said.out
+    assert "1 repaired" in said.out
+    hint.write_text("v99")
+    document = kit("doctor", "--repair", "--json").json
+    assert document["ok"] is True
+    assert [finding["repaired"] is not None for finding in document["findings"]] == [True]

@@ -13,21 +13,29 @@ def doctor(
         bool,
         typer.Option("--probe", help="Also create a small object, to see whether publishing works here."),
     ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Repair what is derived or can be had elsewhere; no version is touched."
+        ),
+    ] = False,
     root: Root = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Look a store over: damaged or missing files, data that is gone or has changed, leftovers.
 
-    Nothing is changed, and no data is read: sizes and times tell. Exit code 1 means that there is a problem;
-    notes alone do not count.
+    Without --repair nothing is changed, and no data is read: sizes and times tell. With it, what is derived
+    is written anew, and contents that the store lost are brought back from its trash, from where they were
+    taken, or from a folder they were laid out in. Exit code 1 means that a problem is left; notes alone do
+    not count.
     """
     from nemotron.kit.console.findings import FindingsView
     from nemotron.kit.registry.doctor import examine
 
     registry, output = session(root, as_json, quiet)
     with output.progress("Looking") as progress:
-        view = FindingsView(registry.root, examine(registry, probe=probe, progress=progress))
+        view = FindingsView(registry.root, examine(registry, probe=probe, repair=repair, progress=progress))
     output.show(view)
     if not view.ok:
         raise typer.Exit(FAILED)

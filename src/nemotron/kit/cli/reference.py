@@ -109,7 +109,8 @@ _JSON = {
     "why something was left.",
     "sync": "As `outbox`, but `delivered` counts the records that were delivered now.",
     "doctor": "`{root, ok, findings}`; each finding has `kind`, `level` (`problem` or `note`), `where`, "
-    "`what`, `fix`. `ok` is false if there is a problem; notes alone don't count.",
+    "`what`, `fix` and `repaired`: what `--repair` did, or null. `ok` is false if a problem is left; notes "
+    "alone don't count.",
     "adopt": "`{root, dry_run, adopted, already, skipped, versions}`: three counts, and a list of `{uri, "
     "status, why, evidence, files, size}`.",
     "remap": "`{root, remaps}`: those in force then, a list of `{old, new, set_at, set_by, why}`.",

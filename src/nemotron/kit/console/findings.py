@@ -27,20 +27,27 @@ class FindingsView(View):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing but notes was found."""
-        return all(finding.level == "note" for finding in self.findings)
+        """Whether nothing but notes is left."""
+        return not any(finding.is_problem for finding in self.findings)
 
     def document(self) -> Any:
         """`ok`, and each finding."""
         findings = [
-            {"kind": f.kind, "level": f.level, "where": f.where, "what": f.what, "fix": f.fix}
+            {
+                "kind": f.kind,
+                "level": f.level,
+                "where": f.where,
+                "what": f.what,
+                "fix": f.fix,
+                "repaired": f.repaired,
+            }
             for f in self.findings
         ]
         return {"root": self.root, "ok": self.ok, "findings": findings}
 
     def lines(self) -> Iterable[str]:
         """Kind and place of each problem."""
-        return [f"{f.kind} {words.printable(f.where)}" for f in self.findings if f.level == "problem"]
+        return [f"{f.kind} {words.printable(f.where)}" for f in self.findings if f.is_problem]
 
     def render(self) -> "str | RenderableType":
         """A paragraph for each finding, and the sum."""
@@ -51,20 +58,22 @@ class FindingsView(View):
             return Text.assemble(("healthy ", "bold green"), words.printable(self.root))
         paragraphs: list[RenderableType] = []
         for finding in sorted(self.findings, key=lambda finding: finding.level, reverse=True):
-            colour = "bold red" if finding.level == "problem" else "bold yellow"
+            colour = "bold red" if finding.is_problem else "bold yellow"
             paragraphs.append(
                 Text.assemble(
                     (f"{finding.kind}  ", colour),
                     (f"{words.printable(finding.where)}\n", "cyan"),
                     f"  {words.printable(finding.what)}\n",
-                    ("  fix: ", "bold"),
-                    f"{words.printable(finding.fix)}\n",
+                    ("  fix: ", "bold") if finding.repaired is None else ("  repaired: ", "bold green"),
+                    f"{words.printable(finding.repaired or finding.fix)}\n",
                     overflow="fold",
                 )
             )
-        problems = sum(finding.level == "problem" for finding in self.findings)
-        notes = len(self.findings) - problems
+        repaired = sum(finding.repaired is not None for finding in self.findings)
+        problems = sum(finding.is_problem for finding in self.findings)
+        notes = len(self.findings) - problems - repaired
         counts = [words.many(n, word) for n, word in ((problems, "problem"), (notes, "note")) if n]
+        counts += [f"{repaired} repaired"] if repaired else []
         verdict = ("healthy ", "bold green") if self.ok else ("not healthy ", "bold red")
         tail = Text.assemble(verdict, words.printable(self.root), f": {', '.join(counts)}")
         return Group(*paragraphs, tail)

@@ -1,17 +1,22 @@
 """What is wrong with the content of one version, by looking at sizes and times alone."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
+from nemotron.kit.documents import codec
 from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError
 from nemotron.kit.registry import layout, objects
 from nemotron.kit.registry.findings import Finding, some
+from nemotron.kit.registry.mending import bring_back, bring_back_listing
+from nemotron.kit.registry.publishing import companion
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.trees import read_tree
+from nemotron.kit.store.protocol import Store
 
 
 class Checkup:
@@ -25,6 +30,7 @@ class Checkup:
         self._registry = registry
         self._store = registry.store
         self._blobs: dict[str, int | None] = {}
+        self._aside: set[str] = set()
 
     def version(self, manifest: Manifest) -> Iterator[Finding]:
         """What is wrong with a version; of a withdrawn one nothing is asked but its reason."""
@@ -43,8 +49,9 @@ class Checkup:
                 kind="missing_companion",
                 where=f"{self._registry.root}/{key}",
                 what="missing: readers that know no manifests don't find this version",
-                fix="nothing, if only the kit reads this store",
+                fix="nothing, if only the kit reads this store; --repair writes it anew",
                 level="note",
+                remedy=partial(_write_companion, self._store, manifest),
             )
         record = self._registry.record(manifest)
         try:
@@ -53,23 +60,49 @@ class Checkup:
             fix = "restore it from a backup, or publish the data again"
             yield Finding(kind="damaged_tree", where=record.uri, what=str(error), fix=fix)
             return
+        yield from self._listing_aside(record)
         yield from self._snapshot(record, tree) if record.is_snapshot else self._reference(record)
 
     def _snapshot(self, record: Record, tree: Tree | None) -> Iterator[Finding]:
         files = [entry for entry in tree.entries if entry.is_file] if tree else []
-        lost = [e.path for e in files if e.digest is None or self._size(e.digest) not in (-1, e.size)]
+        lost = [e for e in files if e.digest is None or self._size(e.digest) not in (-1, e.size)]
+        aside = [e for e in files if e.digest in self._aside and e not in lost]
         if tree is None or lost:
+            paths = [entry.path for entry in lost]
             yield Finding(
                 kind="missing_content",
                 where=record.uri,
-                what=f"the store's copy is missing or of another size: {some(lost) or 'its listing'}",
-                fix="restore .kit/blobs from a backup, or publish the data again",
+                what=f"the store's copy is missing or of another size: {some(paths) or 'its listing'}",
+                fix="--repair looks for it where it was taken from; else restore .kit/blobs from a backup",
+                remedy=partial(bring_back, self._store, record, lost) if tree else None,
             )
+        if aside:
+            yield self._set_aside(
+                record, some([e.path for e in aside]), partial(bring_back, self._store, record, aside)
+            )
+
+    def _set_aside(self, record: Record, what: str, remedy: Callable[[], str]) -> Finding:
+        return Finding(
+            kind="set_aside",
+            where=record.uri,
+            what=f"in the trash, where readers find it: {what}",
+            fix="nothing: the next run of gc puts it back; --repair does it now",
+            level="note",
+            remedy=remedy,
+        )
+
+    def _listing_aside(self, record: Record) -> Iterator[Finding]:
+        digest = record.manifest.content.tree if record.manifest.content else None
+        if digest is not None and not self._store.exists(layout.tree(digest)):
+            remedy = partial(bring_back_listing, self._store, layout.tree(digest))
+            yield self._set_aside(record, "its listing of files", remedy)
 
     def _size(self, digest: str) -> int | None:
         """The size of a blob; -1 where it can't be told, None where there is none."""
         if digest not in self._blobs:
             key = objects.locate(self._store, layout.blob(digest)) or layout.blob(digest)
+            if key.startswith(layout.TRASH):
+                self._aside.add(digest)
             path = self._store.local_path(key)
             size: int | None = None
             if path is None:
@@ -108,3 +141,10 @@ class Checkup:
                 fix="nothing, if the bytes are the same",
                 level="note",
             )
+
+
+def _write_companion(store: Store, manifest: Manifest) -> str:
+    record = Record(manifest, store.url)
+    key = layout.metadata(manifest.name, manifest.version)
+    store.replace(key, codec.encode(companion(record, record.folder)))
+    return "written anew"

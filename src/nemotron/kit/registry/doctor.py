@@ -1,32 +1,45 @@
-"""What is wrong with a store, by looking alone: nothing is written, repaired or hashed."""
+"""What is wrong with a store, by looking alone; and, if asked to, repairing what is derived: no commit."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.manifest import Manifest
-from nemotron.kit.errors import CorruptError, FormatTooNewError, InvalidNameError, KitError
+from nemotron.kit.errors import CorruptError, FormatTooNewError, InvalidNameError, KitError, MisuseError
 from nemotron.kit.names import LATEST, Alias, ArtifactName, is_alias
 from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.aliases import Aliases
 from nemotron.kit.registry.checkup import Checkup
 from nemotron.kit.registry.findings import Finding
+from nemotron.kit.registry.garbage import GRACE_DEFAULT, is_over
+from nemotron.kit.registry.leftovers import in_folder
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.store.system_errors import translate
 
 _TEMPORARY = ".tmp-"
+CLOCK_SKEW_MAX_S = 60.0
 _OWN_FILES = frozenset({"manifest.json", "metadata.json", "tombstone.json"})
 
 
 def examine(
-    registry: Registry, *, probe: bool = False, progress: Callable[[int, int], None] | None = None
+    registry: Registry,
+    *,
+    probe: bool = False,
+    repair: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Finding]:
     """Look a store over.
 
     Args:
         registry: the store.
-        probe: also find out whether a small object can be created, and exclusively; it is taken away again.
+        probe: also find out whether a small object can be created, and exclusively, and what the store's
+            clock says; it is taken away again.
+        repair: do something about what is derived, or can be had elsewhere: hints, companions, contents that
+            are in the trash or where they were taken from, old temporary files. No commit is touched.
         progress: told how many names are done, and of how many.
 
     Raises:
@@ -37,7 +50,17 @@ def examine(
     []
     """
     doctor = _Doctor(registry)
-    return list(doctor.findings(probe, progress or (lambda done, total: None)))
+    found = list(doctor.findings(probe, progress or (lambda done, total: None)))
+    return [_repaired(finding) for finding in found] if repair else found
+
+
+def _repaired(finding: Finding) -> Finding:
+    if finding.remedy is None:
+        return finding
+    try:
+        return replace(finding, repaired=finding.remedy())
+    except KitError as error:
+        return replace(finding, fix=f"by hand: {error}")
 
 
 class _Doctor:
@@ -221,9 +244,11 @@ class _Doctor:
         data = self.store.read(layout.latest(name))
         if data is None and newest in self.versions.older.numbers(name):
             return  # not every older tool wrote one
-        living = (n for n in sorted(manifests, reverse=True) if not self.versions.is_withdrawn(name, n))
+        alive = next(
+            (n for n in sorted(manifests, reverse=True) if not self.versions.is_withdrawn(name, n)), newest
+        )
         said = None if data is None else data[:32].decode("ascii", "replace").strip()
-        if said not in (f"v{newest}", f"v{next(living, newest)}"):
+        if said not in (f"v{newest}", f"v{alive}"):
             shown = "is missing" if said is None else f"says {said!r}"
             # A crash between a commit and its hint leaves this: nobody needs to do anything about it.
             is_stale = said is None or layout.version_number(said) in manifests
@@ -232,9 +257,14 @@ class _Doctor:
                 where=self._where(layout.latest(name)),
                 what=f"it {shown}, the newest version is v{newest}; "
                 "the kit looks further, other readers don't",
-                fix="nothing: the next publish writes it anew",
+                fix="nothing: the next publish writes it anew, and so does --repair",
                 level="note" if is_stale else "problem",
+                remedy=partial(self._write_hint, name, alive),
             )
+
+    def _write_hint(self, name: str, number: int) -> str:
+        self.store.replace(layout.latest(name), f"v{number}".encode())
+        return f"it says v{number} now"
 
     def _alias(self, name: str, alias: str) -> Iterator[Finding]:
         key = layout.alias_log(name, alias)
@@ -275,9 +305,24 @@ class _Doctor:
                     kind="leftover",
                     where=self._where(f"{key}/{child}"),
                     what="temporary: its writer is at work, or was killed",
-                    fix="delete it if it is older than a day",
+                    fix="nothing: gc deletes it when it is old, and so does --repair",
                     level="note",
+                    remedy=self._removal(f"{key}/{child}", child),
                 )
+
+    def _removal(self, key: str, name: str) -> Callable[[], str] | None:
+        """Deletes a temporary file that is so old that its writer is none any more; None for any other."""
+        found = next(
+            (found for found in in_folder(self.store, key.rpartition("/")[0]) if found.key == key), None
+        )
+        if found is None or not is_over(found.modified, time.time(), GRACE_DEFAULT):
+            return None
+
+        def remove() -> str:
+            self.store.remove(key)
+            return "deleted"
+
+        return remove
 
     def _own_folders(self) -> Iterator[Finding]:
         yield from self._leftovers(".kit")
@@ -299,7 +344,9 @@ class _Doctor:
     def _probe(self) -> Iterator[Finding]:
         key = f".kit/probe/{stamps.uuid7()}"
         try:
+            before = time.time()
             first = self.store.create(key, b"first")
+            yield from self._clock(key, before, time.time())
             second = self.store.create(key, b"second")
             read = self.store.read(key)
             self.store.remove(key)
@@ -314,6 +361,22 @@ class _Doctor:
                 where=self.registry.root,
                 what="creating what is there was not refused: two writers may get one version number",
                 fix="publish to a root on another file system",
+            )
+
+    def _clock(self, key: str, before: float, after: float) -> Iterator[Finding]:
+        """How far the store's clock, by which house-keeping goes, is from ours."""
+        try:
+            written = next((f.modified for f in self.store.walk(".kit/probe") if f.key == key), after)
+        except MisuseError:
+            return  # it does not tell; house-keeping says so
+        skew = written - after if written > after else min(written - before, 0)
+        if abs(skew) > CLOCK_SKEW_MAX_S:
+            yield Finding(
+                kind="clock_skew",
+                where=self.registry.root,
+                what=f"its clock is {abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'} this machine's",
+                fix="set the clocks by NTP; until then give gc a grace period of days",
+                level="note" if abs(skew) < 900 else "problem",
             )
 
 

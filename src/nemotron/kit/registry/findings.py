@@ -1,6 +1,7 @@
 """What the doctor says."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 Level = Literal["problem", "note"]
@@ -16,6 +17,8 @@ class Finding:
         where: the file, or the version, that it is about.
         what: what was found.
         fix: what to do.
+        remedy: repairs it, where that is possible, and says what was done; it may raise any `KitError`.
+        repaired: what was done about it, or None.
         level: `problem`, something that a reader can run into; or `note`, something that needs nobody, but
             that somebody looking for trouble wants to know.
     """
@@ -25,6 +28,13 @@ class Finding:
     what: str
     fix: str
     level: Level = "problem"
+    remedy: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+    repaired: str | None = None
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether a reader can still run into it."""
+        return self.level == "problem" and self.repaired is None
 
 
 def some(paths: list[str]) -> str:

@@ -18,10 +18,17 @@ def locate(store: Store, key: str) -> str | None:
     """The key under which an object lies now, or None if it is nowhere."""
     if store.exists(key):
         return key
+    if (aside := locate_aside(store, key)) is not None:
+        return aside
+    return key if store.exists(key) else None  # it was put back while the trash was looked through
+
+
+def locate_aside(store: Store, key: str) -> str | None:
+    """Where in the trash an object lies, or None."""
     for batch in sorted(store.list(layout.TRASH), reverse=True):
         if store.exists(aside := layout.set_aside(batch, key)):
             return aside
-    return key if store.exists(key) else None  # it was put back while the trash was looked through
+    return None
 
 
 def read(store: Store, key: str) -> bytes | None:

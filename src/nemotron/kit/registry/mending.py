@@ -1,0 +1,99 @@
+"""Putting back what a store lost and can be had elsewhere: its digest tells whether it is the right thing."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import BinaryIO
+
+from blake3 import blake3
+
+from nemotron.kit.documents.digest import ALGORITHM
+from nemotron.kit.documents.tree import Entry
+from nemotron.kit.errors import CorruptError
+from nemotron.kit.registry import layout, objects
+from nemotron.kit.registry.content import holds
+from nemotron.kit.registry.findings import some
+from nemotron.kit.registry.records import Record
+from nemotron.kit.store.protocol import CHUNK_SIZE, Store
+from nemotron.kit.store.system_errors import translating
+
+
+def bring_back(store: Store, record: Record, entries: Iterable[Entry]) -> str:
+    """Put contents of a snapshot back into the store, wherever they still are.
+
+    Places are the trash, the folder that the snapshot was taken from, and a folder that it was laid out in.
+
+    Args:
+        store: lost them.
+        record: the snapshot.
+        entries: what is lost.
+
+    Returns:
+        What was done, for a person.
+
+    Raises:
+        CorruptError: some of it is in none of these places.
+    """
+    nowhere: list[str] = []
+    done = 0
+    for entry in entries:
+        if entry.digest and any(_taken(store, opened, entry) for opened in _places(store, record, entry)):
+            done += 1
+        else:
+            nowhere.append(entry.path)
+    store.sync()
+    if nowhere:
+        origin = record.manifest.content.origin if record.manifest.content else None
+        raise CorruptError(
+            f"{some(nowhere)} can't be brought back: neither the trash, nor {origin}, nor a checkout has it. "
+            "Restore .kit/blobs from a backup, or withdraw the version"
+        )
+    return f"{done} brought back"
+
+
+def bring_back_listing(store: Store, key: str) -> str:
+    """Put a listing of files that is in the trash back.
+
+    Raises:
+        CorruptError: it is not there any more.
+    """
+    data = objects.read(store, key)
+    if data is None:
+        raise CorruptError(f"{key} is gone from the trash of {store.url}")
+    store.create(key, data)
+    return "its listing brought back"
+
+
+def _places(store: Store, record: Record, entry: Entry) -> Iterator[Callable[[], BinaryIO]]:
+    key = layout.blob(entry.digest or "")
+    aside = objects.locate_aside(store, key)
+    if aside is not None:
+        yield partial(store.open, aside)
+    origin = record.manifest.content.origin if record.manifest.content else None
+    laid_out = store.local_path(layout.checkout(record.name, record.version))
+    for folder in (origin, laid_out):
+        if folder is not None:
+            yield _opener(os.path.join(folder, entry.path))
+
+
+def _opener(path: str) -> Callable[[], BinaryIO]:
+    return lambda: open(path, "rb")
+
+
+def _taken(store: Store, opened: Callable[[], BinaryIO], entry: Entry) -> bool:
+    """Whether a place had the content, which is in the store now."""
+    key, hasher = layout.blob(entry.digest or ""), blake3()
+    try:
+        file = opened()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+        return False  # not here
+    with translating("read", entry.path), file, store.stage() as staging:
+        while chunk := file.read(CHUNK_SIZE):
+            hasher.update(chunk)
+            staging.write(chunk)
+        if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
+            return False
+        if not holds(store, key, entry.size):
+            store.remove(key)  # cut off: it would keep the whole one out
+        staging.commit(key)
+    return True
