@@ -1,14 +1,17 @@
 """The only ambient state: the current registry, tracker, settings and run of this process.
 
 It holds what `start` gives it. A script that calls no `init` but runs where `NEMO_ARTIFACT_ROOT` is set works
-with the store there. All of it is shared by all threads.
+with the store there. All of it is shared by all threads but the runs: `current_run` says whose those are.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from nemotron.kit.registry.registry import Registry
     from nemotron.kit.tracking.protocol import LineageTracker
     from nemotron.kit.tracking.run import Run
+
+log = logging.getLogger(__name__)
 
 ROOT_VARIABLE = "NEMO_ARTIFACT_ROOT"
 
@@ -53,7 +58,10 @@ class State:
     registry: "Registry | None" = None
     tracker: "LineageTracker | _Unset | None" = _UNSET
     settings: Settings = Settings()
+    # The runs that were asked for and are not over, of all threads, the oldest first.
     runs: "tuple[Run, ...]" = ()
+    # The run that the process has without asking.
+    ambient: "Run | None" = None
     initialized: bool = False
     # What NEMO_ARTIFACT_ROOT last led to: (its value, the registry there, its tracker).
     found: "tuple[str, Registry, LineageTracker] | None" = None
@@ -61,6 +69,7 @@ class State:
 
 _lock = threading.RLock()
 _state = State()
+_mine: "ContextVar[tuple[Run, ...]]" = ContextVar("nemotron.kit.runs", default=())
 
 
 def _change(**changes: Any) -> None:
@@ -82,12 +91,29 @@ def restore(state: State) -> None:
 
 
 def reset(*, keep_runs: bool = False) -> None:
-    """Forget everything: store, tracker, settings and what was used.
+    """Forget everything: store, tracker, settings and what was used. The process's own run is over.
 
     Args:
-        keep_runs: leave the runs that were asked for in force, for a change of store in the middle of one.
+        keep_runs: leave the runs that were asked for in force, for a change of store in the middle of one;
+            the process's own is left alone for `restore`.
     """
-    restore(State(runs=tuple(each for each in _state.runs if each.name) if keep_runs else ()))
+    if keep_runs:
+        restore(State(runs=_state.runs))
+        return
+    end_ambient()
+    restore(State())
+
+
+def end_ambient(error: "type[BaseException] | None" = None) -> None:
+    """Let the run that the process has without asking be over; the next use begins another one.
+
+    Args:
+        error: the type of the exception that ended it.
+    """
+    ambient = _state.ambient
+    if ambient is not None:
+        _change(ambient=None)
+        ambient.end(error)
 
 
 def current_registry() -> "Registry | None":
@@ -157,7 +183,7 @@ def set_registry(registry: "Registry | None") -> None:
         before = current_registry()
         _change(registry=registry)
         if before is not None and (registry is None or not _same_place(before.root, registry.root)):
-            for each in _state.runs:
+            for each in (*_state.runs, *((_state.ambient,) if _state.ambient else ())):
                 each.forget()
 
 
@@ -203,43 +229,97 @@ def set_initialized(initialized: bool) -> None:
 
 
 def current_run() -> "Run":
-    """The run in force: the innermost `run(...)`, else the one that every process has."""
+    """The run in force, for the thread or task that asks.
+
+    It is the innermost `run(...)` that this thread, or the one that copied its `contextvars` to it, is in. A
+    thread that is in none, such as a data loader's, belongs to the only run that is open in the process, the
+    innermost where they are nested. If several are open side by side it is in none of them, with a warning:
+    nobody could say which. What is in no run belongs to the one that every process has.
+    """
+    open_runs = _state.runs
+    if open_runs:
+        own = next((each for each in reversed(_mine.get()) if each in open_runs), None)
+        if own is not None:
+            return own
+        parents = [each.parent for each in open_runs]
+        innermost = [each for each in open_runs if each not in parents]
+        if len(innermost) == 1:
+            return innermost[0]
+        _say_whose(tuple(each.name or each.id for each in innermost))
     with _lock:
-        if not _state.runs:
+        if _state.ambient is None:
             from nemotron.kit.tracking.run import Run
 
-            _change(runs=(Run(),))
-        return _state.runs[-1]
+            _change(ambient=Run())
+        assert _state.ambient is not None
+        return _state.ambient
+
+
+@cache
+def _say_whose(names: tuple[str, ...]) -> None:
+    log.warning(
+        "A thread that began outside of them uses the store while the runs %s are open: what it does counts "
+        "for none of them. Start its work with contextvars.copy_context().run(…) inside the run it is for",
+        ", ".join(names),
+    )
 
 
 @contextmanager
-def run(name: str) -> "Iterator[Run]":
+def run(name: str, **told: Any) -> "Iterator[Run]":
     """Scope uses and saves: what is loaded inside becomes an input of what is saved inside, and of no other.
 
-    A run is the process's, not a thread's: threads that load for it are seen, and two runs at once in two
-    threads are not told apart.
+    Two runs at once, in two threads or two tasks, know nothing of each other; see `current_run`.
 
     Args:
         name: what this part of the work is called, such as "sft".
+        **told: what else is to be recorded: `config`, `tags`, `seeds`, `image`.
     """
     from nemotron.kit.tracking.run import Run
 
-    current_run()
-    own = Run(name)
+    mine = tuple(each for each in _mine.get() if each in _state.runs)
+    own = Run(name, parent=mine[-1] if mine else None, **told)
+    registry = current_registry()
     with _lock:
         _change(runs=(*_state.runs, own))
+    _mine.set((*mine, own))
+    error: type[BaseException] | None = None
     try:
+        if registry is not None:
+            own.begin(registry.store)
         yield own
+    except BaseException as raised:
+        # `sys.exit(0)` is how many a script finishes.
+        error = None if isinstance(raised, SystemExit) and raised.code in (None, 0) else type(raised)
+        raise
     finally:
         with _lock:
-            _change(runs=tuple(other for other in _state.runs if other is not own))
+            _change(runs=tuple(each for each in _state.runs if each is not own))
+        # Not by a token: a generator may be left in another context than it was entered in.
+        _mine.set(tuple(each for each in _mine.get() if each is not own))
+        own.end(error)
 
 
-def record_use(uri: str) -> None:
-    """Remember `art://name:vN` as an input of the current run."""
-    current_run().use(uri)
+def record_use(uri: str, asked: str | None = None) -> None:
+    """Remember `art://name:vN` as an input of the current run.
+
+    Args:
+        uri: of the version.
+        asked: the reference that it was asked for by.
+    """
+    current_run().use(uri, asked)
 
 
 def used() -> tuple[str, ...]:
     """What the current run has used so far."""
     return current_run().used
+
+
+def _after_fork() -> None:
+    """In the child: the lock may have been held by a thread that is not here, and runs are its parent's."""
+    global _lock
+    _lock = threading.RLock()
+    if _state.ambient is not None:
+        _change(ambient=_state.ambient.forked())
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -180,20 +180,52 @@ def using(
     """
     before = context.snapshot()
     context.reset(keep_runs=True)
+    error: type[BaseException] | None = None
     try:
         init(backend, root, **arguments)
         yield context.current_registry()
+    except BaseException as raised:
+        error = type(raised)
+        raise
     finally:
+        context.end_ambient(error)
         context.restore(before)
 
 
-def run(name: str) -> "AbstractContextManager[Run]":
-    """Scope uses and saves: what is loaded inside becomes an input of what is saved inside.
+def run(
+    name: str,
+    *,
+    config: Any = None,
+    tags: Iterable[str] = (),
+    seeds: int | Mapping[str, Any] | None = None,
+    image: str | None = None,
+) -> "AbstractContextManager[Run]":
+    """Scope uses and saves, and record what was run: `with kit.run("sft", config=cfg) as run:`.
+
+    What is loaded inside becomes an input of what is saved inside, and of no other. The store gets a record
+    of the command, the code, the packages, the host and the job, and of how it ended; never of secrets. A
+    script that asks for no run has one all the same, recorded with the first version that it saves.
+
+    Runs in two threads are two runs. A thread that is started inside and loads data for it belongs to it, as
+    long as it is the only one that is open; see `context.current_run`.
 
     Args:
         name: what this part of the work is called, such as "sft".
+        config: of OmegaConf, pydantic, a dataclass, or a dict; what its fields call secret is left out.
+        tags: words to find it by.
+        seeds: the seed, or several by name.
+        image: the container image, if the launcher knows it.
+
+    Returns:
+        A context manager; inside, `run.log({"loss": …})` remembers metrics, and costs what a dict costs.
+
+    >>> import tempfile
+    >>> with using(root=tempfile.mkdtemp()), run("sft", config={"lr": 1e-4}, seeds=7) as sft:
+    ...     sft.log({"loss": 2.31})
+    >>> sft.summary
+    {'loss': 2.31}
     """
-    return context.run(name)
+    return context.run(name, config=config, tags=tags, seeds=seeds, image=image)
 
 
 def lineage_of(
@@ -202,6 +234,7 @@ def lineage_of(
     direction: Literal["up", "down"] = "up",
     depth: int | None = None,
     types: Iterable[str] = (),
+    runs: bool = False,
 ) -> "Graph":
     """The graph of what an artifact was made from, or of what was made from it.
 
@@ -211,6 +244,7 @@ def lineage_of(
         depth: how many steps, or None for all.
         types: which types of nodes to show, such as "ModelArtifact", "model" or "external"; none for all.
             What lies between two that are shown is an edge of the role `via`.
+        runs: have the runs that made these artifacts as nodes too; `graph.run_of(uri)` finds them.
 
     Raises:
         NotFoundError: there is no such artifact or version.
@@ -218,10 +252,13 @@ def lineage_of(
     """
     from nemotron.kit.lineage import query
     from nemotron.kit.lineage.collect import collect
+    from nemotron.kit.lineage.runs import with_runs
 
-    graph = collect(context.require_registry(), ref, direction=direction, depth=depth)
+    registry = context.require_registry()
+    graph = collect(registry, ref, direction=direction, depth=depth)
     asked = [types] if isinstance(types, str) else list(types)
-    return query.only(graph, query.of_type(asked)) if asked else graph
+    graph = query.only(graph, query.of_type(asked)) if asked else graph
+    return with_runs(registry.store, graph) if runs else graph
 
 
 def composition(ref: str) -> "Composition":

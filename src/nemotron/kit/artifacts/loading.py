@@ -107,7 +107,7 @@ def _from_store(cls: type[Kind], registry: Registry, ref: str | ArtifactRef) -> 
         )
     artifact = from_record(cls, registry, record)
     drift.look(registry, record)
-    context.record_use(record.uri)
+    context.record_use(record.uri, str(ref))
     return artifact
 
 

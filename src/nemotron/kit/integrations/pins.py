@@ -55,6 +55,9 @@ def pin(references: Mapping[str, str], mode: Mode) -> dict[str, Info]:
 
     asked = [f"{mode} {name}={ref}" for name, ref in references.items()]
     found = agree_on(asked, resolve, _meeting_place(registry))
+    for name, info in found.items():
+        if uri := info.get("uri"):
+            context.current_run().pin(references[name], uri)
     return {
         name: info if found_here.get(name) == info else _on_this_rank(info) for name, info in found.items()
     }

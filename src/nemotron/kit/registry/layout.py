@@ -6,6 +6,7 @@ from nemotron.kit.documents.digest import hex_of
 
 FORMAT = ".kit/format.json"
 OLDER_INDEX = ".art_index.json"
+RUNS = ".kit/runs"
 STORE_FORMAT = 1
 REMAPS = ".kit/remaps"
 BLOBS = ".kit/blobs"
@@ -129,3 +130,23 @@ def remap(sequence: int) -> str:
 def checkout(name: str, version: int) -> str:
     """The folder where a snapshot is laid out."""
     return f".kit/checkouts/{name}/v{version}"
+
+
+def run_start(run_id: str) -> str:
+    """What is known when a run begins."""
+    return f"{RUNS}/{run_id}/start.json"
+
+
+def run_environment(run_id: str) -> str:
+    """The code and the packages of a run."""
+    return f"{RUNS}/{run_id}/environment.json"
+
+
+def run_finish(run_id: str) -> str:
+    """How a run ended."""
+    return f"{RUNS}/{run_id}/finish.json"
+
+
+def run_made(run_id: str, what: str = "") -> str:
+    """The hint that a run made a version, `name.vN`; without one the folder of all."""
+    return f"{RUNS}/{run_id}/made/{what}".rstrip("/")

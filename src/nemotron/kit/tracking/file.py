@@ -10,7 +10,7 @@ from typing import Any
 from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.errors import ArtifactVersionNotFoundError, MisuseError, NotFoundError, WithdrawnError
 from nemotron.kit.names import SCHEME, ArtifactRef, Version
-from nemotron.kit.registry.records import Draft, Published, Record
+from nemotron.kit.registry.records import Draft, Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.protocol import SaveOptions
 from nemotron.kit.tracking.run import Run
@@ -66,7 +66,7 @@ class FileTracker:
         record, inside = self.registry.find(ref)
         if inside:
             raise MisuseError(f"{ref} names {inside} inside {record.uri}; name the artifact alone")
-        self._run().use(record.uri)
+        self._run().use(record.uri, ref)
         return record
 
     def use_artifact(self, ref: str, artifact_type: str = "artifact") -> Path:
@@ -110,7 +110,7 @@ class FileTracker:
             follow_links=options.follow_links,
             aliases=options.aliases,
         )
-        return self._record(self.registry.publish(draft))
+        return self._published(draft)
 
     def log_model_checkpoint(self, name: str, path: str | os.PathLike[str], iteration: int) -> dict[str, Any]:
         """Record a checkpoint folder as a version of type "model".
@@ -129,9 +129,11 @@ class FileTracker:
             producer=self.get_run_id(),
             run=self._run().id,
         )
-        return self._record(self.registry.publish(draft))
+        return self._published(draft)
 
-    def _record(self, published: Published) -> dict[str, Any]:
+    def _published(self, draft: Draft) -> dict[str, Any]:
+        published = self.registry.publish(draft)
+        self._run().saved(self.registry.store, published.record.uri, created=published.created)
         manifest = published.record.manifest
         return {
             "artifact_id": f"{manifest.name}:v{manifest.version}",

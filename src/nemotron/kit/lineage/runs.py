@@ -1,0 +1,159 @@
+"""Runs out of a store: what they were, what became of them, and which artifacts they made."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from nemotron.kit.documents.run import Process, RunEnvironment, RunFinish, RunRecord, RunStart, Status
+from nemotron.kit.errors import CorruptError, FormatTooNewError, MisuseError, NotFoundError, RefusedError
+from nemotron.kit.lineage.graph import RUN_ROLE, RUN_SCHEME, Edge, Graph, Node
+from nemotron.kit.names import SCHEME
+from nemotron.kit.registry import layout
+from nemotron.kit.registry.processes import Life, life_of
+from nemotron.kit.store.protocol import Store
+
+log = logging.getLogger(__name__)
+
+D = TypeVar("D", RunStart, RunEnvironment, RunFinish)
+
+# Of a graph with more runs, the nearest are read; each costs two requests.
+RUNS_READ_MAX = 500
+_MADE = re.compile(r"(.+)\.(v[1-9][0-9]*)", re.ASCII)
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+_STATUS_OF_LIFE: dict[Life, Status] = {"alive": "running", "gone": "killed", "unknown": "unknown"}
+
+
+def read_run(
+    store: Store, run_id: str, *, whole: bool = True, life: Callable[[Process], Life] = life_of
+) -> RunRecord | None:
+    """The record of a run, or None if there is none, or none that can be read.
+
+    A run that did not say how it ended is `running` or `killed` if its process was on this machine, where
+    that can be looked up; of another machine's it is `unknown`, and never `finished`.
+
+    Args:
+        store: where to look.
+        run_id: the whole id.
+        whole: also its code, its packages and what it made.
+        life: tells whether a process is still there.
+    """
+    if not _ID.fullmatch(run_id):  # of another tool
+        return None
+    start = _read(store, RunStart, layout.run_start(run_id))
+    if start is None:
+        return None
+    finish = _read(store, RunFinish, layout.run_finish(run_id))
+    record = RunRecord(
+        start=replace(start, id=run_id),
+        finish=finish,
+        status=_STATUS_OF_LIFE[life(start.process)] if finish is None else finish.status,
+        made=() if finish is None else finish.outputs,
+    )
+    if not whole:
+        return record
+    environment = _read(store, RunEnvironment, layout.run_environment(run_id))
+    return replace(record, environment=environment, made=tuple(_made(store, record)))
+
+
+def _made(store: Store, record: RunRecord) -> Iterator[str]:
+    """What it said at its end, and what it left hints of: a killed run says nothing."""
+    yield from record.made
+    for name in sorted(store.list(layout.run_made(record.id))):
+        if (match := _MADE.fullmatch(name)) and (uri := f"{SCHEME}{match[1]}:{match[2]}") not in record.made:
+            yield uri
+
+
+def _read(store: Store, kind: type[D], key: str) -> D | None:
+    try:
+        data = store.read(key)
+        return None if data is None else kind.from_bytes(data, f"{store.url}/{key}")
+    except (CorruptError, FormatTooNewError, RefusedError) as error:
+        log.warning("%s. It is left out", error)
+        return None
+
+
+def find_run(store: Store, text: str) -> RunRecord:
+    """The run of an id, or of the beginning of one.
+
+    Raises:
+        NotFoundError: there is none.
+        MisuseError: several begin so.
+    """
+    prefix = text.removeprefix(RUN_SCHEME).lower()
+    if _ID.fullmatch(prefix) and (record := read_run(store, prefix)):
+        return record
+    found = sorted(one for one in store.list(layout.RUNS) if one.startswith(prefix)) if prefix else []
+    if len(found) > 1:
+        raise MisuseError(
+            f"{len(found)} runs begin with {text}: {', '.join(found[-5:])}. Give more of the id"
+        )
+    record = read_run(store, found[0]) if found else None
+    if record is None:
+        raise NotFoundError(f"No run {text} in {store.url}; `nemotron kit runs` lists them")
+    return record
+
+
+def list_runs(store: Store, *, status: Status | None = None, limit: int | None = None) -> list[RunRecord]:
+    """Runs, the newest first; only as many are read as it takes.
+
+    Args:
+        store: where to look.
+        status: only those that became so.
+        limit: how many to give at most, or None for all.
+    """
+    found: list[RunRecord] = []
+    for run_id in sorted(store.list(layout.RUNS), reverse=True):  # ids begin with the time
+        if limit is not None and len(found) >= limit:
+            break
+        record = read_run(store, run_id, whole=False)
+        if record is not None and status in (None, record.status):
+            found.append(record)
+    return found
+
+
+def with_runs(store: Store, graph: Graph) -> Graph:
+    """The graph with the runs that made its artifacts, each a node with an edge to each of them.
+
+    Args:
+        store: where they are recorded. Runs without a record are left out.
+        graph: as collected.
+    """
+    runs: dict[str, Node | None] = {}
+    edges = []
+    for node in graph:
+        if node.kind != "artifact" or not node.run:
+            continue
+        if node.run not in runs and len(runs) < RUNS_READ_MAX:
+            record = read_run(store, node.run, whole=False)
+            runs[node.run] = None if record is None else node_of(record)
+        if (run := runs.get(node.run)) is not None:
+            edges.append(Edge(run.uri, node.uri, RUN_ROLE))
+    nodes = tuple(run for run in runs.values() if run is not None)
+    return Graph(graph.uri, (*graph.nodes, *nodes), (*graph.edges, *edges)) if nodes else graph
+
+
+def node_of(record: RunRecord) -> Node:
+    """A run as a node of a graph."""
+    start, finish = record.start, record.finish
+    said = {
+        "status": record.status,
+        "error": finish.error if finish else None,
+        "ended_at": finish.ended_at if finish else None,
+        "command": list(start.command),
+        "host": start.process.host,
+        "user": start.process.user,
+        "experiment": start.experiment,
+        "wandb_url": finish.wandb_url if finish else None,
+    }
+    return Node(
+        uri=f"{RUN_SCHEME}{record.id}",
+        kind="run",
+        type="run",
+        name=record.label,
+        created_at=start.started_at or None,
+        run=record.id,
+        metadata={key: value for key, value in said.items() if value},
+        inputs=finish.inputs if finish else (),
+    )

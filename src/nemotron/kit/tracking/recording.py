@@ -1,0 +1,228 @@
+"""Writing down what is known of a run: `.kit/runs/<run id>/` in each store that it saves to.
+
+`start.json` is there with the first version that is saved, or when `kit.run` begins; `environment.json` comes
+from a thread, because git and the packages take a moment; `finish.json` comes at the end, and a run that has
+none is running or was killed. A hint per version, `made/<name>.v<N>`, tells what a killed run had made.
+
+Nothing here stops a job: what can't be written is reported and left. Only rank 0 writes. What a forked child
+saves belongs to its parent's run, whose end is the parent's to record.
+"""
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nemotron.kit.documents.run import RunFinish, RunStart
+from nemotron.kit.errors import KitError
+from nemotron.kit.names import SCHEME
+from nemotron.kit.registry import layout
+from nemotron.kit.store.protocol import Store
+
+log = logging.getLogger(__name__)
+
+# How long the end of a run waits for a store that does not answer, and for git.
+PATIENCE_S = 10.0
+PATIENCE_WITH_GIT_S = 3.0
+
+
+@dataclass(slots=True)
+class _Place:
+    """One store in which a run is recorded.
+
+    Attributes:
+        store: the store.
+        started: set once `start.json` was written, or can't be.
+        thread: writes the rest; None if nothing is left to be written.
+    """
+
+    store: Store
+    started: threading.Event
+    thread: threading.Thread | None = None
+
+
+class Recording:
+    """The record of one run, in any number of stores.
+
+    Args:
+        run_id: of the run.
+        start: gives what is known at its beginning, when that is recorded first.
+        finish: gives what is known at its end, and the type of the exception that ended it.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        start: Callable[[], RunStart],
+        finish: Callable[[type[BaseException] | None], RunFinish],
+    ) -> None:
+        self._id = run_id
+        self._pid = os.getpid()
+        self._start, self._finish = start, finish
+        self._places: dict[str, _Place] = {}
+        self._is_over = False
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it is recorded anywhere."""
+        return bool(self._places)
+
+    def begin(self, store: Store, *, wait: bool) -> None:
+        """Record the beginning in a store, once.
+
+        Args:
+            store: where.
+            wait: have `start.json` written when this returns; else a thread does that too.
+        """
+        if self._is_over or store.url in self._places or not _is_writer():
+            return
+        _look_after(self)
+        place = self._places[store.url] = _Place(store, threading.Event())
+        start = self._start()
+        if wait and not _write_start(place, start):
+            return
+        place.thread = _in_background(lambda: _write_rest(place, start))
+
+    def saved(self, store: Store, uri: str, *, created: bool) -> None:
+        """Record that a version was saved to a store."""
+        if not _is_writer():
+            return
+        self.begin(store, wait=True)
+        if created:
+            key = layout.run_made(self._id, uri.removeprefix(SCHEME).replace(":", "."))
+            _create(store, key, b"")
+
+    def end(self, error: type[BaseException] | None) -> None:
+        """Record the end wherever the beginning is recorded, and wait for it, but not for long."""
+        if self._is_over or os.getpid() != self._pid:
+            return
+        self._is_over = True
+        _open.discard(self)
+        if not self._places:
+            return
+        places, finish = list(self._places.values()), self._finish(error)
+        thread = _in_background(lambda: _write_finish(places, self._id, finish))
+        if thread is not None:
+            thread.join(PATIENCE_S)
+            if thread.is_alive():
+                log.warning("The end of run %s is not recorded: the store does not answer", self._id)
+        for place in places:
+            if place.thread is not None:
+                place.thread.join(PATIENCE_WITH_GIT_S)
+
+
+def _is_writer() -> bool:
+    return os.environ.get("RANK", "").strip() in ("", "0")
+
+
+def _in_background(work: Callable[[], Any]) -> threading.Thread | None:
+    """A thread that does it; None if it had to be done at once, because the interpreter is going down."""
+    thread = threading.Thread(target=work, name="nemotron-kit-run", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        work()
+        return None
+    return thread
+
+
+def _create(store: Store, key: str, data: bytes) -> bool:
+    """Write a part of the record; False, after a word about it, if that can't be."""
+    try:
+        store.create(key, data, durable=False)
+    except (KitError, OSError) as error:
+        log.warning("%s/%s is not recorded: %s", store.url, key, error)
+        return False
+    return True
+
+
+# -- what is written ---------------------------------------------------------------------------------------
+
+
+def _write_start(place: _Place, start: RunStart) -> bool:
+    try:
+        return _create(place.store, layout.run_start(start.id), start.to_bytes())
+    finally:
+        place.started.set()
+
+
+def _write_rest(place: _Place, start: RunStart) -> None:
+    from nemotron.kit.tracking.surroundings import environment
+
+    if not place.started.is_set() and not (_is_founded(place) and _write_start(place, start)):
+        return
+    found = environment(start.entry, start.cwd or ".")
+    _create(place.store, layout.run_environment(start.id), found.to_bytes())
+
+
+def _is_founded(place: _Place) -> bool:
+    """Whether there is a store that can be written to; a new one is founded."""
+    from nemotron.kit.registry.publishing import prepare
+
+    try:
+        prepare(place.store)
+    except (KitError, OSError) as error:
+        log.warning("Nothing of this run is recorded in %s: %s", place.store.url, error)
+        place.started.set()
+        return False
+    return True
+
+
+def _write_finish(places: list[_Place], run_id: str, finish: RunFinish) -> None:
+    for place in places:
+        place.started.wait(PATIENCE_S)
+        try:
+            # A store that was deleted since is not made again.
+            is_there = place.store.exists(layout.run_start(run_id))
+        except (KitError, OSError) as error:
+            log.warning("The end of run %s is not recorded in %s: %s", run_id, place.store.url, error)
+            continue
+        if is_there:
+            _create(place.store, layout.run_finish(run_id), finish.to_bytes())
+
+
+# -- the end of the process --------------------------------------------------------------------------------
+
+_open: "set[Recording]" = set()
+_pid = 0
+
+
+def _look_after(recording: Recording) -> None:
+    """See that its end is recorded when the process ends, if nobody did so before."""
+    global _pid
+    _open.add(recording)
+    if _pid == os.getpid():
+        return
+    is_forked, _pid = _pid != 0, os.getpid()
+    if not is_forked:
+        atexit.register(_end_all)
+    # multiprocessing's children leave without atexit.
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing import util
+
+        util.Finalize(None, _end_all, exitpriority=0)
+
+
+def _end_all() -> None:
+    """The process ends: so do its runs, failed if an exception escaped."""
+    error = sys.exc_info()[0] or _escaped()
+    began = time.monotonic()
+    for recording in list(_open):
+        if time.monotonic() - began < PATIENCE_S:
+            recording.end(error)
+
+
+def _escaped() -> type[BaseException] | None:
+    """The exception that ended the script.
+
+    Python keeps it before it calls `sys.excepthook`, which so stays whose it is. In an interactive shell it
+    is merely the last one that was shown.
+    """
+    found = None if hasattr(sys, "ps1") else getattr(sys, "last_type", None)
+    return found if isinstance(found, type) else None
