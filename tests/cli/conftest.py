@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from nemotron.kit.cli import app
+from nemotron.kit.documents.run import RunFinish, RunStart
+from nemotron.kit.registry import layout
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
@@ -39,6 +41,7 @@ class Said:
 
 
 Command = Callable[..., Said]
+RUN = "01a20ebf-5571-76d1-8a70-62993e30a6b2"
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 @pytest.fixture
 def store(registry: Registry, data: Path) -> Registry:
-    """`nano3/data` v1 and v2 (a reference), `base` v1 (a snapshot made of it), `base:good`, `tuned` v1."""
+    """`nano3/data` v1 and v2 (a reference), `base` v1 (a snapshot of it), `base:good`, `tuned` v1; a run."""
     for step in (1, 2):
         draft = Draft(
             name="nano3/data",
@@ -103,4 +106,8 @@ def store(registry: Registry, data: Path) -> Registry:
             used_artifacts=("base:v1", "nano3-data:v2"),
         )
     )
+    begun = RunStart(id=RUN, name="tune", started_at="2025-01-01T00:00:00+00:00", config={"lr": float("nan")})
+    registry.store.create(layout.run_start(RUN), begun.to_bytes())
+    ended = RunFinish(status="finished", outputs=("art://gone:v1",), metrics={"loss": float("nan")})
+    registry.store.create(layout.run_finish(RUN), ended.to_bytes())
     return registry

@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "log": ("log", "base"),
     "composition": ("composition", "base"),
     "recall": ("recall", "nano3/data:v2"),
+    "runs": ("runs",),
+    "run": ("run", "01a20ebf"),
     "export": ("export", "tuned", "--to", "prov"),
     "inspect": ("inspect", "data"),
     "register": ("register", "data", "--name", "again"),

@@ -27,6 +27,8 @@ COMMANDS = {
     "log": ("asking", "log"),
     "composition": ("weighing", "composition"),
     "recall": ("weighing", "recall"),
+    "runs": ("running", "runs"),
+    "run": ("running", "run"),
     "export": ("tracing", "export"),
     "inspect": ("inspecting", "inspect"),
     "register": ("publishing", "register"),

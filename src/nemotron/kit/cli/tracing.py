@@ -43,7 +43,7 @@ def lineage(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what an artifact was made from, back to the external inputs.
+    """Show what an artifact was made from, back to the external inputs, and the runs that made it.
 
     With --down, REF may also be the URI of an external input: what was made of this dataset?
 
@@ -53,6 +53,7 @@ def lineage(
     """
     from nemotron.kit.console.lineage import LineageView
     from nemotron.kit.lineage.collect import collect
+    from nemotron.kit.lineage.runs import with_runs
 
     registry, output = session(root, as_json, quiet)
     formats = [to for to, asked in (("mermaid", mermaid), ("dot", dot), ("html", html)) if asked]
@@ -64,7 +65,7 @@ def lineage(
     with output.progress("Reading manifests"):
         graph = collect(registry, ref, direction=direction, depth=depth)
     _refuse_sources_of_the_unknown(graph, direction == "down")
-    graph = _filtered(graph, types or (), roots=roots, leaves=leaves)
+    graph = with_runs(registry.store, _filtered(graph, types or (), roots=roots, leaves=leaves))
     if formats:
         _show_exported(graph, formats[0], output)
     else:
@@ -94,10 +95,11 @@ def export(
     Example: nemotron kit export my-model:production --to prov > lineage.json
     """
     from nemotron.kit.lineage.collect import collect
+    from nemotron.kit.lineage.runs import with_runs
 
     registry, output = session(root, as_json, quiet)
     with output.progress("Reading manifests"):
-        graph = collect(registry, ref, direction="down" if down else "up")
+        graph = with_runs(registry.store, collect(registry, ref, direction="down" if down else "up"))
     _refuse_sources_of_the_unknown(graph, down)
     _show_exported(graph, to, output)
 

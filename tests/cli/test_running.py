@@ -1,0 +1,75 @@
+"""`runs` and `run`: what was run, and what came of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemotron.kit import start
+from nemotron.kit.artifact import Artifact
+from nemotron.kit.registry.registry import Registry
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def ran(registry: Registry, data: Path) -> list[str]:
+    """A run that made `data`, and one that failed; their ids."""
+    start.init(root=registry.root)
+    with start.run("prep", seeds=3, tags=["nightly"], config={"a": {"b": 1}}) as first:
+        Artifact(path=data, metadata={"rows": 3}).save("data")
+        first.log({"rows": 3})
+    with pytest.raises(ValueError, match="x"), start.run("evil\x1b[31m") as second:
+        raise ValueError("x")
+    start.shutdown()
+    return [first.id, second.id]
+
+
+def test_runs_are_listed_the_newest_first(kit: Command, ran: list[str]) -> None:
+    said = kit("runs")
+    head, *rows = said.out.splitlines()
+    assert head.split() == ["ID", "RUN", "STATUS", "BEGAN", "TOOK", "MADE", "BY"]
+    assert [row.split()[1] for row in rows] == ["evil\\x1b[31m", "prep"]
+    assert "failed: ValueError" in rows[0]
+    assert "data:v1" in rows[1]
+    assert all(ran[1 - at].startswith(row.split()[0]) for at, row in enumerate(rows))
+    assert kit("runs", "--quiet").out.split() == ran[::-1]
+    assert kit("runs", "-n", "1", "--quiet").out.split() == ran[1:]
+    assert kit("runs", "-n", "0", "--quiet").out.split() == ran[::-1]
+
+
+def test_runs_of_one_status(kit: Command, ran: list[str]) -> None:
+    assert [one["id"] for one in kit("runs", "--status", "finished", "--json").json] == ran[:1]
+    assert kit("runs", "--status", "killed").out == "No runs\n"
+    said = kit("runs", "--status", "dead")
+    assert said.code == 2
+    assert "Must be one of: running, finished, failed, killed, unknown" in said.err
+
+
+def test_a_run_is_shown_by_the_beginning_of_its_id(kit: Command, ran: list[str]) -> None:
+    said = kit("run", ran[0])
+    assert said.out.splitlines()[0] == f"prep  finished  {ran[0]}"
+    for line in ("made      art://data:v1", "seeds     seed 3", "tags      nightly", "config    a.b = 1"):
+        assert line in said.out.splitlines()
+    assert kit("run", f"run://{ran[0]}", "--quiet").out == "art://data:v1\n"
+    document = kit("run", ran[0], "--json").json
+    assert (document["status"], document["outputs"]) == ("finished", ["art://data:v1"])
+    assert (document["config"], document["metrics"]) == ({"a": {"b": 1}}, {"rows": 3})
+    assert document["code"]["packages"]
+    assert "\x1b" not in kit("run", ran[1]).out
+
+
+def test_a_run_that_is_not_there(kit: Command, ran: list[str]) -> None:
+    said = kit("run", "ffffffff")
+    assert (said.code, said.out) == (1, "")
+    assert "No run ffffffff" in said.err
+    assert kit("run", ran[0][:1]).code == 2
+
+
+def test_lineage_shows_the_run(kit: Command, ran: list[str]) -> None:
+    assert f"run prep  finished  {ran[0]}" in kit("lineage", "data").out
+    edges = kit("lineage", "data", "--json").json["edges"]
+    assert edges == [{"from": f"run://{ran[0]}", "to": "art://data:v1", "role": "run"}]
+    assert kit("lineage", "data", "--quiet").out == "art://data:v1\n"
+    assert "-.->" in kit("lineage", "data", "--mermaid").out
