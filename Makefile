@@ -51,6 +51,12 @@ bench: ## measure the kit beside its peers
 	@$(python) bench/house.py $(ARGS)
 	@$(python) bench/content.py
 
+test-formats: ## read what megatron-core, datasets, transformers, … write, and let pandas, DuckDB, … read art://
+	@.ci/peers
+	@.venv/peers/bin/python -m pytest -n 2 -rs tests/formats tests/integrations/test_readers.py $(ARGS)
+	@if .venv/peers/bin/python -c 'import atheris' 2>/dev/null; then \
+	    .venv/peers/bin/python tests/formats/fuzz.py $(or $(FUZZ_SECONDS),90); fi
+
 test-install: ## build the wheel, install it alone, and use it as a stranger would
 	@.ci/venv dev
 	@$(python) .ci/test_install.py

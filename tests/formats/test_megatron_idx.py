@@ -108,7 +108,7 @@ def test_a_head_that_contradicts_itself(
         megatron_idx.read(shard)
 
 
-def test_only_heads_and_lengths_are_read(tmp_path: Path) -> None:
+def test_only_heads_lengths_and_some_places_are_read(tmp_path: Path) -> None:
     sequences = 100_000
     with (tmp_path / "s.idx").open("wb") as file:
         file.write(megatron_idx.HEAD.pack(megatron_idx.MAGIC, 1, 8, sequences, 2))
@@ -119,4 +119,43 @@ def test_only_heads_and_lengths_are_read(tmp_path: Path) -> None:
         file.truncate(20 * sequences)
     files = CountingFiles()
     assert megatron_idx.read(tmp_path / "s", files).tokens == 10 * sequences
-    assert files.read == megatron_idx.HEAD.size + 4 * sequences + 8 + 16
+    assert files.read == megatron_idx.HEAD.size + 4 * sequences + 8 * (1 << 16) + 8 + 16
+
+
+@pytest.mark.parametrize("numpy", [True, False])
+@pytest.mark.parametrize("sequence", [0, 1, 4])
+def test_a_place_in_the_middle_that_lies(
+    shard: Path, monkeypatch: pytest.MonkeyPatch, sequence: int, numpy: bool
+) -> None:
+    if not numpy:
+        monkeypatch.delitem(sys.modules, "numpy", raising=False)
+    index = bytearray(shard.with_suffix(".idx").read_bytes())
+    at = megatron_idx.HEAD.size + 4 * 6 + 8 * sequence
+    right = int.from_bytes(index[at : at + 8], "little")
+    index[at : at + 8] = (right + 2).to_bytes(8, "little")
+    shard.with_suffix(".idx").write_bytes(index)
+    said = rf"sequence {sequence} begins at byte {right + 2}, and those before it end at {right}"
+    with pytest.raises(CorruptError, match=said):
+        megatron_idx.read(shard)
+
+
+def test_each_piece_of_a_long_index_begins_where_the_last_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(megatron_idx, "CHUNK_BYTES", 4 * 8)
+    monkeypatch.setattr(megatron_idx, "PLACES_CHECKED", 2)
+    lengths = list(range(20))
+    places = [2 * sum(lengths[:number]) for number in range(20)]
+    good = struct.pack("<20i", *lengths), places, struct.pack("<2q", 0, 20)
+    (tmp_path / "a.bin").write_bytes(b"\0" * (2 * sum(lengths)))
+
+    def write(places: list[int]) -> None:
+        head = megatron_idx.HEAD.pack(megatron_idx.MAGIC, 1, 8, 20, 2)
+        (tmp_path / "a.idx").write_bytes(head + good[0] + struct.pack("<20q", *places) + good[2])
+
+    write(places)
+    assert megatron_idx.read(tmp_path / "a").tokens == sum(lengths)
+    for number in (8, 9, 16, 17):
+        write([place + 2 * (index == number) for index, place in enumerate(places)])
+        with pytest.raises(CorruptError, match=f"sequence {number} begins"):
+            megatron_idx.read(tmp_path / "a")

@@ -1,11 +1,15 @@
 """Parquet footers, written by pyarrow."""
 
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from formats.counting import GOLDEN, CountingFiles
 from nemotron.kit.errors import CorruptError, MissingExtraError
@@ -112,10 +116,55 @@ def test_a_footer_length_that_lies(tmp_path: Path, length: int) -> None:
         parquet.read(path)
 
 
-def test_without_pyarrow_the_message_has_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+def test_counting_needs_no_pyarrow_and_the_loss_share_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert parquet.read(SHARDS[0]).rows == 3
     with pytest.raises(MissingExtraError, match=r"pip install 'nemotron-kit\[formats\]'"):
-        parquet.read(SHARDS[0])
+        parquet.loss_share(SHARDS[0])
+
+
+def test_a_footer_that_pyarrow_ends_the_process_for() -> None:
+    # A column chunk of another type than the schema says: libparquet throws where nobody catches.
+    with pytest.raises(CorruptError, match="a row group has other columns than the schema"):
+        parquet.read(GOLDEN / "hostile" / "pyarrow_ends_the_process.parquet")
+
+
+LEAVES = st.sampled_from([pa.int32(), pa.int64(), pa.float32(), pa.bool_(), pa.string(), pa.uint8()])
+TYPES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.builds(pa.list_, inner)
+        | st.builds(lambda item: pa.struct([("a", item), ("b", pa.int32())]), inner)
+        | st.builds(lambda item: pa.map_(pa.string(), item), inner)
+    ),
+    max_leaves=3,
+)
+
+
+@given(
+    tokens=st.lists(st.none() | st.lists(st.none() | st.integers(0, 9), max_size=5), max_size=20),
+    beside=st.lists(TYPES, max_size=3),
+    group=st.integers(1, 25),
+    options=st.fixed_dictionaries(
+        {
+            "compression": st.sampled_from(["none", "zstd"]),
+            "use_dictionary": st.booleans(),
+            "data_page_version": st.sampled_from(["1.0", "2.0"]),
+            "version": st.sampled_from(["1.0", "2.6"]),
+        }
+    ),
+)
+def test_says_what_pyarrow_says(tokens: Any, beside: Any, group: int, options: Any) -> None:
+    columns = {"input_ids": pa.array(tokens, pa.list_(pa.int32()))}
+    columns |= {f"c{index}": pa.nulls(len(tokens), kind) for index, kind in enumerate(beside)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.parquet")
+        pq.write_table(pa.table(columns), path, row_group_size=group, **options)
+        found, theirs = parquet.read(path), pq.read_metadata(path)
+    assert (found.rows, found.columns) == (theirs.num_rows, tuple(columns))
+    assert found.tokens == sum(item is not None for row in tokens if row for item in row)
 
 
 def test_a_dictionary_that_is_most_of_the_file(tmp_path: Path) -> None:

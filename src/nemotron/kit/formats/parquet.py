@@ -6,26 +6,61 @@ is, nor the sum of `loss_mask`; `loss_share` reads that column when it is asked.
 """
 
 import os
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nemotron.kit.errors import MissingExtraError
+from nemotron.kit.formats.arrow_schema import list_size
 from nemotron.kit.formats.reading import LOCAL, Files, PathLike, damaged, each, exact, text_of
-
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
+from nemotron.kit.formats.thrift import Compact, ThriftError, Wanted
 
 MAGIC = b"PAR1"
 ENCRYPTED = b"PARE"
-FOOTER_BYTES_MAX = 64 << 20
-CHUNKS_MAX = 1_000_000
+FOOTER_BYTES_MAX = 16 << 20
 # The footer of a shard is nearly always within this; one read is enough.
 TAIL_BYTES = 64 << 10
 TOKEN_COLUMNS = ("input_ids", "tokens")
 MASK_COLUMN = "loss_mask"
 STARTS_COLUMN = "seq_start_id"
 SCHEMAS_MAX = 64
+
+# Fields of a footer by their numbers.
+# Source: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
+_SCHEMA, _ROWS, _GROUPS, _PAIRS = 2, 3, 4, 5  # of FileMetaData
+_NAME, _CHILDREN = 4, 5  # of SchemaElement, beside its type
+_CHUNKS, _GROUP_ROWS = 1, 3  # of RowGroup
+_META = 3  # of ColumnChunk
+_TYPE, _PATH, _VALUES, _SIZE, _DATA_PAGE, _DICTIONARY_PAGE, _STATISTICS = (
+    1,
+    3,
+    5,
+    7,
+    9,
+    11,
+    12,
+)  # its meta_data
+_MOST_OLD, _LEAST_OLD, _NULLS, _MOST, _LEAST = 1, 2, 3, 5, 6  # of Statistics
+_KEY, _VALUE = 1, 2  # of KeyValue
+_FILE: Wanted = {
+    _SCHEMA: dict.fromkeys((_TYPE, _NAME, _CHILDREN)),
+    _ROWS: None,
+    _GROUPS: {
+        _CHUNKS: {
+            _META: {
+                **dict.fromkeys((_TYPE, _PATH, _VALUES, _SIZE, _DATA_PAGE, _DICTIONARY_PAGE)),
+                _STATISTICS: dict.fromkeys((_MOST_OLD, _LEAST_OLD, _NULLS, _MOST, _LEAST)),
+            }
+        },
+        _GROUP_ROWS: None,
+    },
+    _PAIRS: dict.fromkeys((_KEY, _VALUE)),
+}
+# How a value of a physical type is spelt in statistics: BOOLEAN, INT32, INT64, FLOAT, DOUBLE.
+_PHYSICAL = {
+    code: struct.Struct(form) for code, form in ((0, "?"), (1, "<i"), (2, "<q"), (4, "<f"), (5, "<d"))
+}
 
 _sizes: dict[tuple[bytes, str], int | None] = {}
 
@@ -58,27 +93,15 @@ def read(path: PathLike, files: Files = LOCAL) -> Table:
 
     Raises:
         CorruptError: the footer is damaged, or contradicts the size of the file.
-        MissingExtraError: pyarrow is not installed.
     """
     where = text_of(path)
-    parquet = _pyarrow(where)
-    import pyarrow
-
     footer = _footer(where, files)
-    tail = len(footer).to_bytes(4, "little") + MAGIC
     try:
-        found: pq.FileMetaData = parquet.read_metadata(pyarrow.BufferReader(MAGIC + footer + tail))
+        found = Compact(footer).struct(_FILE)
         return _table(found, where, files.size(where))
-    except (
-        pyarrow.ArrowException,
-        OSError,
-        MemoryError,
-        UnicodeDecodeError,
-        OverflowError,
-        KeyError,
-    ) as error:
-        said = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise damaged(where, f"its footer can't be understood ({said})") from error
+    except (ThriftError, TypeError, UnicodeDecodeError, LookupError, AttributeError) as error:
+        said = str(error) if isinstance(error, ThriftError) else "a field is missing or of another type"
+        raise damaged(where, f"its footer can't be understood ({said[:200]})") from error
 
 
 def read_all(paths: Iterable[PathLike], files: Files = LOCAL) -> Table:
@@ -120,6 +143,7 @@ def loss_share(path: PathLike, files: Files = LOCAL) -> float | None:
     """
     where = text_of(path)
     parquet = _pyarrow(where)
+    read(path, files)  # pyarrow ends the process where some footers contradict themselves
     import pyarrow
     import pyarrow.compute as compute
 
@@ -167,76 +191,107 @@ def _footer(where: str, files: Files) -> bytes:
     return tail[-8 - length : -8]
 
 
-def _table(found: "pq.FileMetaData", where: str, size: int) -> Table:
-    groups = found.num_row_groups
-    rows = [found.row_group(index).num_rows for index in range(groups)]
-    if found.num_rows < 0 or any(count < 0 for count in rows) or sum(rows) != found.num_rows:
-        raise damaged(where, f"{found.num_rows:,} rows, and {sum(rows):,} in its row groups")
-    if groups * max(found.num_columns, 1) > CHUNKS_MAX:
-        raise damaged(where, f"more than {CHUNKS_MAX:,} column chunks")
-    paths = [found.schema.column(index).path for index in range(found.num_columns)]
-    columns = {path.partition(".")[0]: index for index, path in reversed(list(enumerate(paths)))}
-    tokens = next((columns[name] for name in TOKEN_COLUMNS if name in columns), None)
+def _table(found: dict[int, Any], where: str, size: int) -> Table:
+    groups, total = found.get(_GROUPS, []), found[_ROWS]
+    rows = [group[_GROUP_ROWS] for group in groups]
+    if total < 0 or any(count < 0 for count in rows) or sum(rows) != total:
+        raise damaged(where, f"{total:,} rows, and {sum(rows):,} in its row groups")
+    names, types = _columns(found[_SCHEMA], where)
+    columns: dict[str, list[dict[int, Any]]] = {name: [] for name in names}
+    for group in groups:
+        chunks = [chunk[_META] for chunk in group[_CHUNKS]]
+        if [chunk[_TYPE] for chunk in chunks] != types:
+            raise damaged(where, "a row group has other columns than the schema")
+        for chunk in chunks:
+            # It belongs to the column of the top level that its path begins with.
+            columns[chunk[_PATH][0].decode()].append(chunk)
+    tokens = next((name for name in TOKEN_COLUMNS if name in columns), None)
     return Table(
-        rows=found.num_rows,
-        tokens=None if tokens is None else _items(found, tokens, where, size),
-        starts=_items(found, columns[STARTS_COLUMN], where, size) if STARTS_COLUMN in columns else None,
-        pack_size=None if tokens is None else _fixed_size(found, paths[tokens].partition(".")[0]),
-        loss_share=_constant(found, columns[MASK_COLUMN]) if MASK_COLUMN in columns else None,
-        columns=tuple(reversed(columns)),
+        rows=total,
+        tokens=None if tokens is None else _items(columns[tokens], tokens, where, size),
+        starts=_items(columns[STARTS_COLUMN], STARTS_COLUMN, where, size)
+        if STARTS_COLUMN in columns
+        else None,
+        pack_size=None if tokens is None else _fixed_size(found, tokens),
+        loss_share=_constant(columns[MASK_COLUMN]) if MASK_COLUMN in columns else None,
+        columns=tuple(columns),
         shards=1,
     )
 
 
-def _items(found: "pq.FileMetaData", column: int, where: str, size: int) -> int | None:
+def _columns(schema: list[dict[int, Any]], where: str) -> tuple[list[str], list[int]]:
+    """The names right below the root, and the physical types of all leaves.
+
+    The schema is its elements, each before its children.
+    """
+    names: list[str] = []
+    types: list[int] = []
+    left: list[int] = []  # how many children each open element still has
+    for element in schema:
+        if len(left) == 1:
+            names.append(element[_NAME].decode())
+        if left:
+            left[-1] -= 1
+        children = element.get(_CHILDREN, 0)
+        if children > 0 or not left:
+            left.append(children)
+        else:
+            types.append(element[_TYPE])
+        while len(left) > 1 and not left[-1]:
+            left.pop()
+    if not schema or any(left):
+        raise damaged(where, "its schema is not a tree of columns")
+    return names, types
+
+
+def _items(chunks: list[dict[int, Any]], name: str, where: str, size: int) -> int | None:
     """Items of a column: values that are neither null nor the mark of an empty list.
 
     Without statistics, lists that can't be told from empty ones leave it open.
     """
     total = 0
-    for index in range(found.num_row_groups):
-        group = found.row_group(index)
-        chunk = group.column(column)
+    for chunk in chunks:
         # A chunk begins with its dictionary, where it has one, and its size counts that too.
-        starts = [chunk.data_page_offset, chunk.dictionary_page_offset if chunk.has_dictionary_page else None]
-        start = min(offset for offset in starts if offset is not None)
-        if not (0 <= start <= size and 0 <= chunk.total_compressed_size <= size - min(start, size)):
-            raise damaged(where, f"column {chunk.path_in_schema} lies beyond the end of the file")
-        if chunk.num_values < 0:
-            raise damaged(where, f"column {chunk.path_in_schema} has {chunk.num_values:,} values")
-        if chunk.num_values == 0:
+        start = min(chunk[_DATA_PAGE], chunk.get(_DICTIONARY_PAGE) or chunk[_DATA_PAGE])
+        if not (0 <= start <= size and 0 <= chunk[_SIZE] <= size - start):
+            raise damaged(where, f"column {name} lies beyond the end of the file")
+        if chunk[_VALUES] < 0:
+            raise damaged(where, f"column {name} has {chunk[_VALUES]:,} values")
+        if chunk[_VALUES] == 0:
             continue
-        statistics = chunk.statistics
-        if statistics is None or not statistics.has_null_count:
+        nulls = chunk.get(_STATISTICS, {}).get(_NULLS)
+        if nulls is None:
             return None
-        if not 0 <= statistics.null_count <= chunk.num_values:
-            raise damaged(where, f"column {chunk.path_in_schema} has more nulls than values")
-        total += chunk.num_values - statistics.null_count
+        if not 0 <= nulls <= chunk[_VALUES]:
+            raise damaged(where, f"column {name} has more nulls than values")
+        total += chunk[_VALUES] - nulls
     return total
 
 
-def _constant(found: "pq.FileMetaData", column: int) -> float | None:
+def _constant(chunks: list[dict[int, Any]]) -> float | None:
     """The share of a mask that is the same everywhere: 0 or 1."""
     values = set()
-    for index in range(found.num_row_groups):
-        statistics = found.row_group(index).column(column).statistics
-        if statistics is None or not statistics.has_min_max:
-            return None
-        values |= {statistics.min, statistics.max}
+    for chunk in chunks:
+        spelt, statistics = _PHYSICAL.get(chunk[_TYPE]), chunk.get(_STATISTICS, {})
+        for new, old in ((_LEAST, _LEAST_OLD), (_MOST, _MOST_OLD)):
+            data = statistics.get(new, statistics.get(old))
+            if spelt is None or data is None or len(data) != spelt.size:
+                return None
+            values.add(spelt.unpack(data)[0])
     return float(values.pop()) if len(values) == 1 and values <= {0, 1} else None
 
 
-def _fixed_size(found: "pq.FileMetaData", name: str) -> int | None:
+def _fixed_size(found: dict[int, Any], name: str) -> int | None:
     """The size of a fixed-size list, which only the Arrow schema in the footer knows."""
-    schema = (found.metadata or {}).get(b"ARROW:schema")
+    pairs = found.get(_PAIRS, [])
+    schema = next((pair.get(_VALUE) for pair in pairs if pair.get(_KEY) == b"ARROW:schema"), None)
     if schema is None:
         return None
-    # Unpacking it costs as much as all else; the shards of one dataset have the same one.
+    # The shards of one dataset have the same one.
     if (schema, name) not in _sizes:
         if len(_sizes) >= SCHEMAS_MAX:
             _sizes.clear()
-        size = getattr(found.schema.to_arrow_schema().field(name).type, "list_size", None)
-        _sizes[schema, name] = size if isinstance(size, int) and size > 0 else None
+        _sizes[schema, name] = list_size(schema, name)
     return _sizes[schema, name]
 
 
