@@ -1,18 +1,25 @@
-"""What the lineage index costs: building it, asking it, catching up; plain recursive SQLite in the same run.
+"""What the lineage index costs: building it, asking it, catching up; its peers in the same run.
 
-Prints numbers and asserts nothing: `python bench/lineage.py [--versions N]`.
+Beside it: a plain recursive query on two columns of SQLite, one manifest a hop, ml-metadata (in the Python
+that `--ml-metadata` names: its protobuf is not everybody's), and for the command an empty Typer app. Prints
+numbers and asserts nothing: `python bench/lineage.py [--versions N] [--ml-metadata PYTHON]`; `--full` has
+300,000 versions and a million edges.
 """
 
 import argparse
+import json
 import os
 import random
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+import house
 
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.lineage.catch_up import catch_up
@@ -22,10 +29,14 @@ from nemotron.kit.lineage.reading import Reader
 from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.versions import Versions
+
+FULL, PATHOLOGICAL, PEER_VERSIONS = 300_000, 96_000, 10_000
+HOPS_MAX = 5_000
 
 
 def found_store(root: Path, versions: int, names: int) -> dict[str, list[str]]:
-    """A root with manifests as publishing leaves them, each made from up to four earlier ones."""
+    """A root with manifests as publishing leaves them; made from what it was made from, in order of making."""
     registry = Registry.open(root)
     registry.publish(Draft(name="first", source="s3://bucket/x"))
     rng = random.Random(7)
@@ -37,7 +48,7 @@ def found_store(root: Path, versions: int, names: int) -> dict[str, list[str]]:
         numbers[which] += 1
         name = f"name-{which:05}"
         chain = [earlier[-1]] if at % 10 else []
-        used = tuple(dict.fromkeys(chain + rng.sample(earlier[-50:], min(len(earlier), 3))))
+        used = tuple(dict.fromkeys(chain + rng.sample(earlier[-50:], min(len(earlier), 2))))
         manifest = Manifest(
             name=name,
             version=numbers[which],
@@ -46,7 +57,7 @@ def found_store(root: Path, versions: int, names: int) -> dict[str, list[str]]:
             created_at=stamps.now(),
             metadata={"step": at, "final_loss": 2.5, "note": "x" * 100},
             used_artifacts=used,
-            inputs=(f"hf://datasets/org/set-{at % 500}",),
+            inputs=(f"hf://datasets/org/set-{at % 500}",) if at % 2 else (),
             write_id=stamps.uuid7(),
         )
         file = root / layout.manifest(name, numbers[which])
@@ -82,57 +93,114 @@ def plain_sqlite(place: Path, made_from: dict[str, list[str]]) -> tuple[float, C
     return time.perf_counter() - start, lambda uri: [row[0] for row in db.execute(sql, (uri,))]
 
 
+def by_hops(registry: Registry, one: str) -> int:
+    """All ancestors, a manifest a hop, as trackers without an index do it."""
+    versions = Versions(registry.store)
+    seen, waiting = {one}, [one]
+    while waiting:
+        name, _, number = waiting.pop().rpartition(":v")
+        manifest = versions.read(name, int(number))
+        above = [] if manifest is None else manifest.used_artifacts
+        waiting += [uri for uri in above if uri not in seen]
+        seen.update(above)
+    return len(seen) - 1
+
+
+def ml_metadata(python: str, folder: Path, made_from: dict[str, list[str]]) -> None:
+    """The same graph in ml-metadata, as far as patience reaches."""
+    few = dict(list(made_from.items())[:PEER_VERSIONS])
+    (folder / "graph.json").write_text(json.dumps(few))
+    script = Path(__file__).with_name("lineage_ml_metadata.py")
+    done = subprocess.run([python, script, folder], capture_output=True, text=True, check=True)
+    said = json.loads(done.stdout)
+    print(f"ml-metadata {said['version']}, {len(few):,} versions: build {said['build_s']:.2f} s", end="")
+    print(
+        f" ({len(few) / said['build_s']:,.0f}/s), {said['found']:,} ancestors {said['ask_s'] * 1e3:,.0f} ms"
+    )
+
+
+def ask(index: Index, floor: Callable[[str], list[str]], registry: Registry, nodes: dict[str, str]) -> None:
+    """Ancestors of some nodes, three ways."""
+    for title, one in nodes.items():
+        ours, theirs = index.ancestors(f"art://{one}"), floor(one)
+        assert {uri.removeprefix("art://") for uri in ours} == set(theirs) - {one}
+        rounds = 10 if len(ours) > 1000 else 500
+        kit_ms = median_ms(lambda one=one: index.ancestors(f"art://{one}"), rounds)  # type: ignore[misc]
+        floor_ms = median_ms(lambda one=one: floor(one), rounds)  # type: ignore[misc]
+        print(
+            f"{len(ours):7,} ancestors, {title:16} {kit_ms:9.3f} ms   plain SQLite {floor_ms:.3f} ms", end=""
+        )
+        if len(ours) <= HOPS_MAX:
+            hops_ms = median_ms(lambda one=one: by_hops(registry, one), 3)  # type: ignore[misc]
+            print(f"   a manifest a hop {hops_ms:.1f} ms", end="")
+        print()
+
+
+def catching_up(index: Index, registry: Registry) -> None:
+    """What one more version costs the index, and none."""
+    taken = []
+    for turn in range(20):
+        registry.publish(Draft(name="late", source="s3://x", metadata={"turn": turn}))
+        start = time.perf_counter()
+        catch_up(index, Reader(registry))
+        taken.append((time.perf_counter() - start) * 1e3)
+        assert index.knows(f"art://late:v{turn + 1}")
+    print(f"catching up after a publish  {statistics.median(taken):8.2f} ms")
+    idle_ms = median_ms(lambda: catch_up(index, Reader(registry)), 20)
+    print(f"  with nothing new           {idle_ms:8.2f} ms")
+
+
+def command(root: Path, refs: Iterable[str]) -> None:
+    """The command's answers as processes, beside an empty app's."""
+    empty = [sys.executable, "-c", house.EMPTY_APP, "x"]
+    kit = [str(Path(sys.executable).with_name("nemotron")), "kit"]
+    asked = {"empty Typer app": empty}
+    for ref in refs:
+        asked[f"lineage {ref}"] = [*kit, "lineage", ref, "--root", str(root)]
+    found = house.process_ms(asked, 7, dict(os.environ))
+    for title, taken in found.items():
+        print(f"{title:28} {taken:8.0f} ms   {taken / found['empty Typer app']:.2f}")
+
+
 def main() -> None:
     """Print a table."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--versions", type=int, default=30_000)
     arguments.add_argument("--names", type=int, default=1000)
+    arguments.add_argument("--full", action="store_true", help=f"{FULL:,} versions")
+    arguments.add_argument("--ml-metadata", metavar="PYTHON", help="a Python that has ml-metadata")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
-        made_from = found_store(Path(folder, "store"), options.versions, options.names)
-        registry = Registry.open(Path(folder, "store"))
+        root = Path(folder, "store")
+        made_from = found_store(root, FULL if options.full else options.versions, options.names)
+        registry = Registry.open(root)
         edges = sum(map(len, made_from.values()))
-        print(
-            f"{len(made_from):,} versions, {edges:,} edges, {options.names:,} names; {sys.version.split()[0]}"
-        )
+        count = f"{len(made_from):,} versions, {edges:,} edges, {options.names:,} names"
+        print(f"{count}; Python {sys.version.split()[0]}", flush=True)
 
         floor_s, floor = plain_sqlite(Path(folder, "floor.sqlite"), made_from)
+        order = list(made_from)
+        few = min(order[:200], key=lambda one: abs(len(floor(one)) - 30))
+        nodes = {"pipeline-shaped": few, "the last": order[-1]}
+        if len(order) > PATHOLOGICAL:
+            nodes["pathological"] = order[PATHOLOGICAL]
         with Index(f"{folder}/index.sqlite") as index:
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             catch_up(index, Reader(registry))
-            built_s = time.perf_counter() - start
-            rate = len(made_from) / built_s
-            print(f"build                        {built_s:8.2f} s    {rate:,.0f} manifests/s")
+            built_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu
+            rate = f"{len(made_from) / built_s:,.0f} manifests/s, {cpu_s:.2f} s of processor time"
+            print(f"build                        {built_s:8.2f} s    {rate}", flush=True)
             print(f"  plain SQLite, no store     {floor_s:8.2f} s")
-            last = list(made_from)[-1]
-            few = min(list(made_from)[:200], key=lambda one: abs(len(floor(one)) - 30))
-            for title, one in (("pipeline-shaped", few), ("the last", last)):
-                ours, theirs = index.ancestors(f"art://{one}"), floor(one)
-                assert {uri.removeprefix("art://") for uri in ours} == set(theirs) - {one}
-                rounds = 20 if len(ours) > 1000 else 500
-                kit_ms = median_ms(lambda one=one: index.ancestors(f"art://{one}"), rounds)  # type: ignore[misc]
-                floor_ms = median_ms(lambda one=one: floor(one), rounds)  # type: ignore[misc]
-                print(
-                    f"{len(ours):7,} ancestors, {title:12} {kit_ms:9.3f} ms   plain SQLite {floor_ms:.3f} ms"
-                )
-            first = "art://first:v1"
-            print(
-                f"{len(index.descendants(first)):7,} descendants              "
-                f"{median_ms(lambda: index.descendants(first), 10):9.3f} ms"
-            )
-            taken = []
-            for turn in range(20):
-                registry.publish(Draft(name="late", source="s3://x", metadata={"turn": turn}))
-                start = time.perf_counter()
-                catch_up(index, Reader(registry))
-                taken.append((time.perf_counter() - start) * 1e3)
-                assert index.knows(f"art://late:v{turn + 1}")
-            print(f"catching up after a publish  {statistics.median(taken):8.2f} ms")
-            idle_ms = median_ms(lambda: catch_up(index, Reader(registry)), 20)
-            print(f"  with nothing new           {idle_ms:8.2f} ms")
+            ask(index, floor, registry, nodes)
+            down_ms = median_ms(lambda: index.descendants("art://first:v1"), 10)
+            print(f"{len(index.descendants('art://first:v1')):7,} descendants              {down_ms:9.3f} ms")
+            catching_up(index, registry)
         collect(registry, few, direction="down", depth=1)
         print(f"collect, pipeline-shaped     {median_ms(lambda: collect(registry, few), 20):8.2f} ms")
+        command(root, [few, "first"])
+        if options.ml_metadata:
+            ml_metadata(options.ml_metadata, Path(folder), made_from)
 
 
 if __name__ == "__main__":
