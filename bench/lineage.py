@@ -36,7 +36,7 @@ HOPS_MAX = 5_000
 
 
 def found_store(root: Path, versions: int, names: int) -> dict[str, list[str]]:
-    """A root with manifests as publishing leaves them; made from what it was made from, in order of making."""
+    """A root with manifests as publishing leaves them; what each was made from, in order of making."""
     registry = Registry.open(root)
     registry.publish(Draft(name="first", source="s3://bucket/x"))
     rng = random.Random(7)

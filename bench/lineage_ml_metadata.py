@@ -1,7 +1,7 @@
-"""A lineage graph in ml-metadata: building it, and all ancestors of its last version. Run by `bench/lineage.py`.
+"""A lineage graph in ml-metadata: building it, and all ancestors of its last version.
 
-Takes a folder with `graph.json`, `{version: [inputs]}` in order of making, and prints one JSON object. It needs
-ml-metadata and nothing of the kit.
+`bench/lineage.py` runs it with a folder that holds `graph.json`, `{version: [inputs]}` in order of making; it
+prints one JSON object. It needs ml-metadata and nothing of the kit.
 """
 
 import json

@@ -1,7 +1,7 @@
 """How long the lineage page of 2,000 nodes takes to be written, and to open in headless Chromium.
 
-Prints numbers and asserts nothing: `python bench/lineage_page.py [--nodes N]`. `make test-browser` installs what
-it needs.
+Prints numbers and asserts nothing: `python bench/lineage_page.py [--nodes N]`. `make test-browser` installs
+what it needs.
 """
 
 import argparse

@@ -179,27 +179,6 @@ def test_the_prov_package_reads_it(graph: Graph) -> None:
     assert list(counts.values()) == [4, 2, 3, 3]
 
 
-def test_openlineage_events_come_inputs_first_and_their_client_takes_them(graph: Graph) -> None:
-    from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
-
-    events = [json.loads(line) for line in openlineage.write(graph).splitlines()]
-    assert [event["outputs"][0]["name"] for event in events] == ["data", "model"]
-    for event in events:
-        RunEvent(
-            eventTime=event["eventTime"],
-            eventType=RunState[event["eventType"]],
-            producer=event["producer"],
-            run=Run(runId=event["run"]["runId"]),
-            job=Job(namespace=event["job"]["namespace"], name=event["job"]["name"]),
-            inputs=[InputDataset(namespace=one["namespace"], name=one["name"]) for one in event["inputs"]],
-            outputs=[OutputDataset(namespace=one["namespace"], name=one["name"]) for one in event["outputs"]],
-        )
-    model = events[1]
-    assert model["run"]["runId"] == "01890a5d-ac96-774b-bcce-b302099a8057"
-    assert model["outputs"][0]["facets"]["version"]["datasetVersion"] == "v2"
-    assert len(model["inputs"]) == 2
-
-
 PLACES = [f"art://n{i}:v1" for i in range(6)]
 
 
@@ -233,4 +212,5 @@ def test_a_run_is_drawn_apart_from_what_things_were_made_of(text: str) -> None:
     assert len(said["entity"]) == len(plain.nodes)
     assert len(said["wasDerivedFrom"]) == len(plain.edges)
     assert set(said["activity"]) == set(json.loads(prov.write(plain))["activity"])
-    assert openlineage.events(graph) == openlineage.events(plain)
+    made, before = ([e for e in openlineage.events(one) if e["outputs"]] for one in (graph, plain))
+    assert [(e["inputs"], e["outputs"]) for e in made] == [(e["inputs"], e["outputs"]) for e in before]
