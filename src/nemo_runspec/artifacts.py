@@ -29,7 +29,7 @@ from nemotron.kit.registry import layout
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.composite import CompositeTracker
 from nemotron.kit.tracking.file import FileTracker
-from nemotron.kit.tracking.protocol import LineageTracker
+from nemotron.kit.tracking.protocol import FollowingTracker, LineageTracker
 from nemotron.kit.train_script.loading import as_config, place
 from nemotron.kit.train_script.nearest import nearest
 
@@ -89,7 +89,7 @@ def setup_artifact_tracking(config: Any, *, artifacts_key: str = "run") -> Artif
     if said.root is not None:
         _use_store(said.root)
     if said.wandb:
-        start.add_wandb()
+        start.add_wandb(said.project, said.entity)
     resolvers.register_manifest_resolver()
     has_store = context.current_registry() is not None
     references = resolvers.references_in(whole, artifacts_key)
@@ -158,12 +158,18 @@ def _wanted(current: LineageTracker | None, tracking: ArtifactTrackingResult) ->
         raise NotInitializedError(
             "There is no artifact store any more; call setup_artifact_tracking(config) again"
         )
-    if tracking.wandb and not any(other.is_active() for other in others):
+    if tracking.wandb and not any(_takes(other, behind_a_store=bool(stores)) for other in others):
         log.warning("No W&B run is active, so the artifact is not recorded on W&B: call wandb.init() before")
     kept = [*(stores if tracking.manifest else ()), *(others if tracking.wandb else ())]
     if kept == list(parts):
         return current
     return CompositeTracker(kept) if len(kept) > 1 else kept[0] if kept else None
+
+
+def _takes(tracker: LineageTracker, *, behind_a_store: bool) -> bool:
+    if behind_a_store and isinstance(tracker, FollowingTracker):
+        return tracker.follows()
+    return tracker.is_active()
 
 
 # -- the section -------------------------------------------------------------------------------------------

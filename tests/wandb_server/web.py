@@ -48,6 +48,7 @@ class WandbServer:
         crashes: what went wrong in the server itself; a fixture checks that it is empty.
         failing: the HTTP status with which every request fails, or None.
         hanging: while it is set, no request is answered.
+        keys: what was sent to say who asks.
     """
 
     def __init__(self, entity: str = "test-entity") -> None:
@@ -58,6 +59,7 @@ class WandbServer:
         self.crashes: list[str] = []
         self.failing: int | None = None
         self.hanging = threading.Event()
+        self.keys: set[str] = set()
         self._port = 0
         self._listen()
         self.url = f"http://127.0.0.1:{self._port}"
@@ -191,7 +193,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         if self._is_out_of_order():
             return
-        if self.headers.get("Authorization") != _basic(API_KEY):
+        if key := self.headers.get("Authorization"):
+            self.server.wandb.keys.add(key)
+        if key != _basic(API_KEY):
             self._json(401, {"errors": [{"message": "user is not logged in"}]})
         elif self.path == "/graphql":
             self._graphql(json.loads(body))

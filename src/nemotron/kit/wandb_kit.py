@@ -13,6 +13,7 @@ from nemotron.kit import context, start
 from nemotron.kit.integrations import megatron_bridge, nemo_rl
 from nemotron.kit.integrations.checkpoints import store_tracker as _get_manifest_tracker
 from nemotron.kit.integrations.nemo_run import outside_path as _resolve_to_lustre_path
+from nemotron.kit.integrations.wandb import beginning
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.patches import digests, lineage, run_ids
 
@@ -66,7 +67,8 @@ def init_wandb_if_configured(
 ) -> None:
     """Tell W&B of this process's artifacts and start a run, if a project is configured.
 
-    A store that is in force stays: artifacts go there first and to W&B second. An active run stays too.
+    A store that is in force stays: artifacts go there first and to W&B second. An active run stays too. With
+    a store, a server that can't be reached or refuses is a warning, and the run goes on offline.
 
     Args:
         wandb_config: where to; None or without a project nothing happens.
@@ -75,16 +77,16 @@ def init_wandb_if_configured(
 
     Raises:
         ImportError: the wandb package is missing.
-        UnavailableError: the server can't be reached.
-        RefusedError: not logged in, or not allowed.
+        UnavailableError: the server can't be reached, and there is no store.
+        RefusedError: not logged in, or not allowed, and there is no store.
     """
     if wandb_config is None or not wandb_config.project:
         return
     if context.current_registry() is None and context.current_tracker() is None:
         start.init(backend="wandb", wandb_project=wandb_config.project, wandb_entity=wandb_config.entity)
     else:
-        start.add_wandb()
-    wandb_run.start(
+        start.add_wandb(wandb_config.project, wandb_config.entity)
+    beginning.start(
         project=wandb_config.project,
         entity=wandb_config.entity,
         name=wandb_config.run_name,

@@ -109,6 +109,10 @@ class StoreTracker(LineageTracker, Protocol):
 class FollowingTracker(LineageTracker, Protocol):
     """A tracker that comes after a store, and keeps in its outbox what it can't deliver at once."""
 
+    def follows(self) -> bool:
+        """Whether it wants to be told of what is saved now."""
+        ...
+
     def follow(
         self, artifact: Any, name: str, stored: dict[str, Any], options: SaveOptions, registry: "Registry"
     ) -> dict[str, Any]:

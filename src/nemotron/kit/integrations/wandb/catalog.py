@@ -21,6 +21,7 @@ from nemotron.kit.errors import (
     PathNotFoundError,
     UnavailableError,
 )
+from nemotron.kit.integrations.wandb import beginning
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.description import Draft
 from nemotron.kit.integrations.wandb.drafts import fit_metadata
@@ -230,7 +231,7 @@ class WandbCatalog:
         """The active run, or a short one for the length of a `with` block."""
         run = wandb_run.active()
         if run is None:
-            wandb_run.start(project=self.project, entity=self.entity, job_type="publish")
+            beginning.start(project=self.project, entity=self.entity, job_type="publish")
             try:
                 yield self._online(wandb_run.active())
             except KitError:

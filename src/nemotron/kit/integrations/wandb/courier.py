@@ -27,7 +27,8 @@ from nemotron.kit.integrations.wandb.delivery_plan import run_id_of
 from nemotron.kit.integrations.wandb.delivery_sync import sync, sync_inputs
 from nemotron.kit.integrations.wandb.describing import describe
 from nemotron.kit.integrations.wandb.errors import translate
-from nemotron.kit.integrations.wandb.exit import answers, watch_run
+from nemotron.kit.integrations.wandb.exit import watch_run
+from nemotron.kit.integrations.wandb.probing import answers
 from nemotron.kit.integrations.wandb.secrets import payload_of, without_secrets
 from nemotron.kit.integrations.wandb.sending import Sender
 from nemotron.kit.names import SCHEME
@@ -135,6 +136,10 @@ class Courier:
         self._watch(run)
         return self._hand_over(record, registry, began) or empty_record(artifact.type)
 
+    def follows(self) -> bool:
+        """Whether what is saved now goes to W&B, at once or later."""
+        return self._destination(self._run()) is not None
+
     def _run(self) -> Any | None:
         """The active run, if it is this process's own to use."""
         run = wandb_run.active()
@@ -144,7 +149,7 @@ class Courier:
 
     def _destination(self, run: Any | None) -> Destination | None:
         """Where records go; None where nobody wants them on W&B."""
-        if run is None and _is_switched_off():
+        if run is None and wandb_run.configured_mode() == "disabled":
             return None
         if run is not None and wandb_run.mode(run) == "disabled":
             return None
@@ -325,11 +330,6 @@ def _answer(answer: "Future[Said]", *, said: Said | None = None, error: KitError
         answer.set_result(said)
     else:
         answer.set_exception(error or UnavailableError("W&B has not taken it"))
-
-
-def _is_switched_off() -> bool:
-    mode = os.environ.get("WANDB_MODE", "").strip().lower()
-    return mode == "disabled" or os.environ.get("WANDB_DISABLED", "").strip().lower() in ("true", "1", "yes")
 
 
 def _program() -> str | None:

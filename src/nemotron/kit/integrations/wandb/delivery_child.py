@@ -162,12 +162,14 @@ def _known(error: Exception, doing: str) -> KitError:
 
 def _prepare(job: Job) -> None:
     """Let the client know nobody but the server that the records name, and write nowhere but in a folder."""
+    for name in _NOT_INHERITED:
+        os.environ.pop(name, None)
     if wandb_run.configured_server().rstrip("/") != job.server.rstrip("/"):
         # A key belongs to the server that it was meant for: records may name any. The client still looks
         # for one in the user's netrc, by the server's name.
         os.environ.pop("WANDB_API_KEY", None)
-    for name in _NOT_INHERITED:
-        os.environ.pop(name, None)
+    # What was read is remembered; from here on it is the record's server that counts.
+    wandb_run.client().teardown()
     os.environ.update(
         WANDB_BASE_URL=job.server, WANDB_DIR=job.folder, WANDB_SILENT="true", WANDB_CONSOLE="off"
     )

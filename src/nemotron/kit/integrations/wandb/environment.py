@@ -2,7 +2,7 @@
 
 import os
 
-from nemotron.kit.integrations.wandb.errors import translated
+from nemotron.kit.integrations.wandb.beginning import begin
 from nemotron.kit.integrations.wandb.run import client, unique
 
 
@@ -14,8 +14,8 @@ def start_from_environment() -> bool:
 
     Raises:
         MissingExtraError: it does, and the client is not installed.
-        UnavailableError: the server can't be reached.
-        RefusedError: not logged in, or not allowed.
+        UnavailableError: the server can't be reached, and there is no store.
+        RefusedError: not logged in, or not allowed, and there is no store.
     """
     project = _variable("WANDB_PROJECT")
     if project is None:
@@ -24,15 +24,14 @@ def start_from_environment() -> bool:
     if getattr(wandb, "run", None) is not None:
         return True
     tags = unique(tag.strip() for tag in os.environ.get("WANDB_TAGS", "").split(",") if tag.strip())
-    with translated("start a run"):
-        wandb.init(
-            project=project,
-            entity=_variable("WANDB_ENTITY"),
-            name=_variable("WANDB_NAME"),
-            group=_variable("WANDB_GROUP"),
-            tags=tags or None,
-            job_type=_variable("WANDB_JOB_TYPE") or "data-prep",
-        )
+    begin(
+        project=project,
+        entity=_variable("WANDB_ENTITY"),
+        name=_variable("WANDB_NAME"),
+        group=_variable("WANDB_GROUP"),
+        tags=tags or None,
+        job_type=_variable("WANDB_JOB_TYPE") or "data-prep",
+    )
     return True
 
 

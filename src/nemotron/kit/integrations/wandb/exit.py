@@ -8,7 +8,6 @@ service is given `GRACE_S` and is then ended. Its transaction log is whole by th
 """
 
 import contextlib
-import http.client
 import logging
 import os
 import threading
@@ -19,36 +18,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nemotron.kit.integrations.wandb import service
+from nemotron.kit.integrations.wandb.probing import answers
 
 log = logging.getLogger(__name__)
 
 GRACE_S = 20.0
 PROBE_EVERY_S = 2.0
-PROBE_S = 5.0
 HEALTHY_END_S = 4.0
 STEP_S = 0.25
-_PING = b'{"operationName":"Ping","query":"query Ping{serverInfo{__typename}}","variables":{}}'
-
-
-def answers(server: str, timeout_s: float = PROBE_S) -> bool:
-    """Whether a W&B server answers a request: whatever it says, short of failing itself.
-
-    No key is sent: that it wants one is an answer.
-    """
-    parts = urlsplit(server)
-    if not parts.hostname:
-        return False
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=timeout_s)
-    try:
-        path = f"{parts.path.rstrip('/')}/graphql"
-        connection.request("POST", path, _PING, {"Content-Type": "application/json"})
-        return connection.getresponse().status < 500
-    except (OSError, http.client.HTTPException) as error:
-        log.debug("%s does not answer: %s", parts.hostname, error)
-        return False
-    finally:
-        connection.close()
 
 
 @dataclass

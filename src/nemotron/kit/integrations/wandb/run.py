@@ -84,6 +84,14 @@ def configured_server() -> str:
         return str(setup().settings.base_url)
 
 
+def configured_mode() -> Mode:
+    """What a run would be that is started now, by the environment."""
+    mode = os.environ.get("WANDB_MODE", "").strip().lower()
+    if mode == "disabled" or os.environ.get("WANDB_DISABLED", "").strip().lower() in ("true", "1", "yes"):
+        return "disabled"
+    return "offline" if mode in ("offline", "dryrun") else "online"
+
+
 def active() -> Any | None:
     """The active W&B run, or None; never imports the client, since without it there is no run."""
     return getattr(sys.modules.get("wandb"), "run", None)
@@ -111,36 +119,6 @@ def qualified(run: Any, artifact: Any) -> str:
 def project_of(run: Any) -> list[str]:
     """The run's entity and project, as far as it has them."""
     return [part for part in (getattr(run, "entity", None), getattr(run, "project", None)) if part]
-
-
-def start(
-    *,
-    project: str,
-    entity: str | None = None,
-    name: str | None = None,
-    tags: Iterable[str] = (),
-    notes: str | None = None,
-    job_type: str | None = None,
-) -> None:
-    """Start a run, unless one is active.
-
-    Raises:
-        MissingExtraError: the client is not installed.
-        UnavailableError: the server can't be reached.
-        RefusedError: not logged in, or not allowed.
-    """
-    wandb = client()
-    if getattr(wandb, "run", None) is not None:
-        return
-    with translated("start a run"):
-        wandb.init(
-            project=project,
-            entity=entity,
-            name=name,
-            tags=unique(tags) or None,
-            notes=notes,
-            job_type=job_type,
-        )
 
 
 def add_tags(tags: Iterable[str]) -> None:

@@ -116,6 +116,10 @@ class WandbTracker:
             return empty_record(artifact.type)
         return self.log_description(describe(artifact, name, used_refs, options))
 
+    def follows(self) -> bool:
+        """Whether behind a store what is saved now goes to W&B, at once or later."""
+        return self.courier.follows()
+
     def follow(
         self, artifact: Any, name: str, stored: dict[str, Any], options: SaveOptions, registry: Registry
     ) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""Begin a run, online if that is possible; a job that has a store begins in any case."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from nemotron.kit import context
+from nemotron.kit.errors import KitError, RefusedError, UnavailableError
+from nemotron.kit.integrations.wandb.errors import translated
+from nemotron.kit.integrations.wandb.probing import answers
+from nemotron.kit.integrations.wandb.run import client, configured_mode, configured_server, is_real, unique
+
+log = logging.getLogger(__name__)
+
+PROBES = 2
+
+
+def start(
+    *,
+    project: str,
+    entity: str | None = None,
+    name: str | None = None,
+    tags: Iterable[str] = (),
+    notes: str | None = None,
+    job_type: str | None = None,
+) -> None:
+    """Start a run, unless one is active.
+
+    Raises:
+        MissingExtraError: the client is not installed.
+        UnavailableError: the server can't be reached, and there is no store.
+        RefusedError: not logged in, or not allowed, and there is no store.
+    """
+    wandb = client()
+    if getattr(wandb, "run", None) is not None:
+        return
+    begin(
+        project=project,
+        entity=entity,
+        name=name,
+        tags=unique(tags) or None,
+        notes=notes,
+        job_type=job_type,
+    )
+
+
+def begin(**settings: Any) -> None:
+    """Start a run.
+
+    Where a store keeps what is saved, a server that can't be had does not stop the job: the run goes on
+    offline. That it is gone is asked for first, since the client itself would try for a minute and a half.
+
+    Args:
+        **settings: of `wandb.init`.
+
+    Raises:
+        UnavailableError: the server can't be reached, and there is no store.
+        RefusedError: not logged in, or not allowed, and there is no store.
+    """
+    wandb = client()
+    has_store = context.current_registry() is not None
+    try:
+        if has_store and is_real() and configured_mode() == "online":
+            _see_that_it_is_there(configured_server())
+        with translated("start a run"):
+            wandb.init(**settings)
+    except (UnavailableError, RefusedError) as error:
+        if not has_store:
+            raise
+        _go_on_offline(wandb, settings, error)
+
+
+def _see_that_it_is_there(server: str) -> None:
+    if not any(answers(server) for _ in range(PROBES)):
+        raise UnavailableError(f"W&B could not start a run: {server} does not answer")
+
+
+def _go_on_offline(wandb: Any, settings: dict[str, Any], error: KitError) -> None:
+    try:
+        with translated("start an offline run"):
+            wandb.init(mode="offline", **settings)
+    except KitError as second:
+        log.warning("%s; and %s. The job goes on without a W&B run", error, second)
+        return
+    log.warning(
+        "%s. The job goes on with an offline run: send it later by `wandb sync`, and its artifacts by "
+        "`nemotron kit sync`",
+        error,
+    )
