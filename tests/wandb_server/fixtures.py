@@ -41,6 +41,8 @@ def wandb_server(real_wandb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Ite
     with WandbServer() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         yield server
+        # What a test has left hanging gets its answer, so that the client can end.
+        server.recover()
         if real_wandb.run is not None:
             real_wandb.finish()
         real_wandb.teardown()

@@ -86,6 +86,13 @@ class WandbServer:
         self._http.server_close()
         self._http.cut()
 
+    def recover(self) -> None:
+        """Be well again, whatever the server was told to suffer from."""
+        self.failing = None
+        self.hanging.clear()
+        if not self._thread.is_alive():
+            self.restart()
+
     def restart(self) -> None:
         """Be back at the same address, after `stop`."""
         self._listen()

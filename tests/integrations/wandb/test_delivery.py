@@ -401,7 +401,7 @@ def test_a_key_goes_to_no_server_but_its_own(
         assert not other.keys
         # A login for that very server is another matter.
         netrc = Path(os.environ["HOME"], ".netrc")
-        netrc.write_text(f"machine 127.0.0.1\n  login user\n  password {API_KEY}\n")
+        netrc.write_text(f"machine {other.url.partition('//')[2]}\n  login user\n  password {API_KEY}\n")
         netrc.chmod(0o600)
         assert len(sync(context.require_registry()).delivered) == 1
         assert other.names() == ["model:v0"]

@@ -1,6 +1,5 @@
 """Ask a W&B server whether it is there: one request, without the client, which would try for minutes."""
 
-import http.client
 import logging
 from urllib.parse import urlsplit
 
@@ -16,6 +15,8 @@ def answers(server: str, timeout_s: float = PROBE_S) -> bool:
 
     No key is sent: that it wants one is an answer.
     """
+    import http.client
+
     parts = urlsplit(server)
     if not parts.hostname:
         return False
