@@ -462,6 +462,27 @@ def test_a_wandb_reference_asks_the_store_first(tmp_path: Path, folder: Folder) 
         Artifact.from_uri("art://theirs:v0")
 
 
+def test_what_is_not_inside_an_artifact_of_the_store_is_asked_of_wandb(
+    tmp_path: Path, folder: Folder
+) -> None:
+    store = Registry.open(tmp_path / "store")
+    other = Downloads(folder("download"))
+    context.set_registry(store)
+    context.set_tracker(CompositeTracker([FileTracker(store), other]))
+    mine = folder("mine")
+    (mine / "inside").mkdir()
+    (mine / "inside/file").touch()
+    Artifact(path=mine).save(name="team")
+    assert Artifact.from_uri("art://team/project/theirs").path == tmp_path / "download"
+    assert other.asked == ["team/project/theirs"]
+    with pytest.raises(MisuseError, match="names inside/file inside"):
+        Artifact.from_uri("art://team/inside/file")
+    context.set_tracker(FileTracker(store))
+    with pytest.raises(PathNotFoundError, match="No project/theirs in art://team:v1"):
+        Artifact.from_uri("art://team/project/theirs")
+    assert len(other.asked) == 1
+
+
 # -- from a pipe -------------------------------------------------------------------------------------------
 
 

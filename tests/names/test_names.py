@@ -12,6 +12,7 @@ from nemotron.kit.names import (
     ArtifactRef,
     Version,
     local_path,
+    meant,
     near,
     normalise_inside,
     parse_selector,
@@ -361,3 +362,33 @@ def test_letters_that_changed_places_are_the_likeliest_slip():
     assert near("TRIAN", ["brain", "train"], 2) == ["train", "brain"]
     assert near("x", ["train", "step"]) == []
     assert near("", ["train"]) == []
+
+
+PARTS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=2, max_size=4)
+STORES = st.dictionaries(
+    st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=4).map("/".join),
+    st.sets(st.sampled_from(["a", "b", "c", "b/c", "a/b/c"])),
+)
+
+
+@given(PARTS, STORES)
+def test_what_is_meant_in_any_store(parts, store):
+    """A store here is a dict: the names that exist, and the paths in each."""
+    readings = [r for r in ArtifactRef.parse("/".join(parts)).readings() if r.name.semantic in store]
+    there = [r for r in readings if not r.inside or r.inside in store[r.name.semantic]]
+    found = meant(readings, lambda r: r in there)
+    assert bool(found) == bool(there)  # what is there is never left to others, and nothing is made up
+    if found:
+        assert found[0] == readings[0]  # the longest name that exists
+        assert (len(found) > 1) == (readings[0] in there and len(there) > 1)
+        assert len(found) == 1 or list(found) == there
+
+
+@given(PARTS, st.data())
+def test_what_cannot_be_told_counts_only_where_nothing_is_certain(parts, data):
+    readings = ArtifactRef.parse("/".join(parts)).readings()
+    told = {r: data.draw(st.sampled_from([True, False, None])) for r in readings}
+    found = meant(readings, told.get)
+    assert found == () or found[0] == readings[0]
+    assert (found == ()) == (set(told.values()) == {False})
+    assert len(found) <= 1 or all(told[r] for r in found)

@@ -1,8 +1,11 @@
 """Resolving: what a reference means, what is said when there is nothing, and what it sees."""
 
+import shutil
+
 import pytest
 
 from nemotron.kit.errors import (
+    AmbiguousReferenceError,
     ArtifactNotFoundError,
     ArtifactVersionNotFoundError,
     InvalidReferenceError,
@@ -141,9 +144,12 @@ def test_the_longest_name_that_exists_wins(publish, opened, tmp_path, data):
     publish("a/sub")
     record, inside = opened().find("a/sub/more.bin")
     assert (record.uri, inside) == ("art://a-sub:v1", "more.bin")
-    publish("a/sub/more.bin")
-    record, inside = opened().find("a/sub/more.bin")
-    assert (record.uri, inside) == ("art://a-sub-more.bin:v1", "")
+    publish("a/sub/less.bin")
+    record, inside = opened().find("a/sub/less.bin")
+    assert (record.uri, inside) == ("art://a-sub-less.bin:v1", "")
+    publish("a/sub/more.bin")  # which is a file in `a` as well
+    with pytest.raises(AmbiguousReferenceError):
+        opened().find("a/sub/more.bin")
     with pytest.raises(NotFoundError, match="b/c/d"):
         opened().find("b/c/d")
 
@@ -224,3 +230,75 @@ def test_thousands_of_names_and_versions_are_all_there(publish, opened):
     for number in range(60):
         publish(f"name{number:03}", metadata={})
     assert [entry.name for entry in opened().list()] == [f"name{number:03}" for number in range(60)]
+
+
+# -- slashes, and several readings ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_several_readings_that_are_there_are_an_error_that_lists_them(publish, opened, snapshot):
+    publish("a", snapshot=snapshot)
+    publish("a/sub")
+    for ref in ("a/sub", "art://a/sub"):
+        with pytest.raises(AmbiguousReferenceError, match=r"art://a/sub:latest or art://a:latest/sub"):
+            opened().find(ref)
+    assert opened().find("art://a/sub:latest")[0].uri == "art://a-sub:v1"
+    assert opened().find("art://a:latest/sub") == (opened().resolve("a"), "sub")
+    publish("a/nope")
+    assert opened().find("a/nope")[0].name == "a-nope"
+
+
+def test_the_same_file_in_two_artifacts(publish, opened, data):
+    publish("x", source=data)
+    publish("x/sub", source=data / "sub")
+    with pytest.raises(
+        AmbiguousReferenceError, match=r"art://x/sub:latest/more.bin or art://x:latest/sub/more"
+    ):
+        opened().find("x/sub/more.bin")
+
+
+def test_what_is_not_inside_is_nowhere_and_the_error_says_where_it_was_looked_for(publish, opened, data):
+    publish("a")
+    with pytest.raises(PathNotFoundError) as caught:
+        opened().find("a/nope/deep")
+    for looked in ("nope/deep", "art://a:v1", str(data), "no artifact a/nope/deep"):
+        assert looked in str(caught.value)
+    with pytest.raises(ArtifactNotFoundError):
+        opened().find("b/nope")
+
+
+def test_a_file_that_is_gone_was_inside(publish, opened, data):
+    publish("a")
+    (data / "part.txt").unlink()
+    assert opened().find("a/part.txt")[1] == "part.txt"
+    shutil.rmtree(data)
+    assert opened().find("a/sub/more.bin")[1] == "sub/more.bin"
+    with pytest.raises(PathNotFoundError):
+        opened().find("a/nope")
+
+
+def test_data_at_a_url_may_hold_anything(publish, opened):
+    publish("u", source="s3://bucket/x")
+    assert opened().find("u/any/thing")[1] == "any/thing"
+    publish("u/any")
+    assert opened().find("u/any")[0].name == "u-any"
+
+
+def test_a_withdrawn_name_is_not_looked_for_inside_another(publish, registry, opened):
+    publish("a")
+    publish("a/sub")
+    registry.withdraw("a/sub:v1", "no good")
+    with pytest.raises(ArtifactVersionNotFoundError):
+        opened().find("a/sub")
+
+
+def test_shorter_names_are_looked_for_once(publish, counted):
+    publish("nano/pre/data")
+    fresh, store = counted()
+    fresh.find("nano/pre/data")
+    asked = [key for _, key in store.calls if key.startswith(("nano-pre/", "nano/"))]
+    assert asked == ["nano-pre/v1/manifest.json", "nano/v1/manifest.json"]
+    store.calls.clear()
+    fresh.find("nano/pre/data")
+    assert len(store.calls) <= 4, store.calls
+    assert not any(key.startswith(("nano-pre/v", "nano/")) for _, key in store.calls)

@@ -197,6 +197,12 @@ class InvalidReferenceError(MisuseError):
     kind = "invalid_reference"
 
 
+class AmbiguousReferenceError(MisuseError):
+    """A reference means several things that are there; the message lists them."""
+
+    kind = "ambiguous_reference"
+
+
 class InvalidMetadataError(MisuseError, TypeError):
     """A metadata value that no document can hold."""
 

@@ -12,7 +12,7 @@ Parsing looks at text only: which of several readings exists is the registry's q
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import unquote
@@ -289,6 +289,31 @@ class ArtifactRef:
 
     def __str__(self) -> str:
         return _spell(self.name.semantic, self.selector, self.inside)
+
+
+def meant(
+    readings: Sequence[ArtifactRef], there: Callable[[ArtifactRef], bool | None]
+) -> tuple[ArtifactRef, ...]:
+    """Which readings of a text are meant, of those whose names exist: the longest name wins.
+
+    One is the answer. Several are an ambiguity: the longest is there, and so are others. None leaves the text
+    to whoever is asked next.
+
+    >>> a_b, a = ArtifactRef.parse("art://a/b").readings()
+    >>> [len(meant([a_b, a], {a_b: True, a: is_inside}.get)) for is_inside in (False, True)]
+    [1, 2]
+    >>> meant([a], {a: False}.get)
+    ()
+
+    Args:
+        readings: the longest name first.
+        there: whether a reading is there, its inner path included; None if that can't be told.
+    """
+    told = {reading: there(reading) for reading in readings}
+    certain = tuple(reading for reading, is_there in told.items() if is_there)
+    if readings and readings[0] in certain:
+        return certain
+    return tuple(readings[:1]) if certain or None in told.values() else ()
 
 
 def _spell(name: str, selector: Selector | None, inside: str) -> str:

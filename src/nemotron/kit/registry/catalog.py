@@ -30,6 +30,7 @@ class Catalog:
         self._versions = Versions(store)
         self._aliases = Aliases(store, self._versions.older)
         self._remaps = Remaps(store)
+        self._whole_names: set[str] = set()
         self._records: dict[tuple[str, int], Record] = {}
 
     # -- resolving -----------------------------------------------------------------------------------------
@@ -67,23 +68,32 @@ class Catalog:
     def find(self, ref: str | ArtifactRef) -> tuple[Record, str]:
         """The version that a reference names, and the path inside it.
 
-        `art://a/b/c` is the longest name that exists; what is left is the path inside.
+        `art://a/b/c` is the artifact `a/b/c`, or `c` in `a/b`, or `b/c` in `a`: the longest name that exists.
+        Once it turned out to be all of it, shorter names are not looked for again in this process.
 
         Raises:
-            NotFoundError: as `resolve`, of the longest reading.
+            NotFoundError: none of them is there; the message says what was looked for.
+            AmbiguousReferenceError: it is there, and so is another; the message lists them.
         """
         ref = ArtifactRef.parse(ref)
-        problem: KitError | None = None
         readings = ref.readings()
-        for reading in readings:
-            # Saying well what is not there takes a listing; of several readings most are not there.
-            if len(readings) > 1 and not self._versions.newest(reading.name.key):
-                continue
+        if len(readings) == 1:
+            return self.resolve(ref), ref.inside
+        if ref.name.semantic in self._whole_names:
             try:
-                return self.resolve(reading), reading.inside
-            except ArtifactNotFoundError as error:
-                problem = problem or error
-        raise problem or self._not_found(ref.name, ref.selector)
+                return self.resolve(ref), ""
+            except ArtifactNotFoundError:
+                self._whole_names.discard(ref.name.semantic)
+        from nemotron.kit.registry.meaning import find
+
+        found = find(self._versions, self.resolve, readings)
+        if isinstance(found, KitError):
+            raise self._not_found(ref.name, ref.selector) if type(found) is ArtifactNotFoundError else found
+        if not found[1]:
+            if len(self._whole_names) >= REMEMBERED_MAX:
+                self._whole_names.clear()
+            self._whole_names.add(ref.name.semantic)
+        return found
 
     def record(self, manifest: Manifest) -> Record:
         """A version of this store whose manifest was read elsewhere, withdrawn or not."""

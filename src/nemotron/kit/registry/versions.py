@@ -165,9 +165,10 @@ class Versions:
     def names(self) -> list[str]:
         """All names that have a version, sorted."""
         children = {name for name in self.store.list() if is_key(name)} | self.older.names()
-        return sorted(name for name in children if self._is_there(name))
+        return sorted(name for name in children if self.is_there(name))
 
-    def _is_there(self, name: str) -> bool:
+    def is_there(self, name: str) -> bool:
+        """Whether a number of a name was ever given out; costs one request."""
         try:
             return self.taken(name, 1) or bool(self.older.numbers(name))
         except RefusedError as error:  # one name that can't be looked at does not hide the others

@@ -1,0 +1,88 @@
+"""What a reference with slashes and no version means in a store: `a/b/c`, `c` in `a/b`, or `b/c` in `a`."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from nemotron.kit.errors import (
+    AmbiguousReferenceError,
+    ArtifactNotFoundError,
+    ArtifactVersionNotFoundError,
+    CorruptError,
+    KitError,
+    PathNotFoundError,
+)
+from nemotron.kit.names import LATEST, ArtifactRef, meant
+from nemotron.kit.registry.records import Record
+from nemotron.kit.registry.scan import METADATA_FILE
+from nemotron.kit.registry.trees import read_tree
+from nemotron.kit.registry.versions import Versions
+from nemotron.kit.store.protocol import Store
+
+
+def find(
+    versions: Versions, resolve: Callable[[ArtifactRef], Record], readings: Sequence[ArtifactRef]
+) -> tuple[Record, str] | KitError:
+    """The reading that is meant: its version, and the path inside it; or why there is none.
+
+    Args:
+        versions: of the store.
+        resolve: the store's own, for one reading.
+        readings: the longest name first.
+
+    Returns:
+        An error where no name exists, or none that holds the rest: others may know the reference.
+
+    Raises:
+        AmbiguousReferenceError: several are there.
+        ArtifactVersionNotFoundError: the longest name that exists has no living version.
+    """
+    records: dict[ArtifactRef, Record] = {}
+    problem: KitError | None = None
+    for reading in readings:
+        if not versions.is_there(reading.name.key):
+            continue  # saying well what is not there takes a listing, and most readings are not
+        try:
+            records[reading] = resolve(reading)
+        except ArtifactNotFoundError as error:  # the key of another spelling
+            problem = problem or error
+        except ArtifactVersionNotFoundError:
+            if not records:
+                raise
+    found = meant(list(records), lambda reading: holds(versions.store, records[reading], reading.inside))
+    if len(found) > 1:
+        choices = " or ".join(str(reading.at(LATEST)) for reading in found)
+        raise AmbiguousReferenceError(
+            f"{readings[0]} can mean {choices} in {versions.store.url}: write the one that is meant"
+        )
+    if found:
+        return records[found[0]], found[0].inside
+    if not records:
+        return problem or ArtifactNotFoundError(readings[0].name.semantic)
+    looked = " and ".join(
+        f"no {reading.inside} in {record.uri} ({record.folder})" for reading, record in records.items()
+    )
+    return PathNotFoundError(
+        f"{looked[0].upper()}{looked[1:]}, and no artifact {readings[0].name} in {versions.store.url}"
+    )
+
+
+def holds(store: Store, record: Record, inside: str) -> bool | None:
+    """Whether a path is inside a version: by what lies there or was listed; None if neither can be told.
+
+    A file that was published and is gone since counts: whoever opens it is told so.
+    """
+    content = record.manifest.content
+    if not inside or (record.is_snapshot and inside == METADATA_FILE):  # which laying it out adds
+        return True
+    if content is not None and content.scope == "file":
+        return inside == content.entry
+    is_local = not record.is_snapshot and "://" not in record.folder
+    if is_local and os.path.lexists(f"{record.folder}/{inside}"):
+        return True
+    try:
+        tree = read_tree(store, record.manifest)
+    except CorruptError:
+        return None
+    if tree is None:
+        return False if is_local and os.path.isdir(record.folder) else None
+    return any(entry.path == inside or entry.path.startswith(f"{inside}/") for entry in tree.entries)
