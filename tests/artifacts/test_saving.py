@@ -573,3 +573,10 @@ def test_a_tracker_that_gives_no_version(folder: Folder, identity: str | None) -
 def test_wandb_alone_has_names_with_three_parts(folder: Folder) -> None:
     context.set_tracker(FourMethods({"artifact_id": "team/project/m:v0"}))
     assert Artifact(path=folder("m")).save(name="m").uri == "art://team/project/m:v0"
+
+
+def test_a_file_that_is_missing_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    start.init(root=tmp_path / "store")
+    with pytest.raises(PathNotFoundError, match=r"Cannot publish b: no blend\.json in .*/d\. Write it first"):
+        DataBlendsArtifact(path=tmp_path / "d/blend.json").save("b")
+    assert not (tmp_path / "d").exists()

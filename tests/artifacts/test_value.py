@@ -415,3 +415,30 @@ def test_class_settings_are_not_inherited_by_accident() -> None:
         rows: int = 0
 
     assert OpenArtifact(path="/data", colour="red").metadata == {"colour": "red", "rows": 0}  # type: ignore[call-arg]
+
+
+# -- showing -----------------------------------------------------------------------------------------------
+
+
+def test_a_notebook_shows_a_table_with_everything_escaped() -> None:
+    artifact = Artifact(
+        path="/a<b>", metadata={"<script>": "<img onerror=x>", "tokens": 25_000_000, "long": "x" * 500}
+    )
+    shown = artifact._repr_html_()
+    assert "<script>" not in shown
+    assert "<img" not in shown
+    assert "/a&lt;b&gt;" in shown
+    assert "25,000,000" in shown
+    assert "x" * 200 + "…" in shown
+    many = Artifact(path="/a", metadata={f"key{index}": index for index in range(100)})
+    assert "… 62 more in .metadata" in many._repr_html_()
+
+
+def test_rich_shows_what_repr_says() -> None:
+    import io
+
+    from rich.console import Console
+
+    out = io.StringIO()
+    Console(file=out, width=200).print(ModelArtifact(path="/m", step=3, metadata={"[bold]": "[red]x"}))
+    assert out.getvalue() == "ModelArtifact(path='/m', step=3, metadata={'[bold]': '[red]x'})\n"

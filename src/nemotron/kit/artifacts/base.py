@@ -194,6 +194,40 @@ class Artifact(ArtifactValue):
 
         return from_uri(cls, uri)
 
+    @classmethod
+    def migrate(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
+        """Bring what an earlier `schema_version` of this class saved to the present one. Kinds override it.
+
+        Args:
+            fields: the fields and metadata as they were saved; it may be changed.
+            version: the `schema_version` that wrote them, lower than the class's own.
+
+        Returns:
+            The same as this version has them.
+
+        >>> class Corpus(Artifact):
+        ...     schema_version = 2
+        ...     pages: int
+        ...     @classmethod
+        ...     def migrate(cls, fields, version):
+        ...         fields["pages"] = fields.pop("sheets") * 2  # version 1 counted sheets
+        ...         return fields
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> _ = Artifact(path=folder, type="Corpus", sheets=5).save()
+        >>> Corpus.load(folder).pages
+        10
+        """
+        return fields
+
+    # -- showing -------------------------------------------------------------------------------------------
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from nemotron.kit.artifacts.notebook import to_html
+
+        return to_html(self)
+
     # -- checking ------------------------------------------------------------------------------------------
 
     def verify(self, evidence: "EvidenceLevel | None" = None) -> "Verification":

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from nemotron.kit import context
 from nemotron.kit.artifacts import drift, kinds, pipe
+from nemotron.kit.artifacts.migrating import migrated
 from nemotron.kit.artifacts.ondisk import read, remembered
 from nemotron.kit.artifacts.paths import absolute, is_url, to_path
 from nemotron.kit.artifacts.value import STORED, ArtifactValue, TrackingInfo, split_id
@@ -155,7 +156,9 @@ def build(cls: type[Kind], document: dict[str, Any], where: str) -> Kind:
 
     Raises:
         CorruptError: it is not what the class requires.
+        FormatTooNewError: a newer version of the class wrote it.
     """
+    document = migrated(cls, document, where)
     try:
         return cls.model_validate(document, context=STORED)
     except ValidationError as error:

@@ -19,6 +19,7 @@ from nemotron.kit.errors import (
     InvalidReferenceError,
     MisuseError,
     NotFoundError,
+    PathNotFoundError,
     RefusedError,
 )
 from nemotron.kit.names import LATEST, SCHEME, Alias, ArtifactName, ArtifactRef, local_path
@@ -54,6 +55,8 @@ def save(
     settle(artifact)
     document = artifact.to_document()
     folder = _record_folder(artifact)
+    if isinstance(tracker, StoreTracker):
+        _refuse_missing_file(artifact, spelt)
     make_folder(folder)
     companion = Companion(folder, document["path"])
     if tracker is None:
@@ -111,6 +114,16 @@ def _record_folder(artifact: ArtifactValue) -> Path:
             "name the file in it"
         )
     return Path(absolute(folder.parent if os.path.isfile(folder) else folder))
+
+
+def _refuse_missing_file(artifact: ArtifactValue, name: str | None) -> None:
+    """Refuse an artifact whose file is not there before anything is written beside it."""
+    path = artifact.path
+    if artifact._is_file and not is_url(path) and not os.path.isfile(path):
+        raise PathNotFoundError(
+            f"Cannot publish {name or artifact.type}: no {path.name} in {absolute(path.parent)}. "
+            "Write it first"
+        )
 
 
 def _save_beside(

@@ -42,6 +42,8 @@ else:
 STORED = {"stored": True}
 GENERIC_TYPE = "artifact"
 REPR_ITEMS_MAX = 3
+# Where metadata says which `schema_version` of its class wrote it; what says none is of the first.
+SCHEMA_KEY = "schema_version"
 
 
 class TrackingInfo(BaseModel):
@@ -75,6 +77,9 @@ class ArtifactValue(BaseModel):
         protected_namespaces=(),
         ser_json_inf_nan="constants",
     )
+
+    # Which generation of its fields a class has; raise it with a change that `migrate` must make up for.
+    schema_version: ClassVar[int] = 1
 
     # Other spellings of keywords that callers are used to.
     _spellings: ClassVar[Mapping[str, str]] = {}
@@ -137,6 +142,8 @@ class ArtifactValue(BaseModel):
             # A field that says nothing at the top may say something in metadata.
             data = {name: value for name, value in data.items() if value is not None}
         if metadata is None or isinstance(metadata, Mapping):
+            if cls.schema_version != 1:
+                metadata = {SCHEMA_KEY: cls.schema_version, **(metadata or {})}
             data["metadata"] = cls._take_unknown(data, dict(metadata or {}), stored)
             cls._take_fields(data, data["metadata"])
         if data.get("type", GENERIC_TYPE) == GENERIC_TYPE:
@@ -270,7 +277,7 @@ class ArtifactValue(BaseModel):
         return {
             name: float(value)
             for name, value in self.metadata.items()
-            if isinstance(value, numbers.Real) and not isinstance(value, bool)
+            if name != SCHEMA_KEY and isinstance(value, numbers.Real) and not isinstance(value, bool)
         }
 
     @property
