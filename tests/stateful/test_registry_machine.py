@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Version(dict):
 class StoreMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
+        self.old_reader = None
         self.place = Path(tempfile.mkdtemp())
         self.root = self.place / "store"
         self.handles = [Registry.open(self.root), Registry.open(self.root)]
@@ -210,6 +212,74 @@ class StoreMachine(RuleBasedStateMachine):
     def reopen(self, who):
         self.handles[who] = Registry.open(self.root)
 
+    # -- house-keeping -------------------------------------------------------------------------------------
+
+    @rule(days=st.sampled_from([1, 8]))
+    def days_pass(self, days):
+        for path in self.root.rglob("*"):
+            if path.is_file() and ".kit/checkouts" not in path.as_posix():
+                os.utime(path, (path.stat().st_mtime - days * 86_400,) * 2)
+
+    def collect_by(self, registry):
+        """A run of gc; where a number holds no version, only who insists is served."""
+        torn = any(version.get("torn") for found in self.versions.values() for version in found)
+        if torn:
+            with pytest.raises(CorruptError, match="--forget-damaged"):
+                registry.gc(apply=True, grace="7d")
+        registry.gc(apply=True, grace="7d", forget_damaged=torn)
+
+    @rule(who=handles)
+    def collect(self, who):
+        self.collect_by(self.handles[who])
+
+    @rule(
+        when=st.sampled_from(["before", "after", "lost"]),
+        call=st.integers(1, 40),
+        error=st.sampled_from([UnavailableError, Crashed]),
+    )
+    def collect_through_a_fault(self, when, call, error):
+        registry = Registry(FaultyStore(LocalStore(self.root), Fault(when, call=call, error=error)))
+        with suppress(UnavailableError, Crashed):
+            registry.gc(apply=True, grace="7d", forget_damaged=True)
+
+    @rule(name=names, folder=folders, said=metadata, call=st.integers(1, 25), days=st.sampled_from([0, 8]))
+    def collect_while_somebody_publishes(self, name, folder, said, call, days):
+        """Just before it commits, what the publisher found there already is taken away as an orphan."""
+        calls = []
+        self.days_pass(days)
+
+        def collect(method, key):
+            calls.append(method)
+            if len(calls) == call:
+                Registry.open(self.root).gc(apply=True, grace="7d", forget_damaged=True)
+
+        self.publish_by(
+            Registry(FaultyStore(LocalStore(self.root), on_call=collect)), name, folder, True, said, []
+        )
+
+    @rule()
+    def lose_the_checkouts(self):
+        shutil.rmtree(self.root / ".kit/checkouts", ignore_errors=True)
+
+    @precondition(lambda self: self.versions)
+    @rule(data=st.data())
+    def somebody_begins_to_read(self, data):
+        key = data.draw(st.sampled_from(sorted(self.versions)))
+        number, version = self.latest(key)
+        if version is not None:
+            registry = Registry.open(self.root)
+            self.old_reader = (registry, registry.resolve(f"{key}:v{number}"))
+
+    @precondition(lambda self: self.old_reader)
+    @rule()
+    def and_reads_on_much_later(self):
+        registry, record = self.old_reader
+        version = self.at(record.name, record.version)
+        if version["place"] is not None or version.get("withdrawn"):
+            return
+        assert registry.verify(record.uri, "full").ok
+        assert registry.folder(record).is_dir()
+
     @precondition(lambda self: self.versions)
     @rule(data=st.data(), hint=st.none() | st.sampled_from(["v1", "v2", "v77", "v0", "", "rubbish"]))
     def spoil_the_hint(self, data, hint):
@@ -305,6 +375,14 @@ class StoreMachine(RuleBasedStateMachine):
         for (key, alias), moves in self.aliases.items():
             files = sorted((self.root / key / "aliases" / alias).glob("*.json"))
             assert [json.loads(file.read_text())["version"] for file in files] == moves
+
+    @invariant()
+    def the_store_has_what_its_snapshots_are_made_of(self):
+        registry = Registry.open(self.root)
+        for key, versions in self.versions.items():
+            for number, version in enumerate(versions, 1):
+                if not version.get("torn") and not version.get("withdrawn") and version["place"] is None:
+                    assert registry.verify(f"{key}:v{number}", "full").ok, (key, number)
 
     @invariant()
     def nothing_lies_outside_the_root(self):
