@@ -214,3 +214,23 @@ def test_a_class_of_ones_own(kit, registry: Registry, data: Path, monkeypatch: p
     assert registry.resolve("m").type == "CorpusOfMine"
     assert kit("register", "data", "--name", "l", "--type", "dataset").code == 0
     assert registry.resolve("l").type == "dataset"
+
+
+def test_rm_deletes_data_that_is_named(kit, store: Registry, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "a.txt").write_text("12345678")
+    kit("register", "mine", "--name", "mine")
+    call = ("rm", "mine:v1", "-m", "not needed", "--delete-data")
+    said = kit(*call, str(tmp_path))
+    assert said.code == 2
+    assert f"lies at {mine}" in said.err
+    said = kit(*call, "mine")
+    assert said.code == 1
+    assert f"This would delete 1 file (8 B) in {mine}, for good." in said.err
+    assert "--yes" in said.err
+    assert store.resolve("mine:v1").version == 1
+    said = kit(*call, "mine", "--yes", "--json")
+    assert said.json["deleted"] == {"path": str(mine), "files": 1, "bytes": 8, "kept": []}
+    assert not mine.exists()
+    assert kit("resolve", "mine:v1").code == 1

@@ -10,9 +10,11 @@ import typer
 from nemotron.kit.cli import completion
 from nemotron.kit.cli.listing import version
 from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
-from nemotron.kit.errors import MisuseError
+from nemotron.kit.errors import MisuseError, RefusedError
 
 if TYPE_CHECKING:
+    from nemotron.kit.console.output import Progress
+    from nemotron.kit.console.views import DoneView
     from nemotron.kit.registry.registry import Registry
 
 AUTO, GENERIC = "auto", "artifact"
@@ -103,6 +105,18 @@ Reason = Annotated[
         show_default=False,
     ),
 ]
+
+
+DeleteData = Annotated[
+    str | None,
+    typer.Option(
+        "--delete-data",
+        metavar="PATH",
+        help="Delete its data too, which lies at PATH.",
+        show_default=False,
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Delete, rather than only say what would be.")]
 
 
 def register(
@@ -213,15 +227,55 @@ def _inputs(registry: "Registry", refs: list[str]) -> tuple[tuple[str, ...], tup
     return tuple(used), tuple(external)
 
 
-def rm(ref: Ref, why: Reason, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
+def rm(
+    ref: Ref,
+    why: Reason,
+    delete_data: DeleteData = None,
+    yes: Yes = False,
+    root: Root = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Withdraw a version: it resolves no more. Its data, its number and its lineage stay.
 
-    REF must say which version.
+    REF must say which version. With --delete-data the files that the version lists are deleted as well, if
+    the path is the one that it was published with, and no other version needs any of them. What a snapshot
+    holds is freed by gc.
 
     Example: nemotron kit rm my-data:v3 -m "half of the shards are missing"
     """
     from nemotron.kit.console.views import DoneView
 
     registry, output = session(root, as_json, quiet)
+    if delete_data is not None:
+        with output.progress("Looking who needs it") as progress:
+            output.show(_delete(registry, ref, why, delete_data, yes, progress))
+        return
     record = registry.withdraw(ref, why)
     output.show(DoneView(record, f"withdrawn {record.uri}", {"withdrawn": {"reason": why}}))
+
+
+def _delete(
+    registry: "Registry", ref: str, why: str, path: str, yes: bool, progress: "Progress"
+) -> "DoneView":
+    from nemotron.kit.console import words
+    from nemotron.kit.console.views import DoneView
+    from nemotron.kit.registry import deleting
+
+    found = deleting.plan(registry, ref, path, progress)
+    what = f"{words.many(len(found.files), 'file')} ({words.size(found.size)}) in {found.path}"
+    if found.kept:
+        what += f", and keep {words.many(len(found.kept), 'other')}"
+    if not yes:
+        raise RefusedError(f"This would delete {what}, for good. Nothing was done; to do it, add --yes")
+    if not found.is_withdrawn:
+        registry.withdraw(ref, why)
+    found.carry_out()
+    deleted = {
+        "path": found.path,
+        "files": len(found.files),
+        "bytes": found.size,
+        "kept": list(found.kept),
+    }
+    extra = {"withdrawn": {"reason": why}, "deleted": deleted}
+    return DoneView(found.record, f"withdrawn {found.record.uri}, and deleted {what}", extra)

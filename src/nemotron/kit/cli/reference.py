@@ -99,7 +99,8 @@ _JSON = {
     "inspect": "`{path, type, measured, unreadable}`: `measured` maps fields to what the bytes say; "
     "`unreadable` is a list of `{field, why}`.",
     "register": "The version, and `created` (false: it was there already) and `aliases`.",
-    "rm": "The version, and `withdrawn: {reason}`.",
+    "rm": "The version, and `withdrawn: {reason}`; with `--delete-data` also `deleted: {path, files, bytes, "
+    "kept}`.",
     "alias": "The version, and `alias`, `previous`, `moved`, `moved_at`, `moved_by`, `protected`, `why`.",
     "aliases": "Each alias with its version, `{alias: number}`.",
     "alias-log": "A list of moves, oldest first: `{uri, sequence, version, previous, moved_at, moved_by, "

@@ -1,0 +1,176 @@
+"""Deleting data that lies outside the store, with the version that refers to it.
+
+The kit never deletes what it did not write, unless somebody names the very path. Then it deletes the files
+that the version lists, and nothing else that lies there.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nemotron.kit.errors import (
+    ArtifactVersionNotFoundError,
+    CorruptError,
+    MisuseError,
+    RefusedError,
+    WithdrawnError,
+)
+from nemotron.kit.names import ArtifactRef, Version
+from nemotron.kit.registry import census
+from nemotron.kit.registry.findings import some
+from nemotron.kit.registry.reading import Progress
+from nemotron.kit.registry.records import Record
+from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.scan import METADATA_FILE, is_kit_metadata
+from nemotron.kit.registry.versions import Versions
+from nemotron.kit.store.system_errors import translating
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """What is to be deleted.
+
+    Attributes:
+        record: the version.
+        is_withdrawn: whether it is withdrawn already.
+        path: where its data lies.
+        files: all that is deleted, absolute.
+        size: bytes of them.
+        kept: other files that lie there, and stay; relative.
+    """
+
+    record: Record
+    is_withdrawn: bool
+    path: str
+    files: tuple[str, ...]
+    size: int
+    kept: tuple[str, ...]
+
+    def carry_out(self) -> None:
+        """Delete the files, and the folders that are empty then.
+
+        Raises:
+            RefusedError: one of them may not be deleted; the others before it are.
+        """
+        for path in self.files:
+            with translating("delete", path):
+                try:
+                    os.unlink(path)
+                except FileNotFoundError:
+                    continue
+        if os.path.isdir(self.path) and not os.path.islink(self.path):
+            for folder, _, _ in os.walk(self.path, topdown=False):
+                if not os.listdir(folder):
+                    with translating("delete", folder):
+                        os.rmdir(folder)
+
+
+def plan(registry: Registry, ref: str | ArtifactRef, path: str, progress: Progress | None = None) -> Deletion:
+    """See what there is to delete of a version's data, and that nobody else needs it. Nothing is changed.
+
+    Args:
+        registry: the store.
+        ref: the version; it may be withdrawn already.
+        path: where its data lies, as it was recorded.
+        progress: told how many versions were looked at, and of how many.
+
+    Raises:
+        NotFoundError: there is no such version.
+        MisuseError: the path is another one, or the version is none that data can be deleted of.
+        RefusedError: another version needs some of it, or the files are not those that were published.
+        CorruptError: a version can't be read, so that what it needs is not known.
+    """
+    record, is_withdrawn = _find(registry, ref)
+    target = _target(registry, record, path)
+    _refuse_what_others_need(registry, record, target, progress)
+    tree = registry.tree(record)
+    if tree is None:
+        raise MisuseError(f"Cannot delete the data of {record.uri}: no listing of its files was recorded")
+    found = registry.check(record)
+    changed = [difference.path for difference in found if difference.verdict == "changed"]
+    if changed:
+        raise RefusedError(
+            f"Refused to delete the data of {record.uri}: {some(changed)} in {record.folder} changed since "
+            "it was published, and may be somebody's by now. Delete it by hand"
+        )
+    listed = [entry.path for entry in tree.entries if entry.kind != "dir"]
+    files = list(_inside(record.folder, listed))
+    companion = f"{record.folder}/{METADATA_FILE}"
+    if record.scope != "file" and METADATA_FILE not in listed and is_kit_metadata(companion):
+        files.append(companion)
+    extra = [difference.path for difference in found if difference.verdict == "extra"]
+    stay = sorted(
+        {*extra, *(p for p in listed if os.path.lexists(f"{record.folder}/{p}"))} - _relative(record, files)
+    )
+    size = sum(os.lstat(file).st_size for file in files)
+    return Deletion(
+        record=record, is_withdrawn=is_withdrawn, path=target, files=tuple(files), size=size, kept=tuple(stay)
+    )
+
+
+def _find(registry: Registry, ref: str | ArtifactRef) -> tuple[Record, bool]:
+    ref = ArtifactRef.parse(ref)
+    if ref.selector is None or ref.inside:
+        raise MisuseError(f"Say which version's data to delete: {ref.name}:vN, found {ref}")
+    try:
+        return registry.resolve(ref), False
+    except WithdrawnError:
+        if not isinstance(ref.selector, Version):
+            raise
+        manifest = Versions(registry.store).read(ref.name.key, ref.selector.number)
+        if manifest is None:
+            raise ArtifactVersionNotFoundError(ref.name.key, str(ref.selector)) from None
+        return Record(manifest, registry.root), True
+
+
+def _target(registry: Registry, record: Record, path: str) -> str:
+    """The path that is named, once it is known to be the version's own, and the user's to delete."""
+    if record.is_snapshot:
+        raise MisuseError(f"{record.uri} is a snapshot: its contents are in the store, and gc frees them")
+    if "://" in record.path:
+        raise MisuseError(f"Cannot delete {record.path}: only local data is deleted")
+    named = os.path.abspath(os.path.expanduser(path))
+    if named != os.path.abspath(record.path):
+        raise MisuseError(f"The data of {record.uri} lies at {record.path}; --delete-data names {named}")
+    target = record.path if record.scope == "file" else record.folder
+    if "://" not in registry.root and _overlap(target, registry.root):
+        raise RefusedError(f"Refused to delete {target}: it lies in the store {registry.root}, or around it")
+    return target
+
+
+def _refuse_what_others_need(
+    registry: Registry, record: Record, target: str, progress: Progress | None
+) -> None:
+    seen = census.take(registry.store, progress)
+    for manifest in seen.living:
+        other = Record(manifest, registry.root)
+        if (other.name, other.version) == (record.name, record.version) or "://" in other.path:
+            continue
+        place = other.path if other.scope == "file" else other.folder
+        if not other.is_snapshot and _overlap(target, place):
+            raise RefusedError(
+                f"Refused to delete {target}: {other.uri} refers to {place}. If it may go, withdraw it first"
+            )
+    if seen.damaged:
+        raise CorruptError(
+            f"Refused to delete {target}: {next(iter(seen.damaged.values()))}. It may need some of it"
+        )
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether one of two paths is the other, or lies in it."""
+    first, second = (os.path.realpath(path).rstrip("/") + "/" for path in (one, other))
+    return first.startswith(second) or second.startswith(first)
+
+
+def _inside(folder: str, paths: list[str]) -> Iterator[str]:
+    """The files that are there, and really in the folder: not behind a link that leads out of it."""
+    top = os.path.realpath(folder)
+    for path in paths:
+        file = f"{folder}/{path}"
+        if os.path.lexists(file) and f"{os.path.realpath(os.path.dirname(file))}/".startswith(f"{top}/"):
+            yield file
+
+
+def _relative(record: Record, files: list[str]) -> set[str]:
+    return {file[len(record.folder) + 1 :] for file in files}
