@@ -287,6 +287,7 @@ def test_temporary_files_go_when_they_are_old(local, publish):
         ".kit/staging",
         f"{layout.BLOBS}/aa",
         ".kit/journal/2026-01-01",
+        f"{layout.TRASH}/b1",
     ]
     for place in places:
         folder = local.store.local_path(place)
@@ -396,3 +397,12 @@ def test_progress_is_told(half):
     half.gc(apply=True, progress=lambda done, total: told.append((done, total)))
     assert (2, 2) in told
     assert (1, 1) in told
+
+
+def test_an_empty_batch_of_a_killed_run_goes(local, publish):
+    publish(local, {"a": "1"})
+    local.store.local_path(f"{layout.TRASH}/b1").mkdir(parents=True)
+    local.gc()
+    assert local.store.list(layout.TRASH) == ["b1"]
+    local.gc(apply=True)
+    assert local.store.list(layout.TRASH) == []

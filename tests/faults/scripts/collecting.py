@@ -18,7 +18,8 @@ from common import fork, open_registry
 from nemotron.kit.registry import collect_garbage  # noqa: F401 - before the forks
 from nemotron.kit.registry.records import Draft
 
-SPIN_MAX_S = 0.05
+SWEEPS_MAX = 4
+SPIN_MAX_S = 0.02
 HOURS = 3600.0
 
 
@@ -34,7 +35,6 @@ def pass_hours(root, hours):
 
 def work_until_killed(root, folder, seed, say):
     chance, registry = random.Random(seed), open_registry(root)
-    say("begun")
     while True:
         for name in ("a", "b", "c"):
             (Path(folder) / name).write_text(f"{name} {chance.randint(0, 5)}" * 100)
@@ -43,19 +43,22 @@ def work_until_killed(root, folder, seed, say):
             registry.withdraw(record.uri, "no good")
         pass_hours(root, 2)
         registry.gc(apply=True, grace="1h")
+        say("swept")
 
 
 def main(root, folder, rounds, seed):
     chance = random.Random(int(seed))
     for number in range(int(rounds)):
         pid, lines = fork(lambda say, n=number: work_until_killed(root, folder, f"{seed} {n}", say))
-        assert next(lines) == "begun\n"
+        for _ in range(chance.randint(1, SWEEPS_MAX)):
+            assert next(lines) == "swept\n"
         until = time.perf_counter() + chance.uniform(0, SPIN_MAX_S)
         while time.perf_counter() < until:
             pass
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         assert os.WTERMSIG(status) == signal.SIGKILL, status
+        lines.close()
         registry = open_registry(root)
         for record in registry.versions("m") if registry.get("m") else []:
             assert registry.verify(record.uri, "full").ok, f"{record.uri} lost something in round {number}"

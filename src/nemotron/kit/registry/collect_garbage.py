@@ -154,6 +154,8 @@ class _Run:
         batches: dict[str, list[Found]] = defaultdict(list)
         for found in self.store.walk(layout.TRASH):
             batches[found.key.split("/")[2]].append(found)
+        for empty in set(self.store.list(layout.TRASH)) - batches.keys() if self.apply else ():
+            self.store.prune(f"{layout.TRASH}/{empty}")  # a run was killed just before or after it was there
         batches.pop(self.batch, None)
         over: dict[str, list[Found]] = {}
         for batch, objects in sorted(batches.items()):

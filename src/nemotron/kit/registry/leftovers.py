@@ -35,7 +35,7 @@ def folders(store: Store, names: dict[str, frozenset[int]]) -> Iterator[str]:
         names: all names, and of each the numbers that earlier tools took.
     """
     yield from (".kit", ".kit/staging", ".kit/resolutions", ".kit/older")
-    for parent in (layout.BLOBS, layout.TREES, ".kit/journal"):
+    for parent in (layout.BLOBS, layout.TREES, layout.TRASH, ".kit/journal"):
         yield from (f"{parent}/{child}" for child in sorted(store.list(parent)))
     for name, older in names.items():
         yield name
