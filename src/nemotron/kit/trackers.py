@@ -11,6 +11,7 @@ from nemotron.kit.context import set_tracker as set_lineage_tracker
 
 if TYPE_CHECKING:
     from nemotron.kit.artifacts.inputs import InputDatasetInfo, to_wandb_uri, tokenizer_to_uri
+    from nemotron.kit.integrations.openlineage import OpenLineageTracker
     from nemotron.kit.integrations.wandb.tracker import WandbTracker
     from nemotron.kit.tracking.composite import CompositeTracker
     from nemotron.kit.tracking.file import FileTracker, ManifestTracker
@@ -24,6 +25,7 @@ __all__ = [
     "LineageTracker",
     "ManifestTracker",
     "NoOpTracker",
+    "OpenLineageTracker",
     "WandbTracker",
     "get_lineage_tracker",
     "set_lineage_tracker",
@@ -38,6 +40,7 @@ _SOURCES = {
     "LineageTracker": "nemotron.kit.tracking.protocol",
     "ManifestTracker": "nemotron.kit.tracking.file",
     "NoOpTracker": "nemotron.kit.tracking.noop",
+    "OpenLineageTracker": "nemotron.kit.integrations.openlineage",
     "WandbTracker": "nemotron.kit.integrations.wandb.tracker",
     "to_wandb_uri": "nemotron.kit.artifacts.inputs",
     "tokenizer_to_uri": "nemotron.kit.artifacts.inputs",

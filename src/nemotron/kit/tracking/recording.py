@@ -66,6 +66,7 @@ class Recording:
         self._start, self._finish = start, finish
         self._places: dict[str, _Place] = {}
         self._is_over = False
+        self._watchers: list[Callable[[type[BaseException] | None], None]] = []
 
     @property
     def is_begun(self) -> bool:
@@ -97,12 +98,19 @@ class Recording:
             key = layout.run_made(self._id, uri.removeprefix(SCHEME).replace(":", "."))
             _create(store, key, b"")
 
+    def at_end(self, watcher: Callable[[type[BaseException] | None], None]) -> None:
+        """Call it when the run ends, or the process, with the type of the exception that ended it."""
+        self._watchers.append(watcher)
+        _look_after(self)
+
     def end(self, error: type[BaseException] | None) -> None:
         """Record the end wherever the beginning is recorded, and wait for it, but not for long."""
         if self._is_over or os.getpid() != self._pid:
             return
         self._is_over = True
         _open.discard(self)
+        for watcher in self._watchers:
+            watcher(error)
         if not self._places:
             return
         places, finish = list(self._places.values()), self._finish(error)

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nemotron.kit.documents import codec
@@ -161,6 +161,14 @@ class Run:
     def begin(self, store: Store) -> None:
         """Record the beginning in a store, without waiting for it."""
         self._recording.begin(store, wait=False)
+
+    def at_end(self, watcher: Callable[["Run", type[BaseException] | None], None]) -> None:
+        """Have somebody told of the end, once.
+
+        Args:
+            watcher: is called with the run and the type of the exception that ended it, or None.
+        """
+        self._recording.at_end(lambda error: watcher(self, error))
 
     def end(self, error: type[BaseException] | None = None) -> None:
         """Record the end wherever the beginning was recorded; the second time changes nothing.

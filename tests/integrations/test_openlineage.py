@@ -1,0 +1,252 @@
+"""The tracker beside a store: what a file or a server is told, and that neither can stop a job."""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporters.test_openlineage import judge
+from nemotron import kit
+from nemotron.kit import context
+from nemotron.kit.exporters import openlineage
+from nemotron.kit.integrations.openlineage import OpenLineageTracker
+from nemotron.kit.lineage.collect import collect
+from nemotron.kit.tracking.composite import CompositeTracker
+from nemotron.kit.tracking.file import FileTracker
+from nemotron.kit.tracking.protocol import FollowingTracker
+
+
+class Server:
+    """Takes events, or fails as it is told."""
+
+    def __init__(self) -> None:
+        self.took: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+        self.status = 201
+        self.open = threading.Event()
+        self.open.set()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                data = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.open.wait(10)
+                outer.took.append((self.path, dict(self.headers), json.loads(data)))
+                self.send_response(outer.status)
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.open.set()
+    made.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileTracker:
+    kit.init(root=tmp_path / "store")
+    tracker = context.current_tracker()
+    assert isinstance(tracker, FileTracker)
+    return tracker
+
+
+def follow(store: FileTracker, to: str) -> OpenLineageTracker:
+    tracker = OpenLineageTracker(to)
+    assert isinstance(tracker, FollowingTracker)
+    kit.set_lineage_tracker(CompositeTracker([store, tracker]))
+    return tracker
+
+
+def work(tmp_path: Path) -> None:
+    """data v1 (of hf://web) → model v1, in a run."""
+    for name in ("data", "model"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    with kit.run("sft"):
+        data = kit.PretrainDataArtifact(
+            path=tmp_path / "data", total_tokens=7, source_datasets=["hf://datasets/org/web"]
+        ).save(name="data")
+        kit.Artifact.from_uri(str(data.uri))
+        kit.ModelArtifact(path=tmp_path / "model", step=1).save(
+            name="model", inputs=[str(data.uri), "s3://b/x"]
+        )
+
+
+def test_a_file_holds_what_the_export_says_later(store: FileTracker, tmp_path: Path) -> None:
+    follow(store, str(tmp_path / "logs" / "events.jsonl"))
+    work(tmp_path)
+    events = [json.loads(line) for line in (tmp_path / "logs" / "events.jsonl").read_text().splitlines()]
+    for event in events:
+        judge(event)
+    kinds = [(event["eventType"], event["job"]["name"]) for event in events]
+    assert kinds == [
+        ("START", "sft"),
+        *(("START", "data"), ("COMPLETE", "data")),
+        *(("START", "model"), ("COMPLETE", "model")),
+        ("COMPLETE", "sft"),
+    ]
+    later = openlineage.events(collect(store.registry, "model"))
+    of_versions = [event for event in later if event["outputs"]]
+    assert [
+        (event["run"]["runId"], event["inputs"], event["outputs"]) for event in events if event["outputs"]
+    ] == [(event["run"]["runId"], event["inputs"], event["outputs"]) for event in of_versions]
+
+
+def test_what_was_there_already_is_no_news(store: FileTracker, tmp_path: Path) -> None:
+    follow(store, str(tmp_path / "events.jsonl"))
+    work(tmp_path)
+    before = (tmp_path / "events.jsonl").read_text()
+    work(tmp_path)
+    assert (tmp_path / "events.jsonl").read_text() == before
+
+
+def test_what_a_url_holds_of_secrets_is_not_sent(store: FileTracker, tmp_path: Path) -> None:
+    follow(store, str(tmp_path / "events.jsonl"))
+    (tmp_path / "data").mkdir()
+    sources = ["https://me:hunter2@host/x", "https://host/y?part=1&token=hunter2"]
+    kit.PretrainDataArtifact(path=tmp_path / "data", source_datasets=sources).save(name="data")
+    said = (tmp_path / "events.jsonl").read_text()
+    assert "host" in said
+    assert "hunter2" not in said
+
+
+def test_a_run_that_fails_says_by_which_type_and_not_by_which_text(
+    store: FileTracker, tmp_path: Path
+) -> None:
+    follow(store, str(tmp_path / "events.jsonl"))
+    (tmp_path / "data").mkdir()
+
+    def fail() -> None:
+        with kit.run("rl"):
+            kit.Artifact(path=tmp_path / "data").save(name="data")
+            raise ValueError("secret")
+
+    with pytest.raises(ValueError, match="secret"):
+        fail()
+    *_, last = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    judge(last)
+    assert (last["eventType"], last["job"]["name"]) == ("FAIL", "rl")
+    assert last["run"]["facets"]["errorMessage"]["message"] == "ValueError"
+    assert "secret" not in (tmp_path / "events.jsonl").read_text()
+
+
+def test_a_server_gets_the_events_in_order(store: FileTracker, tmp_path: Path, server: Server) -> None:
+    tracker = OpenLineageTracker(server.url, api_key="token")
+    kit.set_lineage_tracker(CompositeTracker([store, tracker]))
+    work(tmp_path)
+    assert tracker.flush(10)
+    kinds = [event["eventType"] for _, _, event in server.took]
+    assert kinds == ["START", "START", "COMPLETE", "START", "COMPLETE", "COMPLETE"]
+    assert {path for path, _, _ in server.took} == {"/api/v1/lineage"}
+    assert {headers["Authorization"] for _, headers, _ in server.took} == {"Bearer token"}
+    other = OpenLineageTracker(f"{server.url}/own/place")
+    other.log_artifact(kit.Artifact(path=tmp_path / "data"), "alone", [])
+    assert other.flush(10)
+    assert server.took[-1][0] == "/own/place"
+    assert server.took[-1][2]["outputs"][0]["facets"] == {}
+
+
+def test_a_server_that_refuses_costs_a_warning_and_no_version(
+    store: FileTracker, tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.status = 500
+    tracker = follow(store, server.url)
+    with caplog.at_level(logging.WARNING):
+        work(tmp_path)
+        assert tracker.flush(10)
+    assert store.registry.resolve("model").version == 1
+    warnings = [record.getMessage() for record in caplog.records if "OpenLineage" in record.getMessage()]
+    assert len(warnings) == 3  # of the 1st, the 2nd and the 4th event
+    assert "HTTP Error 500" in warnings[0]
+
+
+def test_a_server_that_is_down_or_hangs_stops_nothing(
+    store: FileTracker, tmp_path: Path, server: Server
+) -> None:
+    server.open.clear()
+    tracker = follow(store, server.url)
+    work(tmp_path)
+    assert not tracker.flush(0)
+    server.open.set()
+    assert tracker.flush(10)
+    closed = Server()
+    closed.close()
+    tracker = follow(store, closed.url)
+    (tmp_path / "other").mkdir()
+    assert kit.Artifact(path=tmp_path / "other").save(name="other").uri == "art://other:v1"
+    kit.shutdown()
+    assert tracker.flush(10)
+
+
+def test_a_file_that_can_not_be_written_is_a_warning(
+    store: FileTracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    follow(store, str(tmp_path / "file" / "events.jsonl"))
+    with caplog.at_level(logging.WARNING):
+        work(tmp_path)
+    assert [record.getMessage()[:40] for record in caplog.records] == [
+        "OpenLineage events can't be written to /"
+    ]
+
+
+def test_too_many_events_are_dropped_and_counted(
+    store: FileTracker, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nemotron.kit.integrations.openlineage.WAITING_MAX", 2)
+    server.open.clear()
+    tracker = follow(store, server.url)
+    work(tmp_path)
+    server.open.set()
+    assert tracker.flush(10)
+    assert 2 <= len(server.took) <= 3
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from nemotron import kit
+from nemotron.kit import context
+from nemotron.kit.integrations.openlineage import OpenLineageTracker
+from nemotron.kit.tracking.composite import CompositeTracker
+
+kit.init(root=sys.argv[1])
+kit.set_lineage_tracker(CompositeTracker([context.current_tracker(), OpenLineageTracker(sys.argv[2])]))
+data = Path(sys.argv[1]).parent / "data"
+data.mkdir()
+kit.Artifact(path=data).save(name="data")
+if len(sys.argv) > 3:
+    raise RuntimeError("secret")
+"""
+
+
+@pytest.mark.parametrize(("arguments", "end"), [((), "COMPLETE"), (("fail",), "FAIL")])
+def test_a_run_that_nobody_ended_ends_with_the_process(
+    tmp_path: Path, server: Server, arguments: tuple[str, ...], end: str
+) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "store"), server.url, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode == 0) == (end == "COMPLETE"), done.stderr
+    events = [event for _, _, event in server.took]
+    assert [event["eventType"] for event in events] == ["START", "START", "COMPLETE", end]
+    for event in events:
+        judge(event)
+    assert events[0]["run"]["runId"] == events[-1]["run"]["runId"]
+    assert "secret" not in json.dumps(events)
