@@ -13,7 +13,7 @@ import pytest
 from nemotron import kit
 
 CONTRACT = {
-    *("Artifact", "DataBlendsArtifact", "EnergonWebDatasetArtifact", "ModelArtifact"),
+    *("Artifact", "DataBlendsArtifact", "EnergonWebDatasetArtifact", "Input", "ModelArtifact"),
     *("PretrainBlendsArtifact", "PretrainDataArtifact", "SFTDataArtifact", "SplitJsonlDataArtifact"),
     *("TrackingInfo", "apply_scale", "print_step_complete", "init", "is_initialized", "LineageTracker"),
     *("WandbTracker", "FileTracker", "ManifestTracker", "NoOpTracker", "set_lineage_tracker"),

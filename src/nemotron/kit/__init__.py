@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from nemotron.kit.artifact import Artifact as Artifact
     from nemotron.kit.artifact import DataBlendsArtifact as DataBlendsArtifact
     from nemotron.kit.artifact import EnergonWebDatasetArtifact as EnergonWebDatasetArtifact
+    from nemotron.kit.artifact import Input as Input
     from nemotron.kit.artifact import ModelArtifact as ModelArtifact
     from nemotron.kit.artifact import PretrainBlendsArtifact as PretrainBlendsArtifact
     from nemotron.kit.artifact import PretrainDataArtifact as PretrainDataArtifact
@@ -81,6 +82,7 @@ __all__ = [
     "DataBlendsArtifact",
     "EnergonWebDatasetArtifact",
     "FileTracker",
+    "Input",
     "LineageTracker",
     "ManifestTracker",
     "ModelArtifact",
@@ -113,7 +115,7 @@ __all__ = [
 # Which submodule each name comes from. The submodules are attributes as well, imported when asked for.
 _SOURCES = {
     "artifact": (
-        "Artifact DataBlendsArtifact EnergonWebDatasetArtifact ModelArtifact PretrainBlendsArtifact"
+        "Artifact DataBlendsArtifact EnergonWebDatasetArtifact Input ModelArtifact PretrainBlendsArtifact"
         " PretrainDataArtifact SFTDataArtifact SplitJsonlDataArtifact TrackingInfo apply_scale"
         " print_step_complete"
     ),

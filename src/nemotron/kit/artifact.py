@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nemotron.kit.artifacts.data_blends import DataBlendsArtifact
     from nemotron.kit.artifacts.embed import EmbedDataArtifact, EmbedModelArtifact
     from nemotron.kit.artifacts.energon_webdataset import EnergonWebDatasetArtifact
-    from nemotron.kit.artifacts.inputs import InputDatasetInfo
+    from nemotron.kit.artifacts.inputs import Input, InputDatasetInfo
     from nemotron.kit.artifacts.model import ModelArtifact
     from nemotron.kit.artifacts.pretrain_blends import PretrainBlendsArtifact
     from nemotron.kit.artifacts.pretrain_data import PretrainDataArtifact
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # What is not in `artifacts` itself, and where it is.
 _ELSEWHERE = {
+    "Input": "nemotron.kit.artifacts.inputs",
     "ArtifactInput": "nemotron.kit.artifacts.recipes",
     "apply_scale": "nemotron.kit.artifacts.recipes",
     "print_step_complete": "nemotron.kit.console.step",
@@ -37,6 +38,7 @@ __all__ = [
     "EmbedDataArtifact",
     "EmbedModelArtifact",
     "EnergonWebDatasetArtifact",
+    "Input",
     "InputDatasetInfo",
     "ModelArtifact",
     "PretrainBlendsArtifact",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nemotron.kit import context
 from nemotron.kit.artifacts import kinds
-from nemotron.kit.artifacts.inputs import InputDatasetInfo
+from nemotron.kit.artifacts.inputs import Input, InputDatasetInfo
 from nemotron.kit.artifacts.paths import is_url
 from nemotron.kit.artifacts.value import ArtifactValue, TrackingInfo
 from nemotron.kit.errors import MisuseError
@@ -58,7 +58,7 @@ class Artifact(ArtifactValue):
         self,
         name: str | None = None,
         *,
-        inputs: "Iterable[Artifact | InputDatasetInfo | str | os.PathLike[str]] | None" = None,
+        inputs: "Iterable[Artifact | Input | InputDatasetInfo | str | os.PathLike[str]] | None" = None,
         snapshot: bool | None = None,
         evidence: "EvidenceLevel | None" = None,
         aliases: Iterable[str] = (),
@@ -73,7 +73,8 @@ class Artifact(ArtifactValue):
         Args:
             name: the name to publish under; `self.name`, else the type, by default.
             inputs: what it was made from, instead of what was loaded: artifacts, `art://` references, URIs,
-                paths, `InputDatasetInfo`s.
+                paths, `InputDatasetInfo`s; or any of these in an `Input`, which says what it was for and
+                which part of it was taken.
             snapshot: copy the bytes into the store, so that later changes do not reach the version.
             evidence: how closely the bytes are looked at, "stat", "sampled" or "full"; as in `kit.init` by
                 default.

@@ -1,9 +1,15 @@
 """What an artifact was made from beyond other artifacts: source datasets, tokenizers, and their URIs."""
 
+import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from nemotron.kit.documents.edge import InputEdge
+from nemotron.kit.errors import MisuseError
 
 HUB = "https://huggingface.co"
 
@@ -38,6 +44,69 @@ class InputDatasetInfo:
     num_rows: int | None = None
     size_bytes: int | None = None
     num_files: int | None = None
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of what is saved, and what is to be said of it: `save(inputs=[Input(data, split="train")])`.
+
+    >>> Input("art://data:v3", role="data", split="train", weight=0.7).weight
+    0.7
+
+    Attributes:
+        ref: what it is: an artifact, an `art://` reference, a URI, a path, or an `InputDatasetInfo`.
+        role: what it was for, such as `data`, `base_model`, `tokenizer`, `reward_model`, `eval`; None for
+            what its kind gives away.
+        split: the split that was taken.
+        shards: the files or shards that were taken; () for all.
+        tokens: how many tokens were taken.
+        token_range: the tokens that were taken: the first, and the first after them.
+        weight: its share, relative to the other inputs' weights.
+        revision: of what has revisions: a commit, branch or tag.
+
+    Raises:
+        MisuseError: a number is negative, or the range ends before it begins.
+    """
+
+    ref: Any
+    role: str | None = None
+    split: str | None = None
+    shards: Sequence[str] = ()
+    tokens: int | None = None
+    token_range: tuple[int, int] | None = None
+    weight: float | None = None
+    revision: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.shards, str):
+            raise MisuseError(f"shards= is a list of names; write shards=[{self.shards!r}]")
+        if self.token_range is not None and not 0 <= self.token_range[0] <= self.token_range[1]:
+            raise MisuseError(
+                f"Not a range of tokens: {self.token_range}; expected (first, first after them)"
+            )
+        for name in ("tokens", "weight"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise MisuseError(f"Invalid {name}: {value}; expected 0 or more")
+
+    def edge(self, uri: str) -> InputEdge:
+        """What is said of it, once it is known which version it is.
+
+        Args:
+            uri: of the version, or of what is no artifact.
+        """
+        return InputEdge(
+            uri=uri,
+            role=self.role,
+            split=self.split,
+            shards=tuple(map(str, self.shards)),
+            tokens=None if self.tokens is None else int(self.tokens),
+            token_range=None
+            if self.token_range is None
+            else (int(self.token_range[0]), int(self.token_range[1])),
+            weight=None if self.weight is None else float(self.weight),
+            revision=self.revision,
+        )
 
 
 def to_wandb_uri(path: str | os.PathLike[str]) -> str:

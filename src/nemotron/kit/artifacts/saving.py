@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from nemotron.kit import context
-from nemotron.kit.artifacts.inputs import InputDatasetInfo, to_wandb_uri
+from nemotron.kit.artifacts.inputs import Input, InputDatasetInfo, to_wandb_uri
 from nemotron.kit.artifacts.measuring import settle
 from nemotron.kit.artifacts.ondisk import Companion, is_checkout, make_folder, remember
 from nemotron.kit.artifacts.paths import absolute, is_url, to_uri
 from nemotron.kit.artifacts.value import ArtifactValue, TrackingInfo, split_id
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import (
     InvalidNameError,
     InvalidReferenceError,
@@ -27,13 +28,13 @@ from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTra
 
 log = logging.getLogger(__name__)
 
-Input = ArtifactValue | InputDatasetInfo | str | os.PathLike[str]
+Given = Input | ArtifactValue | InputDatasetInfo | str | os.PathLike[str]
 
 
 def save(
     artifact: ArtifactValue,
     name: str | None,
-    inputs: Iterable[Input] | None,
+    inputs: Iterable[Given] | None,
     options: SaveOptions,
     *,
     all_ranks: bool,
@@ -50,7 +51,7 @@ def save(
     tracker = context.current_tracker()
     if tracker is not None and not tracker.is_active():
         tracker = None
-    used, external = resolve_inputs(artifact, inputs)
+    used, external, edges = resolve_inputs(artifact, inputs)
     artifact.producer = (tracker.get_run_id() if tracker else None) or "local"
     settle(artifact)
     document = artifact.to_document()
@@ -65,7 +66,9 @@ def save(
     # Not synced: it is written again when the tracker has answered.
     if not companion.says(document, "tracking", "created_at", "producer"):
         companion.write(document, durable=False)
-    record = _commit(artifact, tracker, spelt, used, replace(options, external_inputs=tuple(external)))
+    record = _commit(
+        artifact, tracker, spelt, used, replace(options, external_inputs=tuple(external), edges=edges)
+    )
     _take_record(artifact, record)
     _finish(artifact, companion, created=record.get("created") is not False)
 
@@ -130,7 +133,7 @@ def _save_beside(
     artifact: ArtifactValue,
     companion: Companion,
     document: dict[str, Any],
-    inputs: Iterable[Input] | None,
+    inputs: Iterable[Given] | None,
     options: SaveOptions,
 ) -> None:
     """Save where there is no tracker: the file is all there is."""
@@ -221,8 +224,10 @@ def _take_id(artifact: ArtifactValue) -> None:
 # -- inputs ------------------------------------------------------------------------------------------------
 
 
-def resolve_inputs(artifact: ArtifactValue, inputs: Iterable[Input] | None) -> tuple[list[str], list[str]]:
-    """What the artifact was made from: (references of artifacts, URIs of what is none).
+def resolve_inputs(
+    artifact: ArtifactValue, inputs: Iterable[Given] | None
+) -> tuple[list[str], list[str], tuple[InputEdge, ...]]:
+    """What the artifact was made from: (references of artifacts, URIs of what is none, what is said of them).
 
     Args:
         artifact: the one that is saved.
@@ -232,30 +237,41 @@ def resolve_inputs(artifact: ArtifactValue, inputs: Iterable[Input] | None) -> t
         NotFoundError: an artifact that is named is not there.
         MisuseError: an input is none of the things that can be one.
     """
-    if isinstance(inputs, str | ArtifactValue):  # both can be iterated over, which nobody means
+    if isinstance(
+        inputs, str | ArtifactValue | Input
+    ):  # the first two can be iterated over, which nobody means
         inputs = [inputs]
     if inputs is None:
-        uris: list[str] = [*context.used(), *artifact._used_artifacts]
+        edges = [InputEdge(uri=uri) for uri in (*context.used(), *artifact._used_artifacts)]
     else:
-        uris = [_input_uri(item) for item in inputs]
+        edges = [_edge(item) for item in inputs]
     used, external = [], []
-    for uri in dict.fromkeys(uris):
+    for uri in dict.fromkeys(edge.uri for edge in edges):
         if uri.startswith(SCHEME) or "://" not in uri:
             used.append(uri)
         else:
             external.append(uri)
-    return used, external
+    return used, external, tuple(edge for edge in edges if not edge.is_plain)
 
 
-def _input_uri(item: Input) -> str:
+def _edge(item: Given) -> InputEdge:
+    if isinstance(item, Input):
+        return item.edge(_input_uri(item.ref))
+    if isinstance(item, InputDatasetInfo):
+        weight = None if item.weight == InputDatasetInfo.weight else item.weight
+        return Input(item, split=item.split, weight=weight).edge(_input_uri(item))
+    return InputEdge(uri=_input_uri(item))
+
+
+def _input_uri(item: Given) -> str:
     if isinstance(item, ArtifactValue):
         return item.uri or to_uri(item.path)
     if isinstance(item, InputDatasetInfo):
         return item.uri if is_url(item.uri) else to_wandb_uri(item.uri)
     if not isinstance(item, str | os.PathLike) and not is_url(item):
         raise MisuseError(
-            f"Not an input: {item!r}; expected an artifact, an art:// reference, a URI, a path or an "
-            "InputDatasetInfo"
+            f"Not an input: {item!r}; expected an artifact, an art:// reference, a URI, a path, an "
+            "InputDatasetInfo, or an Input with one of these"
         )
     text = str(item)
     if text.startswith(SCHEME):

@@ -101,6 +101,7 @@ class FileTracker:
             type=artifact.type,
             metadata=artifact.metadata,
             inputs=(*_input_uris(artifact), *options.external_inputs),
+            edges=options.edges,
             used_artifacts=tuple(self._fixed(ref) for ref in used_refs),
             producer=self.get_run_id(),
             run=self._run().id,

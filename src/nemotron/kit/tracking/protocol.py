@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
 
+from nemotron.kit.documents.edge import InputEdge
+
 if TYPE_CHECKING:
     from nemotron.kit.registry.registry import Registry
 
@@ -85,6 +87,7 @@ class SaveOptions:
         aliases: aliases to move to the version.
         follow_links: take the targets of links that leave the folder as content.
         external_inputs: URIs of inputs that are no artifacts, beyond `get_input_uris()`.
+        edges: what is said of inputs beyond that they are: roles, parts, weights.
     """
 
     snapshot: bool | None = None
@@ -92,6 +95,7 @@ class SaveOptions:
     aliases: tuple[str, ...] = ()
     follow_links: bool = False
     external_inputs: tuple[str, ...] = ()
+    edges: tuple[InputEdge, ...] = ()
 
 
 @runtime_checkable
