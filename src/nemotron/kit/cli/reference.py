@@ -81,7 +81,9 @@ _JSON = {
     "and `previous`: null, or what `diff` says of the version before.",
     "path": "`{from, to, paths}`: lists of URIs, each from the input to what was made of it.",
     "common": "`{a, b, common: [{uri, kind, type, steps: {a, b}, nearest}]}`, the nearest to the two first.",
-    "diff": "`{a, b, same, type, inputs, metadata, files, upstream}`: `inputs` lists `{a, b}` URIs, null "
+    "diff": "`{a, b, same, type, inputs, composition, config, seeds, code, packages, metadata, files, "
+    "upstream}`: `composition` (shares of sources) to `packages` map names to `{a, b}` like `metadata`, and "
+    "are null where the runs have no record; `inputs` lists `{a, b}` URIs, null "
     "where there is none; `metadata` maps a field to `{a, b}`, one of them where it is on one side only; "
     "`files` lists `{path, verdict}` (`added`, `removed`, `changed`, `touched`), null if no listing is "
     "known; `upstream` lists the same of the inputs that changed, the first cause first.",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nemotron.kit.lineage.questions import Compared, Event, Hit, Reasons
 
 FILES_SHOWN_MAX = 20
+CHANGES_SHOWN_MAX = 20
 _SIGNS = {"added": "+", "removed": "-", "changed": "~", "touched": "?"}
 
 
@@ -151,6 +152,8 @@ class DiffView(View):
         """What differs, a word and a name a line."""
         here = self.compared.here
         yield from (f"input {words.printable(one.after or one.before or '')}" for one in here.inputs)
+        for name, changes in here.made_differently.items():
+            yield from (f"{name} {words.printable(one.key)}" for one in changes or ())
         yield from (f"metadata {words.printable(one.key)}" for one in here.metadata)
         yield from (f"file {words.printable(one.path)}" for one in here.files or ())
 
@@ -172,6 +175,8 @@ def _difference_lines(one: "Difference") -> Iterable[str]:
         return
     yield from ([f"  type      {_pair(*one.type)}"] if one.type else [])
     yield from (f"  input     {_input(change)}" for change in one.inputs)
+    for name, changes in one.made_differently.items():
+        yield from _made_lines(name, changes or ())
     yield from (f"  metadata  {_field(change)}" for change in one.metadata)
     shown = [change for change in one.files or () if change.verdict != "touched"]
     yield from (f"  file      {_file(change)}" for change in shown[:FILES_SHOWN_MAX])
@@ -179,6 +184,27 @@ def _difference_lines(one: "Difference") -> Iterable[str]:
         yield from ([f"  file      … {words.many(more, 'more file')}: --json shows all"] if more > 0 else [])
     touched = len(one.files or ()) - len(shown)
     yield from ([f"  file      ? {words.many(touched, 'file')} with another time only"] if touched else [])
+
+
+def _made_lines(name: str, changes: "Sequence[FieldChange]") -> Iterable[str]:
+    label = {"composition": "share", "packages": "package"}.get(name, name)
+    write = _share if name == "composition" else _digest if name == "code" else _field
+    yield from (f"  {label:<9} {write(change)}" for change in changes[:CHANGES_SHOWN_MAX])
+    if (more := len(changes) - CHANGES_SHOWN_MAX) > 0:
+        yield f"  {label:<9} … {words.many(more, 'more change')}: --json shows all"
+
+
+def _share(change: "FieldChange") -> str:
+    told = ["unknown" if one is None else f"{one:.2%}" for one in (change.before, change.after)]
+    sign, what = ("~", " → ".join(told)) if change.present == (True, True) else ("+", told[1])
+    sign, what = (sign, what) if change.present[1] else ("-", told[0])
+    return f"{sign} {words.printable(change.key)}: {what}"
+
+
+def _digest(change: "FieldChange") -> str:
+    """As much of commits and digests as people compare."""
+    told = [str(one).removeprefix("blake3:")[:12] if one else "none" for one in (change.before, change.after)]
+    return f"~ {words.printable(change.key)}: {_pair(*told)}"
 
 
 def _pair(before: str, after: str) -> str:

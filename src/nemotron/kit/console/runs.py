@@ -1,7 +1,7 @@
 """Runs as commands show them."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
 from nemotron.kit.console.views import table
+from nemotron.kit.lineage.diff import flat
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -108,7 +109,7 @@ def run_lines(run: "RunRecord") -> Iterator[tuple[str, str]]:
     yield from _named("packages", [f"{many}, {words.many(len(packages), 'package')}"] if packages else ())
     yield from _named("seeds", [f"{name} {words.value(one)}" for name, one in (start.seeds or {}).items()])
     yield from _named("tags", [", ".join(start.tags)] if start.tags else ())
-    config = list(flat(start.config))
+    config = list(flat(start.config).items())
     yield from _named("config", [f"{key} = {words.value(value)}" for key, value in config[:CONFIG_SHOWN_MAX]])
     if (more := len(config) - CONFIG_SHOWN_MAX) > 0:
         yield "", f"… {words.many(more, 'more value')}: --json shows all"
@@ -119,19 +120,6 @@ def run_lines(run: "RunRecord") -> Iterator[tuple[str, str]]:
 def _named(name: str, values: Iterable[str]) -> Iterator[tuple[str, str]]:
     for at, value in enumerate(values):
         yield ("" if at else name), value
-
-
-def flat(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of a nested config under dotted keys.
-
-    >>> list(flat({"optim": {"lr": 0.1, "betas": [0.9, 0.95]}}))
-    [('optim.lr', 0.1), ('optim.betas', [0.9, 0.95])]
-    """
-    if isinstance(config, Mapping) and config:
-        for key, value in config.items():
-            yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
-    elif config is not None and (prefix or config != {}):
-        yield prefix or "config", config
 
 
 def _without_code(run: "RunRecord") -> dict[str, Any]:

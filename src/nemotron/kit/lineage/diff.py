@@ -11,9 +11,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from nemotron.kit.documents.run import RunEnvironment, RunRecord
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import InvalidReferenceError, OutsideRootError
 from nemotron.kit.lineage.graph import Node
@@ -66,6 +67,11 @@ class Difference:
         after: the other.
         type: both types, if they differ.
         inputs: other inputs, other versions of them.
+        composition: the share of each source; None if nobody asked.
+        config: of the runs, under dotted keys; like what follows, None if a run has no record of it.
+        code: commit, branch, changes that were not committed, the entry file.
+        seeds: by name.
+        packages: versions by name, and Python.
         metadata: fields, without times.
         files: of the content; None if nothing is known of the files of either.
     """
@@ -74,15 +80,25 @@ class Difference:
     after: str
     type: tuple[str, str] | None = None
     inputs: tuple[InputChange, ...] = ()
+    composition: tuple[FieldChange, ...] | None = None
+    config: tuple[FieldChange, ...] | None = None
+    code: tuple[FieldChange, ...] | None = None
+    seeds: tuple[FieldChange, ...] | None = None
+    packages: tuple[FieldChange, ...] | None = None
     metadata: tuple[FieldChange, ...] = ()
     files: tuple[FileChange, ...] | None = ()
 
     @property
     def same(self) -> bool:
         """Whether nothing that says something is different."""
-        return not (
-            self.type or self.inputs or self.metadata or any(f.verdict != "touched" for f in self.files or ())
-        )
+        said = (self.type, self.inputs, self.metadata, *self.made_differently.values())
+        return not (any(said) or any(f.verdict != "touched" for f in self.files or ()))
+
+    @property
+    def made_differently(self) -> dict[str, tuple[FieldChange, ...] | None]:
+        """What was different when they were made, in the order in which people ask."""
+        names = ("composition", "config", "seeds", "code", "packages")
+        return {name: getattr(self, name) for name in names}
 
     def to_document(self) -> dict[str, Any]:
         """As JSON values; a field that one side does not have is not there."""
@@ -92,6 +108,10 @@ class Difference:
             "same": self.same,
             "type": None if self.type is None else {"a": self.type[0], "b": self.type[1]},
             "inputs": [{"a": change.before, "b": change.after} for change in self.inputs],
+            **{
+                name: None if changes is None else {change.key: _sides(change) for change in changes}
+                for name, changes in self.made_differently.items()
+            },
             "metadata": {change.key: _sides(change) for change in self.metadata},
             "files": None
             if self.files is None
@@ -124,6 +144,70 @@ def difference(
         metadata=tuple(_fields(_relative(before), _relative(after))),
         files=_files(*trees),
     )
+
+
+def with_runs(found: Difference, before: RunRecord | None, after: RunRecord | None) -> Difference:
+    """A difference with what was different in the runs that made the two, as far as both are recorded.
+
+    Args:
+        found: the difference.
+        before: the run that made the one.
+        after: the run that made the other.
+    """
+    if before is None or after is None:
+        return found
+    if before.id == after.id:
+        return replace(found, config=(), code=(), seeds=(), packages=())
+    old, new = before.environment, after.environment
+    is_known = old is not None and new is not None
+    return replace(
+        found,
+        config=tuple(_fields(flat(before.start.config), flat(after.start.config))),
+        seeds=tuple(_fields(before.start.seeds or {}, after.start.seeds or {})),
+        code=tuple(_fields(_code(old), _code(new))) if is_known else None,
+        packages=tuple(_fields(_packages(before), _packages(after))) if is_known else None,
+    )
+
+
+def _code(environment: RunEnvironment | None) -> dict[str, Any]:
+    """What tells one state of the code from another; a branch is a name for it, and no more."""
+    said = environment or RunEnvironment()
+    known = {"commit": said.commit, "uncommitted": said.diff, "entry": said.entry_digest}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _packages(run: RunRecord) -> dict[str, Any]:
+    packages = (run.environment.packages if run.environment else None) or {}
+    return {"python": run.start.python, **packages} if run.start.python else dict(packages)
+
+
+def shares(before: Mapping[str, float | None], after: Mapping[str, float | None]) -> tuple[FieldChange, ...]:
+    """The sources whose share is not the same, the largest change first; None where it is unknown.
+
+    >>> found = shares({"hf://a": 1.0}, {"hf://a": 0.75, "hf://b": 0.25})
+    >>> [(one.key, one.before, one.after) for one in found]
+    [('hf://a', 1.0, 0.75), ('hf://b', None, 0.25)]
+    """
+    found = []
+    for change in _fields(before, after):
+        old, new = change.before, change.after
+        if change.present != (True, True) or old is None or new is None or abs(old - new) > 1e-9:
+            found.append(change)
+    return tuple(sorted(found, key=lambda one: -abs((one.after or 0.0) - (one.before or 0.0))))
+
+
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The values of a nested config under dotted keys.
+
+    >>> flat({"optim": {"lr": 0.1, "betas": [0.9, 0.95]}})
+    {'optim.lr': 0.1, 'optim.betas': [0.9, 0.95]}
+    """
+    if isinstance(config, Mapping) and config:
+        found: dict[str, Any] = {}
+        for key, value in config.items():
+            found |= flat(value, f"{prefix}.{key}" if prefix else str(key))
+        return found
+    return {prefix or "config": config} if config is not None and (prefix or config != {}) else {}
 
 
 def _inputs(before: Iterable[str], after: Iterable[str]) -> list[InputChange]:

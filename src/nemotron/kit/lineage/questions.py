@@ -1,7 +1,7 @@
 """Questions to a store about what was made from what: impact, paths, differences, reasons, history."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nemotron.kit.documents.tree import Tree
@@ -9,10 +9,11 @@ from nemotron.kit.errors import CorruptError, MisuseError, NotFoundError, Refuse
 from nemotron.kit.lineage.collect import collect
 from nemotron.kit.lineage.composition import Composition, mixes, share_of
 from nemotron.kit.lineage.composition import composition as compose
-from nemotron.kit.lineage.diff import Difference, difference, name_of
+from nemotron.kit.lineage.diff import Difference, FieldChange, difference, name_of, shares, with_runs
 from nemotron.kit.lineage.graph import Graph, Node
 from nemotron.kit.lineage.mixing import Confidence
 from nemotron.kit.lineage.query import Direction, Shared, shared, shortest_paths, ways_down
+from nemotron.kit.lineage.runs import read_run
 from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.trees import read_tree
@@ -228,7 +229,8 @@ def diff(registry: Registry, one: str, other: str) -> Compared:
 
 def _compared(registry: Registry, before: Graph, after: Graph) -> Compared:
     versions = Versions(registry.store)
-    pairs = {(before.uri, after.uri): _difference(versions, before.root, after.root)}
+    here = _difference(versions, before.root, after.root)
+    pairs = {(before.uri, after.uri): replace(here, composition=_shares_changed(before, after))}
     waiting = list(pairs)
     order = []
     while waiting:
@@ -246,7 +248,15 @@ def _compared(registry: Registry, before: Graph, after: Graph) -> Compared:
 
 
 def _difference(versions: Versions, before: Node, after: Node) -> Difference:
-    return difference(before, after, (_tree(versions, before), _tree(versions, after)))
+    found = difference(before, after, (_tree(versions, before), _tree(versions, after)))
+    runs = [read_run(versions.store, node.run) if node.run else None for node in (before, after)]
+    return with_runs(found, *runs)
+
+
+def _shares_changed(before: Graph, after: Graph) -> tuple[FieldChange, ...]:
+    """How the shares of the sources differ; a version that has no sources is none of the other's either."""
+    found = (compose({node.uri: node for node in graph}, graph.uri) for graph in (before, after))
+    return shares(*({one.uri: one.share for one in mix.sources if one.uri != mix.uri} for mix in found))
 
 
 def _tree(versions: Versions, node: Node) -> Tree | None:

@@ -1,0 +1,94 @@
+"""What is different between the runs that made two versions, in the order in which people ask."""
+
+import pytest
+
+from nemotron.kit.console.questions import DiffView
+from nemotron.kit.documents.run import RunEnvironment, RunStart
+from nemotron.kit.lineage import questions
+from nemotron.kit.registry import layout
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.stamps import uuid7
+from nemotron.kit.store.memory import MemoryStore
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry(MemoryStore())
+
+
+def ran(registry: Registry, environment: RunEnvironment | None = None, **start: object) -> str:
+    run_id = uuid7()
+    registry.store.create(layout.run_start(run_id), RunStart(id=run_id, **start).to_bytes())  # type: ignore[arg-type]
+    if environment:
+        registry.store.create(layout.run_environment(run_id), environment.to_bytes())
+    return run_id
+
+
+def model(registry: Registry, run: str | None, **metadata: object) -> str:
+    draft = Draft(name="model", source="s3://b/x", type="ModelArtifact", run=run, metadata=metadata)
+    return registry.publish(draft).record.uri
+
+
+def test_config_seeds_code_and_packages(registry: Registry) -> None:
+    said = {"commit": "a" * 40, "branch": "main", "dirty": False, "entry_digest": "blake3:1"}
+    old = RunEnvironment(packages={"torch": "2.1", "numpy": "1"}, **said)
+    new = RunEnvironment(
+        packages={"torch": "2.2", "rich": "1"}, **(said | {"dirty": True, "diff": "blake3:d"})
+    )
+    config = {"optim": {"lr": 0.1, "betas": [0.9, 0.95]}, "name": "x"}
+    first = model(registry, ran(registry, old, config=config, seeds={"seed": 1}, python="3.11"), loss=2.0)
+    config = {"optim": {"lr": 0.2, "betas": [0.9, 0.95]}, "extra": None, "name": "x"}
+    second = model(registry, ran(registry, new, config=config, seeds={"seed": 2}, python="3.11"), loss=1.0)
+    compared = questions.diff(registry, first, second)
+    document = DiffView(compared).document()
+    assert document["config"] == {"optim.lr": {"a": 0.1, "b": 0.2}}
+    assert document["seeds"] == {"seed": {"a": 1, "b": 2}}
+    assert document["code"] == {"uncommitted": {"b": "blake3:d"}}
+    assert document["packages"] == {
+        "torch": {"a": "2.1", "b": "2.2"},
+        "numpy": {"a": "1"},
+        "rich": {"b": "1"},
+    }
+    assert list(document)[:11] == [
+        *(
+            "a",
+            "b",
+            "same",
+            "type",
+            "inputs",
+            "composition",
+            "config",
+            "seeds",
+            "code",
+            "packages",
+            "metadata",
+        )
+    ]
+    lines = str(DiffView(compared).render()).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [
+        *("config", "seeds", "code", "package", "package", "package", "metadata")
+    ]
+    assert not compared.here.same
+
+
+def test_of_one_run_nothing_differs_and_of_unknown_ones_nothing_is_said(registry: Registry) -> None:
+    run = ran(registry, RunEnvironment(packages={}), config={"lr": 1})
+    uris = [model(registry, one, n=at) for at, one in enumerate((run, run, uuid7(), None, ran(registry)))]
+    found = [questions.diff(registry, uris[0], other).here for other in uris[1:]]
+    assert (found[0].config, found[0].packages) == ((), ())
+    assert [one.config for one in found[1:3]] == [None, None]
+    assert (found[3].config is not None, found[3].code) == (True, None)
+
+
+def test_shares_of_sources_that_moved(registry: Registry) -> None:
+    uris = []
+    for weights in ((1, 1), (3, 1)):
+        sources = [{"uri": f"hf://{name}", "weight": one} for name, one in zip("ab", weights, strict=True)]
+        draft = Draft(name="blend", source="s3://b/x", type="Data", metadata={"source_datasets": sources})
+        uris.append(registry.publish(draft).record.uri)
+    compared = questions.diff(registry, *uris)
+    assert DiffView(compared).document()["composition"] == {
+        **{"hf://a": {"a": 0.5, "b": 0.75}, "hf://b": {"a": 0.5, "b": 0.25}}
+    }
+    assert "  share     ~ hf://a: 50.00% → 75.00%" in str(DiffView(compared).render())
