@@ -26,40 +26,41 @@ def main() -> None:
     parser.add_argument("--source-bytes", type=int, default=2_000_000, help="at most, per source [2000000]")
     args = parser.parse_args()
     kit.init(root=args.root)
-    folder = stage.fresh_folder(args.out, "data_prep")
-    began = time.monotonic()
+    with kit.run("data_prep", config=vars(args)):
+        folder = stage.fresh_folder(args.out, "data_prep")
+        began = time.monotonic()
 
-    limit = kit.apply_scale(args.source_bytes, args.scale)
-    sources = corpus.folder(args.corpus, limit) if args.corpus else corpus.standard_library(limit)
-    tokenizer = train_tokenizer(sources, args.vocabulary)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    weights = blend_weights(sources)
-    counts = write_shards(folder, sources, weights, tokenizer)
+        limit = kit.apply_scale(args.source_bytes, args.scale)
+        sources = corpus.folder(args.corpus, limit) if args.corpus else corpus.standard_library(limit)
+        tokenizer = train_tokenizer(sources, args.vocabulary)
+        tokenizer.save(str(folder / "tokenizer.json"))
+        weights = blend_weights(sources)
+        counts = write_shards(folder, sources, weights, tokenizer)
 
-    artifact = PretrainBlendsArtifact(
-        path=folder,
-        total_tokens=counts["train"][1] + counts["valid"][1],
-        total_sequences=counts["train"][0] + counts["valid"][0],
-        train_tokens=counts["train"][1],
-        valid_tokens=counts["valid"][1],
-        num_shards=len(list(folder.glob("*.bin"))),
-        blend_path=str(folder / "blend.json"),
-        source_datasets=[
-            InputDatasetInfo(
-                uri=source.uri,
-                name=source.name,
-                weight=weights[source.name],
-                num_files=source.documents,
-                num_rows=source.documents,
-                size_bytes=source.size_bytes,
-            )
-            for source in sources
-        ],
-        elapsed_sec=time.monotonic() - began,
-        metadata={"tokenizer": "byte-level BPE", "vocabulary": tokenizer.get_vocab_size()},
-    )
-    artifact.save(name="nano-pretrain-data", snapshot=True)
-    kit.print_step_complete(data_prep=artifact)
+        artifact = PretrainBlendsArtifact(
+            path=folder,
+            total_tokens=counts["train"][1] + counts["valid"][1],
+            total_sequences=counts["train"][0] + counts["valid"][0],
+            train_tokens=counts["train"][1],
+            valid_tokens=counts["valid"][1],
+            num_shards=len(list(folder.glob("*.bin"))),
+            blend_path=str(folder / "blend.json"),
+            source_datasets=[
+                InputDatasetInfo(
+                    uri=source.uri,
+                    name=source.name,
+                    weight=weights[source.name],
+                    num_files=source.documents,
+                    num_rows=source.documents,
+                    size_bytes=source.size_bytes,
+                )
+                for source in sources
+            ],
+            elapsed_sec=time.monotonic() - began,
+            metadata={"tokenizer": "byte-level BPE", "vocabulary": tokenizer.get_vocab_size()},
+        )
+        artifact.save(name="nano-pretrain-data", snapshot=True)
+        kit.print_step_complete(data_prep=artifact)
 
 
 def train_tokenizer(sources: list[corpus.Source], vocabulary: int) -> Tokenizer:

@@ -56,39 +56,40 @@ def main() -> None:
     args = parser.parse_args()
     steps = kit.apply_scale(args.steps, args.scale)
     kit.init(root=args.root)
-    folder = stage.fresh_folder(args.out, "pretrain")
+    with kit.run("pretrain", config=vars(args), seeds=args.seed):
+        folder = stage.fresh_folder(args.out, "pretrain")
 
-    data = PretrainBlendsArtifact.from_uri("art://nano-pretrain-data")
-    train, valid = Blend(data.path, "train"), Blend(data.path, "valid")
-    rng = np.random.default_rng(args.seed)
-    shape = Shape(vocabulary=data.metadata["vocabulary"], context=args.context, width=args.width)
-    model = LanguageModel(shape).initialise(rng)
-    held_out = valid.draw(64, args.context + 1, np.random.default_rng(0))
-    first_loss, _ = model.loss(held_out)
+        data = PretrainBlendsArtifact.from_uri("art://nano-pretrain-data")
+        train, valid = Blend(data.path, "train"), Blend(data.path, "valid")
+        rng = np.random.default_rng(args.seed)
+        shape = Shape(vocabulary=data.metadata["vocabulary"], context=args.context, width=args.width)
+        model = LanguageModel(shape).initialise(rng)
+        held_out = valid.draw(64, args.context + 1, np.random.default_rng(0))
+        first_loss, _ = model.loss(held_out)
 
-    optimiser = Adam(model, args.rate, steps)
-    with stage.progress("pretrain", steps) as show:
-        for step in range(1, steps + 1):
-            loss, gradient = model.loss(train.draw(args.batch, args.context + 1, rng))
-            optimiser.update(gradient)
-            show(step, f"loss {loss:.3f}")
+        optimiser = Adam(model, args.rate, steps)
+        with stage.progress("pretrain", steps) as show:
+            for step in range(1, steps + 1):
+                loss, gradient = model.loss(train.draw(args.batch, args.context + 1, rng))
+                optimiser.update(gradient)
+                show(step, f"loss {loss:.3f}")
 
-    model.save(folder)
-    shutil.copy(data.path / "tokenizer.json", folder)
-    final_loss, _ = model.loss(held_out)
-    artifact = ModelArtifact(
-        path=folder,
-        step=steps,
-        final_loss=round(final_loss, 4),
-        metadata={
-            "loss_is": "validation, nats per token",
-            "first_loss": round(first_loss, 4),
-            "parameters": model.flat.size,
-            "tokens_seen": steps * args.batch * args.context,
-        },
-    )
-    artifact.save(name="nano-base-model", snapshot=True)
-    kit.print_step_complete(pretrain=artifact)
+        model.save(folder)
+        shutil.copy(data.path / "tokenizer.json", folder)
+        final_loss, _ = model.loss(held_out)
+        artifact = ModelArtifact(
+            path=folder,
+            step=steps,
+            final_loss=round(final_loss, 4),
+            metadata={
+                "loss_is": "validation, nats per token",
+                "first_loss": round(first_loss, 4),
+                "parameters": model.flat.size,
+                "tokens_seen": steps * args.batch * args.context,
+            },
+        )
+        artifact.save(name="nano-base-model", snapshot=True)
+        kit.print_step_complete(pretrain=artifact)
 
 
 if __name__ == "__main__":

@@ -70,45 +70,45 @@ def main() -> None:
     args = parser.parse_args()
     steps = kit.apply_scale(args.steps, args.scale)
     kit.init(root=args.root)
+    with kit.run("rl", config=vars(args), seeds=args.seed):
+        start = ModelArtifact.from_uri("art://nano-sft-model")
+        policy = Policy(start.path)
+        kit.print_step_complete(rl_data=make_data(stage.fresh_folder(args.out, "rl_data")))
 
-    start = ModelArtifact.from_uri("art://nano-sft-model")
-    policy = Policy(start.path)
-    kit.print_step_complete(rl_data=make_data(stage.fresh_folder(args.out, "rl_data")))
+        data = SplitJsonlDataArtifact.from_uri("art://nano-rl-data")
+        train, val = (policy.read(data.path.parent / name) for name in (data.train, data.val))
+        val = val[:MEASURED]
+        reward_before = mean_reward(policy, val)
+        rng = np.random.default_rng(args.seed)
+        optimiser = Adam(policy.model, args.rate, steps)
+        with stage.progress("rl", steps) as show:
+            for step in range(1, steps + 1):
+                drawn = [train[i] for i in rng.choice(len(train), args.prompts)]
+                prompts = [prompt for prompt in drawn for _ in range(args.answers)]
+                answers, rewards = policy.answer(prompts, rng)
+                by_prompt = rewards.reshape(args.prompts, args.answers)
+                advantages = by_prompt - by_prompt.mean(axis=1, keepdims=True)
+                loss, gradient = policy.model.loss(*batch(prompts, answers, advantages.ravel()))
+                optimiser.update(gradient)
+                show(step, f"reward {rewards.mean():.3f}")
 
-    data = SplitJsonlDataArtifact.from_uri("art://nano-rl-data")
-    train, val = (policy.read(data.path.parent / name) for name in (data.train, data.val))
-    val = val[:MEASURED]
-    reward_before = mean_reward(policy, val)
-    rng = np.random.default_rng(args.seed)
-    optimiser = Adam(policy.model, args.rate, steps)
-    with stage.progress("rl", steps) as show:
-        for step in range(1, steps + 1):
-            drawn = [train[i] for i in rng.choice(len(train), args.prompts)]
-            prompts = [prompt for prompt in drawn for _ in range(args.answers)]
-            answers, rewards = policy.answer(prompts, rng)
-            by_prompt = rewards.reshape(args.prompts, args.answers)
-            advantages = by_prompt - by_prompt.mean(axis=1, keepdims=True)
-            loss, gradient = policy.model.loss(*batch(prompts, answers, advantages.ravel()))
-            optimiser.update(gradient)
-            show(step, f"reward {rewards.mean():.3f}")
-
-    folder = stage.fresh_folder(args.out, "rl_model")
-    policy.model.save(folder)
-    shutil.copy(start.path / "tokenizer.json", folder)
-    artifact = ModelArtifact(
-        path=folder,
-        step=steps,
-        final_loss=round(loss, 4),
-        metadata={
-            "loss_is": "policy gradient, last step",
-            "reward_is": "share of answers that are a Python function",
-            "reward_before": round(reward_before, 4),
-            "reward": round(mean_reward(policy, val), 4),
-            "parameters": policy.model.flat.size,
-        },
-    )
-    artifact.save(name="nano-rl-model", snapshot=True, inputs=[start, data])
-    kit.print_step_complete(rl=artifact)
+        folder = stage.fresh_folder(args.out, "rl_model")
+        policy.model.save(folder)
+        shutil.copy(start.path / "tokenizer.json", folder)
+        artifact = ModelArtifact(
+            path=folder,
+            step=steps,
+            final_loss=round(loss, 4),
+            metadata={
+                "loss_is": "policy gradient, last step",
+                "reward_is": "share of answers that are a Python function",
+                "reward_before": round(reward_before, 4),
+                "reward": round(mean_reward(policy, val), 4),
+                "parameters": policy.model.flat.size,
+            },
+        )
+        artifact.save(name="nano-rl-model", snapshot=True, inputs=[start, data])
+        kit.print_step_complete(rl=artifact)
 
 
 def make_data(folder: Path) -> SplitJsonlDataArtifact:

@@ -34,40 +34,42 @@ def main() -> None:
     args = parser.parse_args()
     steps = kit.apply_scale(args.steps, args.scale)
     kit.init(root=args.root)
+    with kit.run("sft", config=vars(args), seeds=args.seed):
+        base = ModelArtifact.from_uri("art://nano-base-model")
+        model = LanguageModel.load(base.path)
+        kit.print_step_complete(
+            sft_data=make_data(stage.fresh_folder(args.out, "sft_data"), base, model.shape)
+        )
 
-    base = ModelArtifact.from_uri("art://nano-base-model")
-    model = LanguageModel.load(base.path)
-    kit.print_step_complete(sft_data=make_data(stage.fresh_folder(args.out, "sft_data"), base, model.shape))
+        data = SFTDataArtifact.from_uri("art://nano-sft-data")
+        train, valid = (packing.read(Path(split)) for split in (data.training_path, data.validation_path))
+        held_out = packing.batch(valid, data.pack_size)
+        first_loss, _ = model.loss(*held_out)
+        rng = np.random.default_rng(args.seed)
+        optimiser = Adam(model, args.rate, steps)
+        with stage.progress("sft", steps) as show:
+            for step in range(1, steps + 1):
+                rows = rng.choice(len(train), args.batch)
+                loss, gradient = model.loss(*packing.batch([train[row] for row in rows], data.pack_size))
+                optimiser.update(gradient)
+                show(step, f"loss {loss:.3f}")
 
-    data = SFTDataArtifact.from_uri("art://nano-sft-data")
-    train, valid = (packing.read(Path(split)) for split in (data.training_path, data.validation_path))
-    held_out = packing.batch(valid, data.pack_size)
-    first_loss, _ = model.loss(*held_out)
-    rng = np.random.default_rng(args.seed)
-    optimiser = Adam(model, args.rate, steps)
-    with stage.progress("sft", steps) as show:
-        for step in range(1, steps + 1):
-            rows = rng.choice(len(train), args.batch)
-            loss, gradient = model.loss(*packing.batch([train[row] for row in rows], data.pack_size))
-            optimiser.update(gradient)
-            show(step, f"loss {loss:.3f}")
-
-    folder = stage.fresh_folder(args.out, "sft_model")
-    model.save(folder)
-    shutil.copy(base.path / "tokenizer.json", folder)
-    final_loss, _ = model.loss(*held_out)
-    artifact = ModelArtifact(
-        path=folder,
-        step=steps,
-        final_loss=round(final_loss, 4),
-        metadata={
-            "loss_is": "validation, nats per token of an answer",
-            "first_loss": round(first_loss, 4),
-            "parameters": model.flat.size,
-        },
-    )
-    artifact.save(name="nano-sft-model", snapshot=True, inputs=[base, data])
-    kit.print_step_complete(sft=artifact)
+        folder = stage.fresh_folder(args.out, "sft_model")
+        model.save(folder)
+        shutil.copy(base.path / "tokenizer.json", folder)
+        final_loss, _ = model.loss(*held_out)
+        artifact = ModelArtifact(
+            path=folder,
+            step=steps,
+            final_loss=round(final_loss, 4),
+            metadata={
+                "loss_is": "validation, nats per token of an answer",
+                "first_loss": round(first_loss, 4),
+                "parameters": model.flat.size,
+            },
+        )
+        artifact.save(name="nano-sft-model", snapshot=True, inputs=[base, data])
+        kit.print_step_complete(sft=artifact)
 
 
 def make_data(folder: Path, base: ModelArtifact, shape: Shape) -> SFTDataArtifact:

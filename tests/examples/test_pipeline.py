@@ -154,3 +154,20 @@ def test_a_model_with_another_tokenizer_is_refused(corpus: Path, script: Callabl
     script("data_prep", "--corpus", str(corpus), "--vocabulary", "280")
     done = script("sft", code=1)
     assert "art://nano-base-model:v1 has another tokenizer than art://nano-pretrain-data:v2" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_lineage_of_the_last_model_shows_stages_runs_and_sources(
+    tmp_path: Path, corpus: Path, script: Callable[..., object]
+) -> None:
+    script("run", "--corpus", str(corpus))
+    with kit.using(root=tmp_path / "my store"):
+        graph = kit.lineage_of("art://nano-rl-model", runs=True)
+    assert {node.name for node in graph if node.kind == "artifact"} == set(NAMES)
+    sources = {node.uri for node in graph if node.kind == "external"}
+    assert {(corpus / name).as_uri() for name in ("shapes", "words")} <= sources
+    made = {node.name: graph.run_of(node.uri) for node in graph if node.kind == "artifact"}
+    assert {name: run and (run.name, run.metadata["status"]) for name, run in made.items()} == {
+        name: (stage, "finished") for stage, names in pipeline.STAGES.items() for name in names
+    }
+    assert {edge.role for edge in graph.edges_to("art://nano-sft-model:v1")} == {"base_model", "data"}
