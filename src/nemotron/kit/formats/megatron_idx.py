@@ -12,9 +12,10 @@ all in a shard of up to 65,536 sequences, else 1 in 16. They must be where the l
 import struct
 import sys
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from nemotron.kit.formats.reading import LOCAL, Files, PathLike, damaged, exact, text_of
 
@@ -151,47 +152,74 @@ def _add_up(file: BinaryIO, sequences: int, itemsize: int, index: str) -> tuple[
         except ImportError:
             numpy = None  # adding up without it takes longer, and says the same
     while done < sequences:
-        file.seek(HEAD.size + 4 * done)
         count = min(CHUNK_BYTES // 4, sequences - done)
-        lengths = _table(exact(file, 4 * count, index), "i")
-        if numpy is not None:
-            items = numpy.frombuffer(lengths, "i4")
-            part, least = int(items.sum(dtype="i8")), int(items.min())
-        else:
-            part, least = sum(lengths), min(lengths)
-        if least < 0:
-            raise damaged(index, f"a sequence of {least:,} tokens")
+        file.seek(HEAD.size + 4 * done)
+        lengths = exact(file, 4 * count, index)
         file.seek(HEAD.size + 4 * sequences + 8 * done)
-        places = _table(exact(file, 8 * min(count, PLACES_CHECKED), index), "q")
-        _check_places(places, lengths, total * itemsize, itemsize, index, done)
-        total, last, done = total + part, lengths[-1], done + count
+        places = exact(file, 8 * min(count, PLACES_CHECKED), index)
+        piece = _by_numpy(numpy, lengths, places) if numpy is not None else _by_hand(lengths, places)
+        _check(piece, total, itemsize, index, done)
+        total, last, done = total + piece.total, piece.last, done + count
         if total >= TOKENS_MAX:
             raise damaged(index, f"more than {TOKENS_MAX:,} tokens")
     return total, last
 
 
-def _table(data: bytes, code: str) -> "array[int]":
-    items = array(code, data)
+class _Piece(NamedTuple):
+    """Some lengths, and the places of the first of them.
+
+    Attributes:
+        total: the sum of the lengths.
+        least: the least of them.
+        last: the last of them.
+        lengths: all of them.
+        places: in bytes, of as many as were read.
+        wrong: given the first place and the bytes of an item, the number of the first place that is wrong.
+    """
+
+    total: int
+    least: int
+    last: int
+    lengths: Any
+    places: Any
+    wrong: Callable[[int, int], int | None]
+
+
+def _by_numpy(numpy: Any, lengths: bytes, places: bytes) -> _Piece:
+    sizes, said = numpy.frombuffer(lengths, "<i4"), numpy.frombuffer(places, "<i8")
+
+    def wrong(start: int, itemsize: int) -> int | None:
+        right = numpy.cumsum(sizes[: len(said) - 1], dtype="i8") * itemsize + start
+        if int(said[0]) != start:
+            return 0
+        differ = numpy.flatnonzero(said[1:] != right)
+        return int(differ[0]) + 1 if len(differ) else None
+
+    return _Piece(int(sizes.sum(dtype="i8")), int(sizes.min()), int(sizes[-1]), sizes, said, wrong)
+
+
+def _by_hand(lengths: bytes, places: bytes) -> _Piece:
+    sizes, said = array("i", lengths), array("q", places)
     if sys.byteorder == "big":
-        items.byteswap()
-    return items
+        sizes.byteswap()
+        said.byteswap()
+
+    def wrong(start: int, itemsize: int) -> int | None:
+        right = accumulate((size * itemsize for size in sizes[: len(said) - 1]), initial=start)
+        return next((number for number, at in enumerate(right) if said[number] != at), None)
+
+    return _Piece(sum(sizes), min(sizes), sizes[-1], sizes, said, wrong)
 
 
-def _check_places(
-    places: "array[int]", lengths: "array[int]", start: int, itemsize: int, index: str, first: int
-) -> None:
-    """Each sequence begins where the one before it ends."""
-    sizes = (length * itemsize for length in lengths[: len(places) - 1])
-    expected = array("q", accumulate(sizes, initial=start))
-    if places == expected:
-        return
-    number, place, right = next(
-        (number, place, right)
-        for number, (place, right) in enumerate(zip(places, expected, strict=True))
-        if place != right
-    )
-    raise damaged(
-        index,
-        f"sequence {first + number:,} begins at byte {place:,}, and those before it end at {right:,}: "
-        "they overlap or leave gaps",
-    )
+def _check(piece: _Piece, before: int, itemsize: int, index: str, first: int) -> None:
+    """No length is negative, and each sequence begins where the one before it ends."""
+    if piece.least < 0:
+        raise damaged(index, f"a sequence of {piece.least:,} tokens")
+    number = piece.wrong(before * itemsize, itemsize)
+    if number is not None:
+        right = (before + sum(map(int, piece.lengths[:number]))) * itemsize
+        raise damaged(
+            index,
+            f"sequence {first + number:,} begins at byte {int(piece.places[number]):,}, and those before it "
+            f"end at {right:,}: they overlap or leave gaps",
+        )
