@@ -1,13 +1,15 @@
 """What each operation asks of the store, whatever the number of versions; each may be a round trip."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
-from nemotron.kit.registry import digest_cache
+from nemotron.kit.registry import digest_cache, layout
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.local import LocalStore
+from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.testing.faults import FaultyStore
 
 OPENING_MAX = 3  # once per process: founding the store, or looking at how it was founded
@@ -70,6 +72,88 @@ def test_a_stale_hint_costs_a_logarithm(publish, counted, root):
     fresh, store = counted()
     assert fresh.resolve("m").version == 40
     assert len(store.calls) <= 20, shown(store.calls)
+
+
+# -- where a call takes long --------------------------------------------------------------------------------
+
+
+class Far(FaultyStore):
+    """A store whose every call is a round trip.
+
+    Attributes:
+        trips: how many of them followed one another.
+    """
+
+    at_once = 128
+
+    def __init__(self, inner):
+        super().__init__(inner, on_call=self._travel)
+        self.trips = 0
+
+    def _travel(self, method, key):
+        self.trips += 1
+
+    def together(self, calls):
+        before, longest, said = self.trips, 0, []
+        for call in calls:
+            self.trips = 0
+            said.append(call())
+            longest = max(longest, self.trips)
+        self.trips = before + longest * -(-len(calls) // self.at_once)
+        return said
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A store with 10,000 versions of one name, an alias, and a withdrawn v9999."""
+    inner = MemoryStore("memory://far")
+    data = tmp_path_factory.mktemp("data")
+    registry = Registry(inner)
+    first = registry.publish(Draft(name="m", source=data)).record.manifest
+    for number in range(2, 10_001):
+        inner.create(layout.manifest("m", number), replace(first, version=number).to_bytes())
+    registry.alias("m", "good", 77)
+    registry.withdraw("m:v9999", "bad")
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("hint", "trips"), [("v10000", 2), ("v9998", 5), ("v9000", 5), ("v1", 5), ("", 5), ("v77777", 5)]
+)
+def test_the_latest_of_ten_thousand_takes_five_trips(many, hint, trips):
+    many.replace("m/latest", hint.encode())
+    store = Far(many)
+    assert Registry(store).resolve("m").version == 10_000
+    assert store.trips <= trips, shown(store.calls)
+    assert len(store.calls) <= (5 if hint == "v10000" else 400)
+
+
+def test_a_withdrawn_latest_and_what_is_named(many):
+    many.replace("m/latest", b"v10000")
+    for ref, trips in {"m:v5": 2, "m:good": 4}.items():
+        store = Far(many)
+        Registry(store).resolve(ref)
+        assert store.trips <= trips, shown(store.calls)
+    many.create(layout.tombstone("m", 10_000), many.read(layout.tombstone("m", 9999)))
+    store = Far(many)
+    assert Registry(store).resolve("m").version == 9998
+    many.remove(layout.tombstone("m", 10_000))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 8, 128])
+@pytest.mark.parametrize("versions", [1, 2, 3, 4, 5, 7, 8, 9, 64, 65, 300])
+def test_every_number_is_found_from_every_hint(versions, at_once, tmp_path):
+    inner = MemoryStore("memory://near")
+    first = Registry(inner).publish(Draft(name="m", source=tmp_path)).record.manifest
+    for number in range(2, versions + 1):
+        inner.create(layout.manifest("m", number), replace(first, version=number).to_bytes())
+    for hint in ["", "v999", *(f"v{n}" for n in range(1, min(versions, 70) + 1))]:
+        inner.replace("m/latest", hint.encode())
+        store = Far(inner)
+        store.at_once = at_once
+        registry = Registry(store)
+        assert registry.resolve("m").version == versions
+        assert registry.resolve("m").version == versions
 
 
 def test_nothing_lists_names_or_versions_to_publish_or_resolve(versions, counted, data):

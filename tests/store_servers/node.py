@@ -26,8 +26,6 @@ def azurite(folder: Path) -> Iterator[tuple[str, int]]:
         "--inMemoryPersistence",
         "--skipApiVersionCheck",
         "--disableTelemetry",
-        "--location",
-        str(folder),
     ]
     with running(command, log) as process:
         wait_for(port, process, log)

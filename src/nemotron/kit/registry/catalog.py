@@ -58,10 +58,10 @@ class Catalog:
             if move is None:
                 raise self._not_found(name, selector)
             number = move.version
-        manifest = self._versions.read(name.key, number)
+        manifest, is_withdrawn = self._versions.read_and_see(name.key, number)
         if manifest is None:
             raise self._not_found(name, selector)
-        if self._versions.is_withdrawn(name.key, number):
+        if is_withdrawn:
             raise self._withdrawn(name, number)
         return self._record(name, manifest)
 

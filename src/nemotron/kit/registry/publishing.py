@@ -174,8 +174,7 @@ def _commit(
     listing_written = False
     versions.older.fix_floor(draft.name)
     for attempt in range(ATTEMPTS_MAX):
-        number = versions.newest(draft.name)
-        latest = versions.latest(draft.name, number)
+        number, latest = versions.newest_and_latest(draft.name)
         _refuse_other_spelling(versions, draft, number)
         if latest and _says_the_same(store, latest, draft, tree):
             return Published(Record(latest, store.url), created=False)

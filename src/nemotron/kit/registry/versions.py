@@ -5,7 +5,9 @@ there is a newer version, and whether one was withdrawn.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.documents.manifest import Manifest
@@ -18,6 +20,8 @@ from nemotron.kit.store.protocol import Store
 log = logging.getLogger(__name__)
 
 REMEMBERED_MAX = 20_000
+# The first look ahead of a stale hint sees half a million versions far.
+PROBE_RUNGS = 20
 
 
 class Versions:
@@ -78,6 +82,18 @@ class Versions:
         """Whether a version was withdrawn."""
         return self.store.exists(layout.tombstone(name, number))
 
+    def read_and_see(self, name: str, number: int) -> tuple[Manifest | None, bool]:
+        """The manifest of a version, and whether it was withdrawn, at the same time where a call is slow."""
+        if self.store.at_once == 1:
+            manifest = self.read(name, number)
+            return manifest, manifest is not None and self.is_withdrawn(name, number)
+        calls: list[Callable[[], Any]] = [
+            lambda: self.read(name, number),
+            lambda: self.is_withdrawn(name, number),
+        ]
+        manifest, is_withdrawn = self.store.together(calls)
+        return manifest, is_withdrawn
+
     def withdrawal(self, name: str, number: int) -> Tombstone | None:
         """Why a version was withdrawn, or None if it is alive."""
         key = layout.tombstone(name, number)
@@ -97,21 +113,60 @@ class Versions:
         """The highest number given out, 0 for none.
 
         Numbers have no gaps (N + 1 is claimed only where N exists), so a stale hint is healed by probing
-        forward: one request when it is right, a logarithm of them when it is not. Older tools left gaps;
-        above the last of their numbers there are none.
+        forward: one request when it is right, a logarithm of them when it is not, in a few rounds where a
+        call is a round trip. Older tools left gaps; above the last of their numbers there are none.
+        """
+        return self._survey(name, None)
+
+    def _survey(self, name: str, withdrawn: dict[int, bool] | None) -> int:
+        """See `newest`.
+
+        Args:
+            name: the key.
+            withdrawn: is told of numbers whether they are withdrawn, where that takes no time of its own.
         """
         start = self._newest.get(name)
+        fresh = start is None
         if start is None:
-            start = max(self._hint(name), self.older.highest(name))
-            number = self._probe(name, start)
-        else:
-            number = self._probe(name, start)
-            if number == start and not self._is_still_there(name, start):
+            start, older = self.store.together([lambda: self._hint(name), lambda: self.older.highest(name)])
+            start = max(start, older)
+        number = start
+        if start:
+            is_there, more = self._look_at(name, start, withdrawn)
+            if more:
+                number = self._probe(name, start + 1, withdrawn)
+            elif not is_there and not fresh:
                 self._forget()
-                return self.newest(name)
+                return self._survey(name, withdrawn)
+            elif not is_there:  # the hint is wrong; what older tools took is there
+                start = self.older.highest(name)
+                number = self._probe(name, start, withdrawn)
+        else:
+            number = self._probe(name, 0, withdrawn)
         if number:
             self._newest[name] = number
         return number
+
+    def _look_at(self, name: str, number: int, withdrawn: dict[int, bool] | None) -> tuple[bool, bool]:
+        """Whether a number and the next one are taken; the version is read, for it is asked for next."""
+        known = (name, number) in self._manifests
+        calls = [
+            lambda: self._is_still_there(name, number) if known else self._is_read(name, number),
+            lambda: self.taken(name, number + 1),
+        ]
+        if withdrawn is not None:
+            calls.append(lambda: self.is_withdrawn(name, number))
+        is_there, more, *gone = self.store.together(calls)
+        if withdrawn is not None:
+            withdrawn[number] = gone[0]
+        return is_there, more
+
+    def _is_read(self, name: str, number: int) -> bool:
+        """Whether a number is taken, reading its manifest to see."""
+        try:
+            return self.read(name, number) is not None or number in self.older.numbers(name)
+        except CorruptError:
+            return True  # torn, but taken
 
     def learn(self, manifest: Manifest) -> None:
         """Know a version that was just committed, without asking for it."""
@@ -128,21 +183,21 @@ class Versions:
         self._newest.clear()
         self.foundings += 1
 
-    def latest(self, name: str, newest: int | None = None) -> Manifest | None:
-        """The highest living version; withdrawn and torn ones are stepped over.
+    def latest(self, name: str) -> Manifest | None:
+        """The highest living version; withdrawn and torn ones are stepped over."""
+        return self.newest_and_latest(name)[1]
 
-        Args:
-            name: the key.
-            newest: what `newest` just said, if it was asked.
-        """
-        number = self.newest(name) if newest is None else newest
-        while number > 0:
-            if not self.is_withdrawn(name, number):
+    def newest_and_latest(self, name: str) -> tuple[int, Manifest | None]:
+        """What `newest` and `latest` say, in no more requests than one of them."""
+        withdrawn: dict[int, bool] = {}
+        newest = self._survey(name, withdrawn)
+        for number in range(newest, 0, -1):
+            gone = withdrawn.get(number)
+            if not (self.is_withdrawn(name, number) if gone is None else gone):
                 manifest = self.read_whole(name, number)
                 if manifest is not None:
-                    return manifest
-            number -= 1
-        return None
+                    return newest, manifest
+        return newest, None
 
     def read_whole(self, name: str, number: int) -> Manifest | None:
         """Like `read`, but None for a torn manifest, which it reports."""
@@ -176,7 +231,7 @@ class Versions:
             return False
 
     def _hint(self, name: str) -> int:
-        """The number that the hint speaks of, if there is such a version, else 0."""
+        """The number that the hint speaks of, whether there is such a version or not; 0 for none."""
         try:
             data = self.store.read(layout.latest(name))
         except RefusedError as error:  # a link or a folder, as other tools make them: as good as no hint
@@ -184,26 +239,42 @@ class Versions:
             return 0
         if data is None or len(data) > 32:
             return 0
-        number = layout.version_number(data.decode("ascii", "replace").strip()) or 0
-        try:
-            # Reading it tells whether it is there, and what is asked next is most often its content.
-            return number if number and self.read(name, number) is not None else 0
-        except CorruptError:
-            return number  # torn, but taken
+        return layout.version_number(data.decode("ascii", "replace").strip()) or 0
 
-    def _probe(self, name: str, start: int) -> int:
-        """The highest number taken, from one that is taken (or 0): stride, then halve."""
-        if not self.taken(name, start + 1):
-            return start
-        low, stride = start + 1, 1
-        while self.taken(name, low + stride):
-            low += stride
-            stride *= 2
-        high = low + stride
+    def _probe(self, name: str, low: int, withdrawn: dict[int, bool] | None) -> int:
+        """The highest number taken, from one that is taken (or 0): stride, then narrow.
+
+        One number at a time where a call is quick, which is a binary search; else as many as the store takes
+        at once, and the last of them are read, so that who asks for the latest version has it.
+        """
+        width = self.store.at_once
+        rungs = 1 if width == 1 else min(width, PROBE_RUNGS)
+        stride, high = 1, 0
+        while not high:
+            steps = [low + (stride << rung) for rung in range(rungs)]
+            count = self._count_taken(name, steps)
+            low, high = (steps[count - 1] if count else low), (steps[count] if count < rungs else 0)
+            stride <<= rungs
         while high - low > 1:
-            middle = (low + high) // 2
-            if self.taken(name, middle):
-                low = middle
+            points = min(width, high - low - 1)
+            steps = [low + (high - low) * (i + 1) // (points + 1) for i in range(points)]
+            if width > 1 and points == high - low - 1 and withdrawn is not None:
+                tombs = self.store.together(
+                    [partial(self._is_read, name, n) for n in steps]
+                    + [partial(self.is_withdrawn, name, n) for n in steps]
+                )
+                count = _leading(tombs[:points])
+                withdrawn.update(zip(steps, tombs[points:], strict=True))
             else:
-                high = middle
+                count = self._count_taken(name, steps)
+            low, high = (steps[count - 1] if count else low), (steps[count] if count < points else high)
         return low
+
+    def _count_taken(self, name: str, numbers: list[int]) -> int:
+        """How many of these numbers, which rise, are taken."""
+        return _leading(self.store.together([partial(self.taken, name, number) for number in numbers]))
+
+
+def _leading(answers: list[bool]) -> int:
+    """How many answers at the beginning are yes."""
+    return next((i for i, answer in enumerate(answers) if not answer), len(answers))

@@ -43,6 +43,8 @@ class BucketStore(Store):
         MisuseError: the URL names no bucket, or an option is unknown.
     """
 
+    at_once = 128
+
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         parts = urlsplit(url)
         if not parts.netloc:
