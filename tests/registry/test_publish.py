@@ -344,3 +344,24 @@ def test_the_plainest_type_has_two_spellings(publish):
     publish(type="artifact")
     assert not publish(type="Artifact").created
     assert publish(type="ModelArtifact").created
+
+
+def test_no_secret_of_a_url_is_written_down(root):
+    registry = Registry.open(root)
+    registry.publish(
+        Draft(
+            name="m",
+            source="s3://me:Xs3cr3tX@bucket/data",
+            inputs=("https://h/x?X-Amz-Signature=Xs3cr3tX", "https://Xs3cr3tX@h/y", "s3://b/z?versionId=7"),
+            metadata={"source_datasets": [{"uri": "https://h/x?sig=Xs3cr3tX"}], "note": "a ? b"},
+        )
+    )
+    record = Registry.open(root).resolve("m")
+    assert (record.path, record.inputs) == (
+        "s3://bucket/data",
+        ["https://h/x", "https://h/y", "s3://b/z?versionId=7"],
+    )
+    assert record.metadata == {"source_datasets": [{"uri": "https://h/x"}], "note": "a ? b"}
+    written = [path for path in root.rglob("*") if path.is_file()]
+    assert written
+    assert not [path for path in written if b"Xs3cr3tX" in path.read_bytes()]

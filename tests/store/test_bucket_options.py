@@ -152,7 +152,8 @@ def test_gcs(monkeypatch):
     assert settle("gcs", "b", {}).source == "GOOGLE_APPLICATION_CREDENTIALS"
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "127.0.0.1:9")
     emulated = settle("gcs", "b", {})
-    assert emulated.config == {"base_url": "http://127.0.0.1:9", "skip_signature": True}
+    assert json.loads(emulated.config["service_account_key"])["gcs_base_url"] == "http://127.0.0.1:9"
+    assert emulated.source == "none: an emulator"
     assert emulated.client == {"allow_http": True}
 
 

@@ -28,6 +28,7 @@ from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.registry.trees import is_listed, read_tree, with_tree
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.store.redaction import public, public_url
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def publish(
 ) -> Published:
     """See `Registry.publish`."""
     name = ArtifactName.parse(draft.name)
-    metadata = codec.plain(draft.metadata, "metadata")
+    metadata = public(codec.plain(draft.metadata, "metadata"))
     assert isinstance(metadata, dict)
     source = _source(draft)
     latest = versions.latest(name.key) if draft.snapshot else None
@@ -65,7 +66,7 @@ def publish(
         created_at=draft.created_at or stamps.now(),
         producer=draft.producer,
         metadata=metadata,
-        inputs=tuple(dict.fromkeys(draft.inputs)),
+        inputs=tuple(dict.fromkeys(map(public_url, draft.inputs))),
         used_artifacts=tuple(dict.fromkeys(draft.used_artifacts)),
         edges=tuple(dict.fromkeys(edge for edge in draft.edges if not edge.is_plain)),
         run=draft.run,
@@ -81,7 +82,7 @@ def _source(draft: Draft) -> str:
     if "://" in text:
         if draft.snapshot:
             raise MisuseError(f"Cannot take a snapshot of {text}: this version copies local files only")
-        return text
+        return public_url(text)
     if "\x00" in text or not text:
         raise MisuseError(f"Not a path: {text!r}")
     path = os.path.abspath(os.path.expanduser(text))

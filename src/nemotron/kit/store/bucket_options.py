@@ -82,8 +82,7 @@ def settle(kind: str, host: str, options: Mapping[str, Any]) -> Settings:
     settings.retry = retry if retry is not None else settings.retry
     endpoint = settings.config.get("endpoint") or settings.config.get("base_url") or ""
     # Whoever writes http:// means it; boto3 and s3fs ask for no second word.
-    if str(endpoint).startswith("http://"):
-        settings.client.setdefault("allow_http", True)
+    settings.client = _over_http(settings.client, str(endpoint))
     return settings
 
 
@@ -156,6 +155,13 @@ def _from_boto(given: dict[str, Any], client: dict[str, Any]) -> dict[str, Any] 
     return retry
 
 
+_NO_KEY = ("client_email", "private_key", "private_key_id")
+
+
+def _over_http(client: dict[str, Any], endpoint: str) -> dict[str, Any]:
+    return {"allow_http": True, **client} if endpoint.startswith("http://") else client
+
+
 def _gcs(given: dict[str, Any], client: dict[str, Any], host: str) -> Settings:
     given.pop("project", None)  # gcsfs asks for it to make buckets
     token = given.pop("token", None)
@@ -169,8 +175,11 @@ def _gcs(given: dict[str, Any], client: dict[str, Any], host: str) -> Settings:
     config = _renamed(given, _GCS_NAMES)
     emulator = os.environ.get("STORAGE_EMULATOR_HOST")
     if emulator and "base_url" not in config:
-        config["base_url"] = emulator if "://" in emulator else f"http://{emulator}"
-        config.setdefault("skip_signature", True)
+        place = emulator if "://" in emulator else f"http://{emulator}"
+        # obstore asks for a token before it writes, whatever skip_signature says; not with such a key.
+        key = {"gcs_base_url": place, "disable_oauth": True, **dict.fromkeys(_NO_KEY, "")}
+        client = _over_http(client, place)
+        return Settings({"service_account_key": json.dumps(key)}, client, None, "none: an emulator")
     if config.get("skip_signature"):
         source = "none: anonymous"
     elif config.keys() & {

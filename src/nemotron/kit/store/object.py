@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlsplit
 
-from nemotron.kit.errors import KitError, MisuseError, PathNotFoundError, RefusedError
+from nemotron.kit.errors import KitError, MisuseError, OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.store import bucket_upkeep
 from nemotron.kit.store.bucket_connect import EXTRAS, connect
 from nemotron.kit.store.bucket_errors import ThereAlreadyError, translate, translate_botocore
@@ -63,6 +63,7 @@ class BucketStore(Store):
         self._prefix = parts.path.strip("/")
         if self._prefix:
             check_key(self._prefix)
+        self._is_azure = EXTRAS[scheme] == "azure"
         self._bucket, self._settings = connect(scheme, parts.netloc, options or {})
 
     # -- reading -------------------------------------------------------------------------------------------
@@ -186,6 +187,8 @@ class BucketStore(Store):
 
     def _path(self, key: str) -> str:
         check_key(key)
+        if self._is_azure and "\\" in key:
+            raise OutsideRootError(f"Not a key of a store in Azure, which takes \\ for /: {key[:80]!r}")
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def _shown(self, key: str) -> str:
