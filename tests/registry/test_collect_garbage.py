@@ -258,12 +258,14 @@ def test_versions_behind_a_gap_count(half, publish):
     assert Registry(half.store).verify("m:v3", "full").ok
 
 
-def test_a_store_that_can_not_tell_ages_is_left_alone(half, monkeypatch):
+def test_a_store_that_can_not_tell_ages_is_left_alone(half):
     class Ageless(MemoryStore):
         walk = MemoryStore.__mro__[1].walk
 
+    ageless = Ageless()
+    ageless.create(layout.FORMAT, half.store.read(layout.FORMAT))
     with pytest.raises(MisuseError, match="how old"):
-        Registry(Ageless()).gc()
+        Registry(ageless).gc()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -406,3 +408,9 @@ def test_an_empty_batch_of_a_killed_run_goes(local, publish):
     assert local.store.list(layout.TRASH) == ["b1"]
     local.gc(apply=True)
     assert local.store.list(layout.TRASH) == []
+
+
+def test_where_nothing_was_published_nothing_is_made(tmp_path):
+    registry = Registry.open(tmp_path / "misspelt")
+    assert registry.gc(apply=True).items == ()
+    assert not (tmp_path / "misspelt").exists()

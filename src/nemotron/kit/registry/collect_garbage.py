@@ -21,7 +21,7 @@ from nemotron.kit.errors import CorruptError, DiskFullError
 from nemotron.kit.registry import census, content, garbage, layout, leftovers, stamps
 from nemotron.kit.registry.census import Census
 from nemotron.kit.registry.garbage import Action, Item, Sweep, What
-from nemotron.kit.registry.publishing import check_format
+from nemotron.kit.registry.publishing import is_founded
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.trees import read_tree
 from nemotron.kit.store.protocol import Found, Store
@@ -41,7 +41,8 @@ def collect(
     progress: Progress | None = None,
 ) -> Sweep:
     """See `Registry.gc`."""
-    check_format(store)
+    if not is_founded(store):  # a root that is misspelt is not made, either
+        return Sweep(root=store.url, applied=apply, grace=grace, items=())
     run = _Run(store, grace, apply, progress or (lambda done, total: None))
     try:
         return run.sweep(forget_damaged)

@@ -333,8 +333,8 @@ def prepare(store: Store) -> None:
     _refuse_newer(store, data)
 
 
-def check_format(store: Store) -> None:
-    """See that the store, if it is one already, has a format that this kit knows; nothing is written.
+def is_founded(store: Store) -> bool:
+    """Whether a kit has published here, in a format that this one knows; nothing is written.
 
     Raises:
         FormatTooNewError: a newer kit founded it.
@@ -343,6 +343,7 @@ def check_format(store: Store) -> None:
     data = store.read(layout.FORMAT)
     if data is not None:
         _refuse_newer(store, data)
+    return data is not None
 
 
 def _refuse_newer(store: Store, data: bytes | None) -> None:
