@@ -212,8 +212,10 @@ def test_inspect_refuses(tmp_path: Path, shards: Path) -> None:
         Artifact.inspect(tmp_path / "gone")
     with pytest.raises(MisuseError, match=r"says step; pass it to ModelArtifact"):
         ModelArtifact.inspect(GOLDEN / "hf")
-    with pytest.raises(MisuseError, match="no-such-scheme://x"):
+    with pytest.raises(MisuseError, match="no-such-scheme://x is a URL that no file system here reads"):
         Artifact.inspect("no-such-scheme://x")
+    with pytest.raises(MisuseError, match="s3:// names no bucket"):
+        Artifact.inspect("s3://")
     (shards / "a.bin").write_bytes(b"")
     with pytest.raises(CorruptError, match=r"a\.bin"):
         PretrainDataArtifact.inspect(shards)

@@ -74,7 +74,10 @@ def _remote(url: str) -> Path:
         raise MissingExtraError(
             f"{url} is a URL, which needs universal-pathlib: pip install 'nemotron-kit[remote]'"
         ) from error
-    if (scheme := url.partition("://")[0]) in BUCKETS:
+    scheme, _, rest = url.partition("://")
+    if scheme in BUCKETS:
+        if not rest.strip("/"):
+            raise MisuseError(f"{url} names no bucket; expected {scheme}://bucket/path")
         _serve(scheme)
     try:
         path: Any = UPath(url)
