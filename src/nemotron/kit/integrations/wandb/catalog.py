@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import (
     ArtifactNotFoundError,
     ArtifactVersionNotFoundError,
@@ -102,7 +103,7 @@ class WandbCatalog:
         path = os.path.abspath(source)
         if not os.path.exists(path):
             raise PathNotFoundError(f"Nothing to publish: {path} does not exist")
-        said = fit_metadata(metadata or {}, {})
+        said = clean_urls(fit_metadata(metadata or {}, {}))
         upload = (path, "" if os.path.isdir(path) else os.path.basename(path))
         draft = Draft(name=artifact_name(name), type=artifact_type(type), metadata=said, uploads=(upload,))
         with self._run() as run:

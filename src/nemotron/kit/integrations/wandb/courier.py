@@ -19,6 +19,7 @@ from typing import Any
 
 from nemotron.kit import context
 from nemotron.kit.documents.outbox import Destination, OutboxRecord, RunIdentity
+from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import KitError, UnavailableError
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.breaker import Breaker
@@ -29,7 +30,7 @@ from nemotron.kit.integrations.wandb.describing import describe
 from nemotron.kit.integrations.wandb.errors import translate
 from nemotron.kit.integrations.wandb.exit import watch_run
 from nemotron.kit.integrations.wandb.probing import answers
-from nemotron.kit.integrations.wandb.secrets import payload_of, without_secrets
+from nemotron.kit.integrations.wandb.secrets import payload_of
 from nemotron.kit.integrations.wandb.sending import Sender
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import stamps
@@ -164,7 +165,7 @@ class Courier:
         entity = entity or self._entity or os.environ.get("WANDB_ENTITY") or None
         server = getattr(getattr(run, "settings", None), "base_url", None)
         server = server if isinstance(server, str) else wandb_run.configured_server()
-        return Destination(server=without_secrets(server), entity=entity, project=project)
+        return Destination(server=clean_urls(server), entity=entity, project=project)
 
     def _identity(self, run: Any | None) -> RunIdentity:
         kit_run = context.current_run().id

@@ -23,6 +23,7 @@ from nemotron.kit.integrations.wandb.description import (
 from nemotron.kit.integrations.wandb.drafts import fit_metadata, refer, unopened
 from nemotron.kit.integrations.wandb.inputs import sources_of
 from nemotron.kit.integrations.wandb.run import unique
+from nemotron.kit.integrations.wandb.secrets import cleaned
 from nemotron.kit.integrations.wandb.uris import alias, artifact_name, artifact_type, is_reference, local_path
 from nemotron.kit.tracking.protocol import SaveOptions
 
@@ -43,13 +44,14 @@ def describe(artifact: Any, name: str, used_refs: list[str], options: SaveOption
     experiment = os.environ.get("NEMO_EXPERIMENT_ID")
     aliases = ["latest", *([experiment] if experiment else []), *options.aliases]
     draft = _draft(artifact, artifact_name(name), options)
-    return Description(
+    description = Description(
         draft=draft,
         aliases=tuple(unique(map(alias, aliases))),
         used=tuple(unique(ref for ref in used_refs if is_reference(ref))),
         sources=tuple(sources_of(artifact, options.external_inputs)),
         summary=_summary(artifact, draft.name),
     )
+    return cleaned(description)
 
 
 def _draft(artifact: Any, name: str, options: SaveOptions) -> Draft:

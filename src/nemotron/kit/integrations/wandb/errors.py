@@ -17,6 +17,7 @@ from nemotron.kit.errors import (
     RefusedError,
     UnavailableError,
 )
+from nemotron.kit.integrations.wandb.secrets import redacted
 
 # What the HTTP status means; other 4xx are requests that the server refuses.
 STATUSES: dict[int, type[KitError]] = {
@@ -100,8 +101,6 @@ CLASSES: dict[str, type[KitError]] = {
 }
 
 _STATUS_IN_TEXT = re.compile(r"(?:returned error|HTTP|status(?: code)?:?) ([1-5][0-9][0-9])\b")
-_QUERY_OF_URL = re.compile(r"(https?://[^\s\"'?]+)\?[^\s\"']*")
-_USER_OF_URL = re.compile(r"(https?://)[^\s/\"'@]+@")
 
 
 def translate(error: Exception, doing: str) -> Exception:
@@ -117,7 +116,7 @@ def translate(error: Exception, doing: str) -> Exception:
     kind = classify(error)
     if kind is None or isinstance(error, KitError):
         return error
-    return kind(f"W&B could not {doing}: {_without_secrets(str(error) or type(error).__name__)}")
+    return kind(f"W&B could not {doing}: {redacted(str(error) or type(error).__name__)}")
 
 
 def classify(error: Exception) -> type[KitError] | None:
@@ -163,8 +162,3 @@ def translated(doing: str) -> Iterator[None]:
         if mapped is error:
             raise
         raise mapped from error
-
-
-def _without_secrets(text: str) -> str:
-    """The text without the parts of URLs that can hold signatures or passwords."""
-    return _USER_OF_URL.sub(r"\1", _QUERY_OF_URL.sub(r"\1?…", text))

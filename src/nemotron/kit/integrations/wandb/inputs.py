@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nemotron.kit.artifacts.inputs import InputDatasetInfo, to_wandb_uri
+from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.integrations.wandb.description import Draft, Source
 from nemotron.kit.integrations.wandb.drafts import fit_metadata, refer, unopened
 from nemotron.kit.integrations.wandb.run import unique
-from nemotron.kit.integrations.wandb.secrets import without_secrets
 from nemotron.kit.integrations.wandb.uris import dataset_name, tokenizer_name
 
 
@@ -19,11 +19,12 @@ def sources_of(artifact: Any, more: Iterable[str] = ()) -> list[Source]:
         artifact: any artifact of the kit's, or one that only has `get_input_uris()`.
         more: URIs of further datasets.
     """
-    tokenizer = without_secrets(getattr(artifact, "tokenizer_uri", None))
+    # Names are made of URIs, so what opens doors goes first.
+    tokenizer = clean_urls(getattr(artifact, "tokenizer_uri", None))
     datasets = [_info(entry) for entry in getattr(artifact, "source_datasets", None) or ()]
     known = {to_wandb_uri(info.uri) for info in datasets}
     listed = getattr(artifact, "get_input_uris", None)
-    uris = without_secrets([*(listed() if callable(listed) else ()), *more])
+    uris = clean_urls([*(listed() if callable(listed) else ()), *more])
     rest = [uri for uri in unique(uris) if uri != tokenizer and to_wandb_uri(uri) not in known]
     sources = [_dataset(info) for info in (*datasets, *map(InputDatasetInfo, rest))]
     if tokenizer:
@@ -42,10 +43,9 @@ def agrees(metadata: Any, source: Source) -> bool:
 
 def _info(entry: InputDatasetInfo | Mapping[str, Any] | str) -> InputDatasetInfo:
     if isinstance(entry, str):
-        return InputDatasetInfo(without_secrets(entry))
+        return InputDatasetInfo(clean_urls(entry))
     info = InputDatasetInfo(**entry) if isinstance(entry, Mapping) else entry
-    # Its name on W&B is made of it as well.
-    return dataclasses.replace(info, uri=without_secrets(info.uri))
+    return dataclasses.replace(info, uri=clean_urls(info.uri))
 
 
 def _dataset(info: InputDatasetInfo) -> Source:

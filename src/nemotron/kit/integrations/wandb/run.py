@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from nemotron.kit.documents.secrets import without_secrets
 from nemotron.kit.errors import MissingExtraError
 from nemotron.kit.integrations.wandb.errors import translated
 
@@ -139,7 +140,7 @@ def log_config(config: Any) -> None:
     if active() is None:
         return
     with translated("record the configuration"):
-        client().config.update(plain(config))
+        client().config.update(without_secrets(plain(config)))
 
 
 def finish(exit_code: int = 0) -> None:

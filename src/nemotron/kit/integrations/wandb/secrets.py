@@ -1,41 +1,40 @@
 """Keep what opens doors out of records: signed queries, keys in URLs, passwords before a host."""
 
+import os
 import re
 from dataclasses import replace
 from typing import Any
 
+from nemotron.kit.documents.secrets import is_secret_name, text_without_secrets
+from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.integrations.wandb.description import Description, File
 
-_URL = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>\\]+")
-_USER = re.compile(r"^(https?://)[^/@?#]*@|^([A-Za-z][A-Za-z0-9+.-]*://)[^/@?#]*:[^/@?#]*@", re.IGNORECASE)
-# One of these, and all of the query is a signature: Amazon's, Google's, Azure's, CloudFront's.
-_SIGNED = re.compile(
-    r"(?:^|&)(?:x-amz-|x-goog-)?(?:signature|sig|awsaccesskeyid|googleaccessid)=", re.IGNORECASE
-)
-_NAMES = re.compile(
-    r"token|secret|passw|api[_-]?key|access[_-]?key|credential|^auth|authorization|session[_-]?id|cookie",
-    re.IGNORECASE,
-)
+_QUERY = re.compile(r"(https?://[^\s\"'?]+)\?[^\s\"']*")
+_SECRET_LENGTH_MIN = 8
 
 
-def without_secrets(value: Any) -> Any:
-    """The same JSON value, whose URLs have no password and no signature any more.
+def redacted(text: str) -> str:
+    """A message without signatures and passwords in URLs, and without what the environment keeps secret.
 
-    >>> without_secrets(["https://me:pw@host/x?part=1&token=abc", {"a": "https://host/y?se=2026&sig=abc"}])
-    ['https://host/x?part=1', {'a': 'https://host/y'}]
+    Args:
+        text: of somebody else's error, which may quote a request.
     """
-    if isinstance(value, str):
-        return _URL.sub(lambda match: _clean(match[0]), value)
-    if isinstance(value, dict):
-        return {key: without_secrets(item) for key, item in value.items()}
-    return [without_secrets(item) for item in value] if isinstance(value, list | tuple) else value
+    for name, value in os.environ.items():
+        if len(value) >= _SECRET_LENGTH_MIN and value in text and is_secret_name(name):
+            text = text.replace(value, "…")
+    return text_without_secrets(clean_urls(_QUERY.sub(r"\1?…", text)))
+
+
+def cleaned(description: Description) -> Description:
+    """The description without what opens doors."""
+    return Description.from_document(payload_of(description))
 
 
 def payload_of(description: Description) -> dict[str, Any]:
     """The document of a description without what opens doors, in its small files too."""
     files = tuple(_clean_file(file) for file in description.draft.files)
     clean = replace(description, draft=replace(description.draft, files=files))
-    document: dict[str, Any] = without_secrets(clean.to_document())
+    document: dict[str, Any] = clean_urls(clean.to_document())
     return document
 
 
@@ -43,19 +42,7 @@ def _clean_file(file: File) -> File:
     if b"://" not in file.data:
         return file
     try:
-        data = without_secrets(file.data.decode("utf-8")).encode("utf-8")
+        data = clean_urls(file.data.decode("utf-8")).encode("utf-8")
     except UnicodeDecodeError:
         return file  # no text, so nothing that a person wrote a URL into
     return file if data == file.data else File(file.name, data)
-
-
-def _clean(url: str) -> str:
-    url = _USER.sub(lambda match: match[1] or match[2], url)
-    head, mark, rest = url.partition("?")
-    if not mark:
-        return url
-    query, mark, fragment = rest.partition("#")
-    if _SIGNED.search(query):
-        query = ""
-    kept = "&".join(part for part in query.split("&") if not _NAMES.search(part.partition("=")[0]))
-    return f"{head}{'?' if kept else ''}{kept}{mark}{fragment}"

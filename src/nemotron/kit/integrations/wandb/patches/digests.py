@@ -15,6 +15,7 @@ import re
 from typing import Any
 
 from nemotron.kit.integrations.wandb.run import client
+from nemotron.kit.integrations.wandb.secrets import redacted
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ def allow_changed(handler: str) -> None:
             if mismatch is None:
                 raise
             log.warning(
-                "%s has changed since it was recorded on W&B; it is loaded as it is now", manifest_entry.ref
+                "%s has changed since it was recorded on W&B; it is loaded as it is now",
+                redacted(manifest_entry.ref),
             )
         # As if what is there now had been recorded: the client's cache keeps it under its own digest.
         now = copy.copy(manifest_entry)
