@@ -46,6 +46,10 @@ test-wandb: ## the tests of W&B with the newest client and with older ones, each
 	@.ci/venv dev
 	@$(python) .ci/test_wandb.py $(ARGS)
 
+test-megatron-bridge: ## the checkpoint hook in Megatron-Bridge's own module
+	@.ci/venv dev
+	@$(python) .ci/test_megatron_bridge.py
+
 bench: ## measure the kit beside its peers
 	@.ci/venv dev
 	@$(python) bench/house.py $(ARGS)
