@@ -6,8 +6,8 @@ from types import ModuleType
 import pytest
 
 from nemotron import kit
-from nemotron.kit import ModelArtifact, PretrainBlendsArtifact
-from nemotron.kit.errors import RefusedError
+from nemotron.kit import ModelArtifact, PretrainBlendsArtifact, context
+from nemotron.kit.errors import NotFoundError, RefusedError
 from nemotron.kit.trackers import InputDatasetInfo
 from wandb_server import WandbServer
 
@@ -96,3 +96,25 @@ def test_what_the_server_refuses_stops_no_job_that_has_a_store(
     wandb_server.fail("CreateArtifact", 403)
     with pytest.raises(RefusedError):
         model.save(name="nano3-model")
+
+
+def test_without_a_run_it_is_looked_up_and_becomes_an_input_of_the_next_save(
+    wandb_server: WandbServer, real_wandb: ModuleType, tmp_path: Path
+) -> None:
+    kit.init(backend="wandb", wandb_project="proj", wandb_entity="test-entity")
+    with real_wandb.init(project="proj"):
+        data = save_data(folder(tmp_path / "data"))
+    context.current_run().forget()
+
+    for spelling in ("art://nano3/pretrain/data", "art://test-entity/proj/nano3-pretrain-data:v0"):
+        loaded = kit.Artifact.from_uri(spelling)
+        assert isinstance(loaded, PretrainBlendsArtifact)
+        assert (loaded.uri, loaded.path) == (data.uri, data.path)
+    with pytest.raises(NotFoundError, match="could not find"):
+        kit.Artifact.from_uri("art://nowhere")
+
+    run = real_wandb.init(project="proj")
+    ModelArtifact(path=folder(tmp_path / "model"), step=10).save(name="nano3-model")
+    on_server = wandb_server.state.run("test-entity", "proj", run.id)
+    assert on_server is not None
+    assert [artifact.name for artifact in on_server.inputs] == ["nano3-pretrain-data:v0"]

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,9 +72,12 @@ def from_uri(cls: type[Kind], uri: str) -> Kind:
     elif tracker is None:
         if (where := remembered(ref.name.semantic)) and ref.is_latest:
             return _load_path(cls, where)
+        # W&B without a run: what it has can be looked up all the same.
+        if callable(find := getattr(context.current_tracker(), "find_artifact", None)):
+            return _from_tracker(cls, find, str(ref).removeprefix(SCHEME))
         context.require_registry()
     assert tracker is not None
-    return _from_tracker(cls, tracker, str(ref).removeprefix(SCHEME))
+    return _from_tracker(cls, tracker.use_artifact, str(ref).removeprefix(SCHEME))
 
 
 def _reference(uri: str) -> ArtifactRef:
@@ -185,13 +189,13 @@ def _load_tracked(cls: type[Kind], reference: str) -> Kind:
         except NotFoundError:
             if not isinstance(tracker, CompositeTracker):
                 raise
-    return _from_tracker(cls, tracker, reference.removeprefix(SCHEME))
+    return _from_tracker(cls, tracker.use_artifact, reference.removeprefix(SCHEME))
 
 
-def _from_tracker(cls: type[Kind], tracker: LineageTracker, reference: str) -> Kind:
+def _from_tracker(cls: type[Kind], use: Callable[[str, str], Path], reference: str) -> Kind:
     """Load what a tracker without a store of ours has."""
     before = context.used()
-    place = to_path(tracker.use_artifact(reference, cls.type_name()))
+    place = to_path(use(reference, cls.type_name()))
     recorded = [uri for uri in context.used() if uri not in before]
     try:
         file, document = _find(place)

@@ -38,13 +38,20 @@ def find(ref: str, *, entity: str | None = None, project: str | None = None) -> 
         UnavailableError: W&B can't be reached.
         RefusedError: not logged in, or not allowed.
     """
+    return describe(*_look_up(ref, entity, project))
+
+
+def look_up(ref: str, *, entity: str | None = None, project: str | None = None) -> Any:
+    """The client's artifact that a reference means, without a run; arguments and errors as for `find`."""
+    return _look_up(ref, entity, project)[0]
+
+
+def _look_up(ref: str, entity: str | None, project: str | None) -> tuple[Any, str]:
     entity = entity or os.environ.get("WANDB_ENTITY") or None
     project = project or os.environ.get("WANDB_PROJECT") or None
     candidates = [_in_project(each, entity, project) for each in _candidates(ref, entity, project)]
-    with translated("be asked"):
-        api = wandb_run.client().Api()
-    found, name = _first(candidates, lambda candidate: api.artifact(candidate))
-    return describe(found, name)
+    api = wandb_run.api()
+    return _first(candidates, lambda candidate: api.artifact(candidate))
 
 
 def allow_changed_references() -> None:

@@ -16,6 +16,7 @@ from nemotron.kit.integrations.wandb.describing import describe
 from nemotron.kit.integrations.wandb.description import Description
 from nemotron.kit.integrations.wandb.exit import watch_run
 from nemotron.kit.integrations.wandb.folders import folder_of
+from nemotron.kit.integrations.wandb.resolving import look_up
 from nemotron.kit.integrations.wandb.sending import Sender, use_reference
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry.registry import Registry
@@ -87,6 +88,23 @@ class WandbTracker:
         folder = folder_of(used)
         self.sender.remember(run, ref, name)
         self._kit_run().use(f"{SCHEME}{name}")
+        return folder
+
+    def find_artifact(self, ref: str, artifact_type: str = "artifact") -> Path:
+        """Where an artifact lies, without a run: it becomes an input of what the kit's run saves.
+
+        Args:
+            ref: as for `use_artifact`; a bare name is looked for in the project that this tracker was given.
+            artifact_type: W&B knows better and is not asked to insist.
+
+        Raises:
+            NotFoundError: W&B has no such artifact, or its data is not on this machine.
+            UnavailableError: W&B can't be reached.
+            RefusedError: not logged in, or not allowed.
+        """
+        found = look_up(ref, entity=self.entity, project=self.project)
+        folder = folder_of(found)
+        self._kit_run().use(f"{SCHEME}{found.qualified_name.partition(':')[0]}:{found.version}")
         return folder
 
     def log_artifact(self, artifact: Any, name: str, used_refs: list[str]) -> dict[str, Any]:
