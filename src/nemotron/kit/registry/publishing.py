@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from nemotron.kit.documents import codec
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
@@ -68,12 +69,18 @@ def publish(
         metadata=metadata,
         inputs=tuple(dict.fromkeys(map(public_url, draft.inputs))),
         used_artifacts=tuple(dict.fromkeys(draft.used_artifacts)),
-        edges=tuple(dict.fromkeys(edge for edge in draft.edges if not edge.is_plain)),
+        edges=_edges(draft),
         run=draft.run,
         write_id=stamps.uuid7(),
         content=looked_at,
     )
     return _commit(store, versions, within(store, manifest), tree, looked_at_s)
+
+
+def _edges(draft: Draft) -> tuple[InputEdge, ...]:
+    """What is said of inputs beyond that they are some, by their public URIs."""
+    told = (replace(edge, uri=public_url(edge.uri)) for edge in draft.edges if not edge.is_plain)
+    return tuple(dict.fromkeys(told))
 
 
 def _source(draft: Draft) -> str:
