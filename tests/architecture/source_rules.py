@@ -29,7 +29,7 @@ NOT_PURE = tuple(
 )
 # All that a pure room may import from outside the kit: what computes; no files, no framework.
 PURE_IMPORTS = {
-    *("abc", "base64", "blake3", "collections", "collections.abc", "dataclasses", "datetime"),
+    *("abc", "array", "base64", "blake3", "collections", "collections.abc", "dataclasses", "datetime"),
     *("difflib", "enum", "functools", "hashlib", "heapq", "html", "itertools", "json", "math"),
     *("operator", "re", "string", "textwrap", "types", "typing", "unicodedata", "urllib.parse"),
     *("uuid", "zlib"),

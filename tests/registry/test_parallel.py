@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import PathNotFoundError
 from nemotron.kit.registry import content, reading
 from nemotron.kit.registry.records import Draft
@@ -57,13 +56,12 @@ def test_what_an_executor_meets_comes_back(data: Path) -> None:
 
 
 def test_chunks_are_bounded_by_number_and_by_bytes() -> None:
-    small = [Entry(f"s{n}", 10) for n in range(1000)]
-    large = [Entry(f"l{n}", reading.CHUNK_BYTES) for n in range(3)]
-    chunks = reading.chunked([*large, *small])
-    assert [entry for chunk in chunks for entry in chunk] == [*large, *small]
+    sizes = [reading.CHUNK_BYTES] * 3 + [10] * 1000
+    chunks = list(reading.chunked(range(1003), sizes))
+    assert [at for chunk in chunks for at in chunk] == list(range(1003))
     assert [len(chunk) for chunk in chunks[:3]] == [1, 1, 1]
     assert max(map(len, chunks)) == reading.CHUNK_FILES
-    assert reading.chunked([]) == []
+    assert list(reading.chunked([], [])) == []
 
 
 @pytest.mark.parametrize("how", [{"snapshot": True}, {"evidence": "full"}, {"evidence": "sampled"}])

@@ -13,7 +13,7 @@ _DIGEST = re.compile(r"blake3:[0-9a-f]{64}", re.ASCII)
 _SAMPLE = re.compile(r"sampled-blake3:[0-9a-f]{64}", re.ASCII)
 
 
-def digest_of(data: bytes) -> str:
+def digest_of(data: bytes | bytearray) -> str:
     """The digest of some bytes.
 
     >>> digest_of(b"")[:18]

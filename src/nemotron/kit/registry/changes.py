@@ -70,10 +70,15 @@ def same_file(old: Entry, new: Entry) -> bool:
 
 def same_tree(old: Tree | None, new: Tree | None) -> bool:
     """Whether two listings hold the same files."""
-    if old is None or new is None:
+    if old is None or new is None or old is new:
         return old is new
-    return len(old.entries) == len(new.entries) and all(
-        a.path == b.path and same_file(a, b) for a, b in zip(old.entries, new.entries, strict=True)
+    return (
+        old.columns.sizes == new.columns.sizes
+        and old.columns.paths == new.columns.paths
+        and (
+            old.columns.same_as(new.columns)
+            or all(same_file(a, b) for a, b in zip(old.entries, new.entries, strict=True))
+        )
     )
 
 
@@ -132,12 +137,16 @@ def compare(old: Tree, new: Tree) -> list[Difference]:
     >>> compare(Tree.of([a, b]), Tree.of([Entry("a", 2, 11)]))
     [Difference(path='a', verdict='changed'), Difference(path='b', verdict='missing')]
     """
-    before = {entry.path: entry for entry in old.entries}
-    after = {entry.path: entry for entry in new.entries}
+    if old.columns.same_as(new.columns):
+        return []
+    before = {path: at for at, path in enumerate(old.columns.paths)}
+    after = {path: at for at, path in enumerate(new.columns.paths)}
     found = [Difference(path, "missing") for path in before.keys() - after.keys()]
     found += [Difference(path, "extra") for path in after.keys() - before.keys()]
-    for path in before.keys() & after.keys():
-        if verdict := _verdict(before[path], after[path]):
+    for path, at in before.items():
+        if (now := after.get(path)) is not None and (
+            verdict := _verdict(old.columns.entry(at), new.columns.entry(now))
+        ):
             found.append(Difference(path, verdict))
     return sorted(found, key=lambda difference: difference.path)
 

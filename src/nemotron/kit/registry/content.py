@@ -5,9 +5,11 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
+from typing import Protocol
 
 from blake3 import blake3
 
+from nemotron.kit.documents.columns import DIGEST, SAMPLED
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError
@@ -20,10 +22,23 @@ from nemotron.kit.store.protocol import Store
 log = logging.getLogger(__name__)
 
 
+class Previous(Protocol):
+    """A version that the store has."""
+
+    def is_listed(self, tree: Tree) -> bool:
+        """Whether it is made of just these files, times included."""
+        ...
+
+    def tree(self) -> Tree | None:
+        """Its listing."""
+        ...
+
+
 def hashed(
     folder: str,
     tree: Tree,
     *,
+    only: Sequence[int] | None = None,
     trust_cache: bool = True,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -33,6 +48,7 @@ def hashed(
     Args:
         folder: where the files are.
         tree: what to read.
+        only: the positions of the files to read, instead of all.
         trust_cache: whether a file that has not changed since it was read for an earlier digest is not read.
         executor: who reads; threads of this process by default.
         progress: told the bytes done and those in all, of what has to be read.
@@ -42,35 +58,48 @@ def hashed(
     """
     cache, started = DigestCache(folder), now_ns()
     known = cache.fill(tree) if trust_cache else tree
-    unknown = [entry for entry in known.entries if entry.is_file and entry.digest is None]
-    read = reading.on_all(reading.hashing(folder), unknown, executor=executor, progress=progress)
-    done = _with(known, read)
-    if trust_cache and (read or cache.files != tree.files):
+    unread = known.unread() if only is None else only
+    done = known.with_entries(
+        reading.on_all(reading.hashing(folder), known, unread, executor=executor, progress=progress)
+    )
+    if trust_cache and only is None and (unread or cache.files != tree.files):
         cache.remember(done, started)
     return done
 
 
 def sampled(
-    folder: str, tree: Tree, *, executor: Executor | None = None, progress: Progress | None = None
+    folder: str,
+    tree: Tree,
+    *,
+    only: Sequence[int] | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
 ) -> Tree:
     """The same tree with the digest of a sample of every file, or of all of it if it is no larger than that.
+
+    Args:
+        folder: where the files are.
+        tree: what to read.
+        only: the positions of the files to read, instead of all.
+        executor: who reads; threads of this process by default.
+        progress: told the bytes done and those in all, of what has to be read.
 
     Raises:
         ConflictError: a file keeps changing while it is read.
     """
-    unknown = [
-        entry for entry in tree.entries if entry.is_file and entry.digest is None and entry.sample is None
-    ]
-    read = reading.on_all(reading.sampling(folder), unknown, executor=executor, progress=progress)
-    return _with(tree, read)
-
-
-def _with(tree: Tree, done: dict[str, Entry]) -> Tree:
-    return Tree(tuple([done.get(entry.path, entry) for entry in tree.entries])) if done else tree
+    unread = tree.unread(DIGEST | SAMPLED) if only is None else only
+    return tree.with_entries(
+        reading.on_all(reading.sampling(folder), tree, unread, executor=executor, progress=progress)
+    )
 
 
 def snapshot(
-    store: Store, folder: str, tree: Tree, previous: Tree | None, *, progress: Progress | None = None
+    store: Store,
+    folder: str,
+    tree: Tree,
+    previous: Previous | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> Tree:
     """Copy the files of a tree into the store and return it with digests.
 
@@ -81,7 +110,7 @@ def snapshot(
         store: takes the copies.
         folder: where the files are.
         tree: what to copy.
-        previous: the listing of a version whose contents the store has.
+        previous: a version whose contents the store has.
         progress: told the bytes done and those in all, of what has to be looked at.
 
     Raises:
@@ -89,26 +118,40 @@ def snapshot(
         DiskFullError: the store is full; what was copied is used by the next try.
     """
     cache, started = DigestCache(folder), now_ns()
-    before = {entry.path: entry for entry in previous.entries if entry.digest} if previous else {}
-    stored = {entry.digest for entry in before.values()}
-    if stored and store.list(layout.TRASH):
-        # What a living version names is there, unless it was set aside just before that was committed.
-        stored = {entry.digest for entry in before.values() if _holds(store, entry.digest or "", entry.size)}
     known = cache.fill(tree)
-    wanted = [entry for entry in known.entries if entry.is_file and entry.digest not in stored]
+    # What a living version names is in the store, unless it was set aside just before that was committed.
+    is_tidy = previous is None or not store.list(layout.TRASH)
+    if previous is not None and is_tidy and not known.unread() and previous.is_listed(known):
+        return known
+    before = _by_path(previous.tree() if previous else None)
+    stored = set(before.values())
+    if not is_tidy:
+        stored = {(digest, size) for digest, size in stored if _holds(store, digest, size)}
+    columns = known.columns
+    wanted = [
+        at
+        for at in known.unread(known=0)
+        if not columns.marks[at] & DIGEST or (known.entries[at].digest, columns.sizes[at]) not in stored
+    ]
     likely = {
-        entry.path: old.digest
-        for entry in wanted
-        if (old := before.get(entry.path)) and old.size == entry.size and old.digest
+        columns.paths[at]: old[0]
+        for at in wanted
+        if (old := before.get(columns.paths[at])) and old[1] == columns.sizes[at]
     }
-    taken = _with(
-        known, reading.on_all(partial(copy_chunk, store, folder, likely), wanted, progress=progress)
+    taken = known.with_entries(
+        reading.on_all(partial(copy_chunk, store, folder, likely), known, wanted, progress=progress)
     )
     _warn_of_links(folder, taken)
     store.sync()
     if wanted or cache.files != taken.files:
         cache.remember(taken, started)
     return taken
+
+
+def _by_path(tree: Tree | None) -> dict[str, tuple[str, int]]:
+    """The digest and size of each file that has one."""
+    entries = tree.entries if tree else ()
+    return {entry.path: (entry.digest, entry.size) for entry in entries if entry.digest}
 
 
 def take_again(store: Store, folder: str, tree: Tree, *, progress: Progress | None = None) -> None:
@@ -123,23 +166,22 @@ def take_again(store: Store, folder: str, tree: Tree, *, progress: Progress | No
     Raises:
         ConflictError: something is gone from the store, and the file is another one by now.
     """
-    regular = [entry for entry in tree.entries if entry.is_file]
-    taken = reading.on_all(partial(copy_chunk, store, folder, {}), regular, progress=progress)
-    changed = [entry.path for entry in regular if taken[entry.path].digest != entry.digest]
-    if changed:
-        raise ConflictError(f"Cannot publish {folder}: {changed[0]} changed meanwhile; publish it again")
+    work = partial(copy_chunk, store, folder, {})
+    for at, taken in reading.on_all(work, tree, tree.unread(known=0), progress=progress):
+        if taken.digest != tree.entries[at].digest:
+            raise ConflictError(f"Cannot publish {folder}: {taken.path} changed meanwhile; publish it again")
     store.sync()
 
 
 def _warn_of_links(folder: str, tree: Tree) -> None:
     top = os.path.realpath(folder)
-    for entry in tree.entries:
-        if entry.kind == "link" and leaves(f"{folder}/{entry.path}", top):
+    for at, target in tree.columns.targets.items():
+        path = f"{folder}/{tree.columns.paths[at]}"
+        if leaves(path, top):
             log.warning(
-                "%s/%s links to %s, outside the artifact: recorded, not copied; follow_links=True copies it",
-                folder,
-                entry.path,
-                entry.target,
+                "%s links to %s, outside the artifact: recorded, not copied; follow_links=True copies it",
+                path,
+                target,
             )
 
 

@@ -13,19 +13,26 @@ import json
 import logging
 import os
 import secrets
+import sys
 import time
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
-from nemotron.kit.documents.digest import digest_of, hex_of, is_digest
-from nemotron.kit.documents.tree import Entry, Tree
+from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, Columns
+from nemotron.kit.documents.digest import digest_of, hex_of
+from nemotron.kit.documents.tree import Tree
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 SETTLED_NS = 2_000_000_000  # coarser than any clock of a file system in use (FAT, NFS, some object gateways)
 
-_Key = tuple[int, int, int, int]
+HEAD_SIZE_MAX = 4096
+_BLOCK = 10_000
+_NUMBERS = ("sizes", "mtimes_ns", "inodes", "ctimes_ns")
+_KINDS_ALONE = bytes(mark & KIND_MASK for mark in range(256))
 
 
 class DigestCache:
@@ -42,26 +49,26 @@ class DigestCache:
     @property
     def files(self) -> int:
         """Of how many files a digest is known."""
-        return len(self._known)
-
-    def get(self, entry: Entry) -> str | None:
-        """The digest of a file that has not changed since it was read, or None."""
-        known = self._known.get(entry.path)
-        return known[1] if known is not None and known[0] == _key(entry) else None
+        marks = self._known.marks
+        return sum(marks.count(mark) for mark in set(marks) if mark & DIGEST)
 
     def fill(self, tree: Tree) -> Tree:
-        """The same tree, with the digests that are known."""
-        if not self._known:
+        """The same tree, with the digests of the files that have not changed since they were read."""
+        stored, now = self._known, tree.columns
+        if not stored.hashes:
             return tree
-        return Tree(
-            tuple(
-                [
-                    entry.read(digest)
-                    if entry.digest is None and entry.is_file and (digest := self.get(entry))
-                    else entry
-                    for entry in tree.entries
-                ]
-            )
+        if not now.hashes and stored.looks_like(now):
+            found = now.shared()
+            found.marks, found.hashes = stored.marks, stored.hashes
+            return Tree.of_columns(found)
+        known = stored.columns()
+        places = {path: at for at, path in enumerate(known.paths)}
+        return tree.with_entries(
+            (at, now.entry(at).read(digest))
+            for at in tree.unread()
+            if (then := places.get(now.paths[at])) is not None
+            and all(getattr(known, name)[then] == getattr(now, name)[at] for name in _NUMBERS)
+            and (digest := known.entry(then).digest)
         )
 
     def remember(self, tree: Tree, looked_at_ns: int) -> None:
@@ -72,23 +79,72 @@ class DigestCache:
             looked_at_ns: nanoseconds since the epoch, before the first file was read.
         """
         settled = looked_at_ns - SETTLED_NS
-        fresh = {
-            entry.path: (_key(entry), entry.digest)
-            for entry in tree.entries
-            if entry.digest and entry.inode and entry.mtime_ns < settled and entry.ctime_ns < settled
+        fresh = tree.columns
+        times = zip(fresh.marks, fresh.inodes, fresh.mtimes_ns, fresh.ctimes_ns, strict=True)
+        unsure = {
+            at
+            for at, (mark, inode, mtime_ns, ctime_ns) in enumerate(times)
+            if mark & KIND_MASK <= FILE_MAX
+            and not (mark & DIGEST and inode and mtime_ns < settled and ctime_ns < settled)
         }
-        if fresh != self._known:
-            self._known = fresh
+        if unsure:
+            fresh = fresh.taken([at for at in range(len(fresh)) if at not in unsure])
+        known = self._known
+        if known.marks != fresh.marks or known.hashes != fresh.hashes or not known.looks_like(fresh):
             _write(self._place, fresh)
+
+
+class _Stored:
+    """What the file of a folder holds; unpacked only as far as it has to be, since it may be large."""
+
+    def __init__(self, hashes: bytearray, marks: bytearray, packed: Sequence[bytearray]) -> None:
+        self.hashes = hashes
+        self.marks = marks
+        self._packed = packed
+
+    def looks_like(self, other: Columns) -> bool:
+        """Whether `stat` says the same of all entries."""
+        if self.marks.translate(_KINDS_ALONE) != other.marks.translate(_KINDS_ALONE):
+            return False
+        if not self._packed:
+            return not other.marks
+        *numbers, paths = self._packed
+        return all(
+            zlib.decompress(packed) == getattr(other, name).tobytes()
+            for name, packed in zip(_NUMBERS, numbers, strict=True)
+        ) and _are_joined(other.paths, zlib.decompress(paths))
+
+    def columns(self) -> Columns:
+        """All of it."""
+        found = Columns()
+        found.marks, found.hashes = self.marks, self.hashes
+        *numbers, paths = self._packed
+        for name, packed in zip(_NUMBERS, numbers, strict=True):
+            getattr(found, name).frombytes(zlib.decompress(packed))
+        found.paths = os.fsdecode(zlib.decompress(paths)).split("\0") if found.marks else []
+        return found
+
+
+def _joined(paths: Sequence[str]) -> bytes:
+    return os.fsencode("\0".join(paths))  # no path holds a zero byte
+
+
+def _are_joined(paths: Sequence[str], data: bytes) -> bool:
+    """Whether `data` is `_joined(paths)`, without making that."""
+    start = 0
+    for at in range(0, len(paths), _BLOCK):
+        block = _joined(paths[at : at + _BLOCK])
+        if not data.startswith(block, start):
+            return False
+        start += len(block)
+        if start < len(data) and data[start] == 0:
+            start += 1
+    return start == len(data)
 
 
 def now_ns() -> int:
     """The time as files have it, nanoseconds since the epoch."""
     return time.time_ns()
-
-
-def _key(entry: Entry) -> _Key:
-    return entry.inode, entry.size, entry.mtime_ns, entry.ctime_ns
 
 
 def _place(folder: str) -> Path:
@@ -97,29 +153,48 @@ def _place(folder: str) -> Path:
     return Path(cache, "nemotron-kit", "digests", name[:2], name)
 
 
-def _read(place: Path) -> dict[str, tuple[_Key, str]]:
+def _read(place: Path) -> _Stored:
     try:
-        head, *rows = json.loads(zlib.decompress(place.read_bytes()))
-        if head != FORMAT:
-            return {}
-        return {
-            path: ((inode, size, mtime_ns, ctime_ns), digest)
-            for path, inode, size, mtime_ns, ctime_ns, digest in rows
-            if is_digest(digest)
-        }
+        with open(place, "rb") as file:
+            head = json.loads(file.readline(HEAD_SIZE_MAX))
+            if head["format"] != FORMAT or head["order"] != sys.byteorder:
+                return _Stored(bytearray(), bytearray(), ())
+            hashes, marks, *packed = [_section(file, *section) for section in head["sections"]]
+        return _Stored(hashes, bytearray(zlib.decompress(marks)), packed)
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, zlib.error) as error:
+        return _Stored(bytearray(), bytearray(), ())
+    except (OSError, ValueError, TypeError, LookupError, zlib.error) as error:
         log.debug("the digest cache %s can't be read (%s); files are read instead", place, error)
-        return {}
+        return _Stored(bytearray(), bytearray(), ())
 
 
-def _write(place: Path, known: dict[str, tuple[_Key, str]]) -> None:
-    rows = [FORMAT, *([path, *key, digest] for path, (key, digest) in known.items())]
+def _section(file: BinaryIO, size: int, digest: str) -> bytearray:
+    data = bytearray(size)
+    if file.readinto(data) != size or digest_of(data) != digest:  # type: ignore[attr-defined]
+        raise ValueError("a part of it is cut or changed")
+    return data
+
+
+def _sections(known: Columns) -> Iterator[bytes | bytearray]:
+    yield known.hashes
+    yield zlib.compress(known.marks, 1)
+    for name in _NUMBERS:
+        yield zlib.compress(getattr(known, name), 1)
+    yield zlib.compress(_joined(known.paths), 1)
+
+
+def _write(place: Path, known: Columns) -> None:
     temporary = place.with_name(f"{place.name}.{secrets.token_hex(4)}.tmp")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(zlib.compress(json.dumps(rows).encode(), 1))
+        with open(temporary, "wb") as file:
+            file.write(b" " * (HEAD_SIZE_MAX - 1) + b"\n")
+            told = []
+            for section in _sections(known):
+                told.append((len(section), digest_of(section)))
+                file.write(section)
+            file.seek(0)
+            file.write(json.dumps({"format": FORMAT, "order": sys.byteorder, "sections": told}).encode())
         os.replace(temporary, place)
     except OSError as error:
         log.debug("the digest cache %s can't be written (%s)", place, error)

@@ -45,8 +45,10 @@ def lay_out(
     try:
         os.makedirs(building)
         _make_folders(tree, building)
-        regular = [entry for entry in tree.entries if entry.is_file]
-        reading.on_all(partial(write_chunk, store, building), regular, progress=progress)
+        for _ in reading.on_all(
+            partial(write_chunk, store, building), tree, tree.unread(known=0), progress=progress
+        ):
+            pass  # nothing is learnt of what is written
         _make_links(tree, building)  # last: nothing is written through a link
         for name, data in extra.items():
             _create(f"{building}/{name}", data, 0o644)

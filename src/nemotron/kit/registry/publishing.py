@@ -26,7 +26,7 @@ from nemotron.kit.names import ArtifactName
 from nemotron.kit.registry import changes, content, layout, scan, stamps
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft, Published, Record
-from nemotron.kit.registry.trees import is_listed, read_tree, with_tree
+from nemotron.kit.registry.trees import Listed, is_listed, readable_tree, with_tree
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.store.redaction import public, public_url
@@ -55,7 +55,7 @@ def publish(
     source = _source(draft)
     latest = versions.latest(name.key) if draft.snapshot else None
     is_snapshot = latest is not None and latest.content is not None and latest.content.mode == "snapshot"
-    previous = _readable_tree(store, latest) if latest and is_snapshot else None
+    previous = Listed(store, latest) if latest and is_snapshot else None
     looked_at_s = time.monotonic()
     looked_at, tree = gather(store, draft, source, previous, executor, progress)
     manifest = Manifest(
@@ -102,7 +102,7 @@ def gather(
     store: Store,
     draft: Draft,
     source: str,
-    latest: Tree | None,
+    latest: Listed | None,
     executor: Executor | None,
     progress: Progress | None,
 ) -> tuple[Content | None, Tree | None]:
@@ -217,20 +217,9 @@ def _take_again(store: Store, draft: Manifest, tree: Tree | None) -> None:
 
 
 def _says_the_same(store: Store, old: Manifest, draft: Manifest, tree: Tree | None) -> bool:
-    listing = tree if tree is not None and is_listed(store, old, tree) else _readable_tree(store, old)
+    listing = tree if tree is not None and is_listed(store, old, tree) else readable_tree(store, old)
     has_one = old.content is not None and (old.content.listing or old.content.tree) is not None
     return (listing is not None or not has_one) and changes.identical(old, listing, draft, tree)
-
-
-def _readable_tree(store: Store, manifest: Manifest) -> Tree | None:
-    """The listing of an earlier version, or None: a damaged one does not keep the next from being made."""
-    try:
-        return read_tree(store, manifest)
-    except FormatTooNewError:
-        raise
-    except CorruptError as error:
-        log.warning("%s. %s can't be compared with; run `nemotron kit doctor`", error, manifest.uri)
-        return None
 
 
 def _numbered(draft: Manifest, number: int, tree: Tree | None) -> tuple[Manifest, tuple[str, bytes] | None]:

@@ -6,16 +6,18 @@ other processes or machines included.
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import chain, islice
 from typing import Any, Protocol
 
 from blake3 import blake3
 
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
-from nemotron.kit.documents.tree import Entry
+from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError
 from nemotron.kit.store.system_errors import translate
 
@@ -25,6 +27,10 @@ ATTEMPTS_MAX = 3
 CHUNK_FILES = 256
 CHUNK_BYTES = 32 << 20
 SMALL_SIZE_MAX = 1 << 20
+# Chunks that are handed out before the first of them is asked for: enough to keep all workers busy, of which
+# an executor of many machines has many.
+AHEAD_THREADS = 4 * WORKERS
+AHEAD_EXECUTOR = 1024
 # A buffer that stays in the core's own cache between reading, hashing and writing.
 BUFFER_SIZE = 256 << 10
 SHARED_BUFFER_SIZE = 4 << 20
@@ -72,66 +78,89 @@ class Meter:
                 self._progress(self._done, self._total)
 
 
-def chunked(entries: Iterable[Entry]) -> list[list[Entry]]:
-    """The entries in chunks, by number and by bytes."""
-    chunks: list[list[Entry]] = []
-    size = CHUNK_BYTES
-    for entry in entries:
-        if size >= CHUNK_BYTES or len(chunks[-1]) >= CHUNK_FILES:
-            chunks.append([])
-            size = 0
-        chunks[-1].append(entry)
-        size += entry.size
-    return chunks
+def chunked(positions: Iterable[int], sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Positions of files in chunks, by number and by bytes.
+
+    Args:
+        positions: in the order in which they are to be read.
+        sizes: of the files at all positions, bytes.
+    """
+    chunk: list[int] = []
+    size = 0
+    for at in positions:
+        if size >= CHUNK_BYTES or len(chunk) >= CHUNK_FILES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(at)
+        size += sizes[at]
+    if chunk:
+        yield chunk
 
 
 def on_all(
     work: Work,
-    entries: Sequence[Entry],
+    tree: Tree,
+    positions: Sequence[int],
     *,
     executor: Executor | None = None,
     progress: Progress | None = None,
-) -> dict[str, Entry]:
-    """Do some work to many files, and return their entries, completed, by path.
+) -> Iterator[tuple[int, Entry]]:
+    """Do some work to many files; yields the position of each, and its entry, completed.
 
     Args:
         work: picklable if the executor needs that.
-        entries: files.
+        tree: lists the files.
+        positions: of the files in the tree.
         executor: who does it; threads of this process by default.
         progress: told the bytes done and those in all.
     """
-    if not entries:
-        return {}
-    # The largest first, so that none is left alone at the end; small ones as they lie on the disk.
-    chunks = chunked(sorted(entries, key=lambda entry: -max(entry.size, SMALL_SIZE_MAX)))
-    meter = Meter(progress, sum(entry.size for entry in entries))
-    threads = max(1, WORKERS // len(chunks))
+    if not positions:
+        return
+    sizes, entry = tree.columns.sizes, tree.columns.entry
+    chunks = chunked(_large_first(positions, sizes), sizes)
+    first = list(islice(chunks, WORKERS))
+    meter = Meter(progress, sum(sizes[at] for at in positions))
+    threads = max(1, WORKERS // len(first))
     pool: AbstractContextManager[Executor]
     if executor is None:
-        pool = ThreadPoolExecutor(min(WORKERS, len(chunks)), thread_name_prefix="kit-content")
+        pool = ThreadPoolExecutor(len(first), thread_name_prefix="kit-content")
         work = partial(work, told=meter.told)
     else:
         pool = nullcontext(executor)
+    # What waits or is done and not yet asked for is held as objects, so that is never all of it.
+    ahead = AHEAD_THREADS if executor is None else AHEAD_EXECUTOR
+    running: deque[tuple[list[int], Future[list[Entry]]]] = deque()
     with pool as workers:
-        futures = [workers.submit(work, chunk, threads) for chunk in chunks]
         try:
-            return {
-                entry.path: entry
-                for future, chunk in zip(futures, chunks, strict=True)
-                for entry in _result(future, chunk, meter if executor else None)
-            }
+            for chunk in chain(first, chunks):
+                if len(running) >= ahead:
+                    yield from _next(running, sizes, meter if executor else None)
+                running.append((chunk, workers.submit(work, list(map(entry, chunk)), threads)))
+            while running:
+                yield from _next(running, sizes, meter if executor else None)
         except BaseException:  # an interrupt among them: what runs stops at its next block
             meter.stopped = True
-            for future in futures:
+            for _, future in running:
                 future.cancel()
             raise
 
 
-def _result(future: "Future[list[Entry]]", chunk: list[Entry], meter: Meter | None) -> list[Entry]:
+def _large_first(positions: Sequence[int], sizes: Sequence[int]) -> Iterator[int]:
+    """The largest files first, so that none is left alone at the end; small ones as they lie on the disk."""
+    large = [at for at in positions if sizes[at] > SMALL_SIZE_MAX]
+    yield from sorted(large, key=sizes.__getitem__, reverse=True)
+    yield from (at for at in positions if sizes[at] <= SMALL_SIZE_MAX)
+
+
+def _next(
+    running: "deque[tuple[list[int], Future[list[Entry]]]]", sizes: Sequence[int], meter: Meter | None
+) -> Iterator[tuple[int, Entry]]:
+    chunk, future = running[0]
     done = future.result()
+    running.popleft()
     if meter is not None:
-        meter.told(sum(entry.size for entry in chunk))
-    return done
+        meter.told(sum(sizes[at] for at in chunk))
+    return zip(chunk, done, strict=True)
 
 
 def hash_chunk(

@@ -1,12 +1,15 @@
 """Listings in the store: inline in the manifest while small, else an object of their own."""
 
+import logging
 from dataclasses import replace
 
 from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Tree, is_packed
-from nemotron.kit.errors import CorruptError
+from nemotron.kit.errors import CorruptError, FormatTooNewError
 from nemotron.kit.registry import layout, objects
 from nemotron.kit.store.protocol import Store
+
+log = logging.getLogger(__name__)
 
 INLINE_ROWS_MAX = INLINE_SIZE_MAX // len('[0, "a", 0, 0, null]')
 
@@ -31,15 +34,48 @@ def read_tree(store: Store, manifest: Manifest) -> Tree | None:
 
 
 def is_listed(store: Store, manifest: Manifest, tree: Tree) -> bool:
-    """Whether a version has this very listing, times included, as an object of its own that is whole.
+    """Whether a version has this very listing, times included, and the store has it whole.
 
     Finding that out takes a quarter of the time of reading it.
     """
     content = manifest.content
+    if content is not None and content.listing is not None:
+        return content.listing == tree
     if content is None or content.tree is None or content.tree != tree.key:
         return False
     data = store.read(layout.tree(content.tree))
     return data is not None and is_packed(data, content.tree)
+
+
+def readable_tree(store: Store, manifest: Manifest) -> Tree | None:
+    """The listing of an earlier version, or None: a damaged one does not keep the next from being made."""
+    try:
+        return read_tree(store, manifest)
+    except FormatTooNewError:
+        raise
+    except CorruptError as error:
+        log.warning("%s. %s can't be compared with; run `nemotron kit doctor`", error, manifest.uri)
+        return None
+
+
+class Listed:
+    """The listing of a version, which is read only if a look at its digest does not settle the matter.
+
+    Args:
+        store: of the version.
+        manifest: of the version.
+    """
+
+    def __init__(self, store: Store, manifest: Manifest) -> None:
+        self._store, self._manifest = store, manifest
+
+    def is_listed(self, tree: Tree) -> bool:
+        """Whether it is made of just these files, times included."""
+        return is_listed(self._store, self._manifest, tree)
+
+    def tree(self) -> Tree | None:
+        """The listing, if it can be read."""
+        return readable_tree(self._store, self._manifest)
 
 
 def with_tree(content: Content, tree: Tree) -> tuple[Content, tuple[str, bytes] | None]:

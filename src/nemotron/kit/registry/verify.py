@@ -1,8 +1,10 @@
 """Whether the files of a version are still those that were published, and how sure that is."""
 
-from collections.abc import Collection, Iterable
+from array import array
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, SAMPLED
 from nemotron.kit.documents.digest import SAMPLE_BLOCK
 from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.documents.tree import Entry, Tree
@@ -62,7 +64,7 @@ def verify(
         raise MisuseError(f"Unknown evidence={wanted!r}; use 'stat', 'sampled' or 'full'")
     if record.is_snapshot:
         return _verify_snapshot(store, record, tree, wanted, progress)
-    now = _scan(store, record)
+    now = _scan(store, record, tree)
     read, achieved = 0, wanted
     if wanted != "stat":
         now, read = _read_again(record, tree, now, progress)
@@ -72,23 +74,39 @@ def verify(
 
 def _known(tree: Tree) -> Evidence:
     """How sure one can be of all files, given what is known of each."""
-    files = [entry for entry in tree.entries if entry.is_file]
-    if all(entry.digest for entry in files):
+    if not tree.unread(DIGEST):
         return "full"
-    return "sampled" if all(entry.digest or entry.sample for entry in files) else "stat"
+    return "stat" if tree.unread(DIGEST | SAMPLED) else "sampled"
 
 
 def _read_again(record: Record, tree: Tree, now: Tree, progress: Progress | None) -> tuple[Tree, int]:
     """The files as they are now, each read as closely as is known what it was; and the bytes read."""
-    by_digest = {entry.path for entry in tree.entries if entry.digest}
-    by_sample = {entry.path for entry in tree.entries if entry.sample}
-    now = _with_samples(record, _with_digests(record, now, by_digest, progress), by_sample)
+    by_digest, by_sample = _places(now, tree, DIGEST), _places(now, tree, SAMPLED)
+    now = content.hashed(record.folder, now, only=by_digest, trust_cache=False, progress=progress)
+    now = content.sampled(record.folder, now, only=by_sample)
+    columns = now.columns
     read = sum(
-        entry.size if entry.digest else 3 * SAMPLE_BLOCK
-        for entry in now.entries
-        if entry.digest or entry.sample
+        size if mark & DIGEST else 3 * SAMPLE_BLOCK
+        for size, mark in zip(columns.sizes, columns.marks, strict=True)
+        if mark & (DIGEST | SAMPLED)
     )
     return now, read
+
+
+def _places(now: Tree, tree: Tree, mark: int, paths: Collection[str] | None = None) -> Sequence[int]:
+    """The positions now of the files of which there is a digest, or a sample; only those at some paths."""
+    marks = zip(now.columns.marks, tree.columns.marks, strict=False)
+    if paths is None and now.columns.paths == tree.columns.paths:
+        return array("q", (at for at, (own, then) in enumerate(marks) if then & mark and _is_file(own)))
+    known = {path for path, then in zip(tree.columns.paths, tree.columns.marks, strict=True) if then & mark}
+    if paths is not None:
+        known &= set(paths)
+    listed = zip(now.columns.paths, now.columns.marks, strict=True)
+    return array("q", (at for at, (path, own) in enumerate(listed) if path in known and _is_file(own)))
+
+
+def _is_file(mark: int) -> bool:
+    return mark & KIND_MASK <= FILE_MAX
 
 
 def check(store: Store, record: Record, tree: Tree) -> list[changes.Difference]:
@@ -97,21 +115,18 @@ def check(store: Store, record: Record, tree: Tree) -> list[changes.Difference]:
     Files that were only touched are compared by their samples where there are some, which can show that they
     are changed, and by their digests, up to 1 GiB in all, which settle it.
     """
-    now = _scan(store, record)
+    now = _scan(store, record, tree)
     found = changes.compare(tree, now)
-    suspects = {item.path for item in found if item.verdict == "touched"}
-    if sampled := suspects & {entry.path for entry in tree.entries if entry.sample}:
-        found = changes.compare(tree, _with_samples(record, now, sampled))
-    digests = {entry.path: entry for entry in tree.entries if entry.digest}
-    touched = [item.path for item in found if item.verdict == "touched" and item.path in digests]
-    if not touched or sum(digests[path].size for path in touched) > LOAD_BYTES_MAX:
+    if not (suspects := _touched(found)):
         return found
-    again = {
-        item.path
-        for item in changes.compare(tree, _with_digests(record, now, touched))
-        if item.verdict == "changed"
-    }
-    settled = set(touched) - again
+    if sampled := _places(now, tree, SAMPLED, suspects):
+        found = changes.compare(tree, content.sampled(record.folder, now, only=sampled))
+    touched = _places(now, tree, DIGEST, _touched(found))
+    if not touched or sum(now.columns.sizes[at] for at in touched) > LOAD_BYTES_MAX:
+        return found
+    read = content.hashed(record.folder, now, only=touched, trust_cache=False)
+    again = {item.path for item in changes.compare(tree, read) if item.verdict == "changed"}
+    settled = {now.columns.paths[at] for at in touched} - again
     return [
         replace(item, verdict="changed") if item.path in again else item
         for item in found
@@ -119,39 +134,20 @@ def check(store: Store, record: Record, tree: Tree) -> list[changes.Difference]:
     ]
 
 
-def _scan(store: Store, record: Record) -> Tree:
+def _scan(store: Store, record: Record, tree: Tree) -> Tree:
     looked_at = record.manifest.content
     skip = store.url if store.url.startswith("/") else None
     try:
         if record.scope == "file":
             return scan_file(record.path)
-        return scan_folder(
-            record.folder, follow_links=looked_at is not None and looked_at.follow_links, skip=skip
-        )
+        follow_links = looked_at is not None and looked_at.follow_links
+        return scan_folder(record.folder, follow_links=follow_links, skip=skip, like=tree)
     except PathNotFoundError:
         return Tree(())
 
 
-def _with_digests(
-    record: Record, now: Tree, paths: Collection[str], progress: Progress | None = None
-) -> Tree:
-    """The same tree, with digests of the files at `paths`."""
-    chosen = _only(now, set(paths))
-    return _merged(now, content.hashed(record.folder, chosen, trust_cache=False, progress=progress))
-
-
-def _with_samples(record: Record, now: Tree, paths: Collection[str]) -> Tree:
-    """The same tree, with samples of the files at `paths`; one that has shrunk to less has changed anyway."""
-    return _merged(now, content.sampled(record.folder, _only(now, set(paths))))
-
-
-def _only(tree: Tree, paths: set[str]) -> Tree:
-    return Tree(tuple(entry for entry in tree.entries if entry.path in paths))
-
-
-def _merged(tree: Tree, part: Tree) -> Tree:
-    fresh = {entry.path: entry for entry in part.entries}
-    return Tree(tuple(fresh.get(entry.path, entry) for entry in tree.entries)) if fresh else tree
+def _touched(found: Iterable[changes.Difference]) -> set[str]:
+    return {item.path for item in found if item.verdict == "touched"}
 
 
 def _verify_snapshot(

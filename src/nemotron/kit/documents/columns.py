@@ -1,0 +1,196 @@
+"""A listing in columns: a million files take 150 MB as columns, and three times that as objects."""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from operator import le
+
+from nemotron.kit.documents.digest import ALGORITHM, SAMPLE
+from nemotron.kit.documents.entry import CODES, KINDS, Entry
+
+HASH_BYTES = 32
+# A mark is the code of the kind, and what is known of the content besides.
+KIND_MASK, DIGEST, SAMPLED = 3, 4, 8
+FILE_MAX = CODES["exec"]  # kinds up to this one have bytes
+_NO_HASH = bytes(HASH_BYTES)
+_FILE, _EXEC = CODES["file"], CODES["exec"]
+_OWNER_EXECUTES = 0o100  # S_IXUSR of stat(2)
+
+
+class Columns:
+    """Entries in columns, each as long as the listing.
+
+    Attributes:
+        paths: of each entry.
+        sizes: bytes.
+        mtimes_ns: nanoseconds since the epoch.
+        marks: a kind of `KINDS`, with DIGEST or SAMPLED where a hash is known.
+        hashes: 32 bytes each, or nothing at all while no hash is known.
+        targets: of links, by position.
+        inodes: as a scan found them; 0 where nobody looked.
+        ctimes_ns: likewise.
+    """
+
+    __slots__ = (
+        "_is_shared",
+        "ctimes_ns",
+        "hashes",
+        "inodes",
+        "marks",
+        "mtimes_ns",
+        "paths",
+        "sizes",
+        "targets",
+    )
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.paths: list[str] = []
+        self.sizes = array("q")
+        self.mtimes_ns = array("q")
+        self.marks = bytearray()
+        self.hashes = bytearray()
+        self.targets: dict[int, str] = {}
+        self.inodes = array("Q")
+        self.ctimes_ns = array("q")
+        self._is_shared = False
+        for entry in entries:
+            self.append(entry)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry."""
+        at = len(self.paths)
+        self.paths.append(entry.path)
+        self.sizes.append(entry.size)
+        self.mtimes_ns.append(entry.mtime_ns)
+        self.marks.append(CODES[entry.kind])
+        self.inodes.append(entry.inode)
+        self.ctimes_ns.append(entry.ctime_ns)
+        if entry.target is not None:
+            self.targets[at] = entry.target
+        if self.hashes:
+            self.hashes += _NO_HASH
+        self._set_hash(at, entry)
+
+    def append_file(self, code: int, path: str, size: int, mtime_ns: int, digest: str | None) -> None:
+        """Add a file that was read from a listing: `append` without the object."""
+        self.paths.append(path)
+        self.sizes.append(size)
+        self.mtimes_ns.append(mtime_ns)
+        self.inodes.append(0)
+        self.ctimes_ns.append(0)
+        if digest is None:
+            self.marks.append(code)
+            if self.hashes:
+                self.hashes += _NO_HASH
+            return
+        if not self.hashes:
+            self.hashes = bytearray(HASH_BYTES * (len(self.paths) - 1))
+        self.marks.append(code | DIGEST)
+        self.hashes += bytes.fromhex(digest[-2 * HASH_BYTES :])
+
+    def append_seen(self, path: str, size: int, mtime_ns: int, mode: int, inode: int, ctime_ns: int) -> None:
+        """Add a file that was looked at, as `stat(2)` tells of it."""
+        self.paths.append(path)
+        self.sizes.append(size)
+        self.mtimes_ns.append(mtime_ns)
+        self.marks.append(_EXEC if mode & _OWNER_EXECUTES else _FILE)
+        self.inodes.append(inode)
+        self.ctimes_ns.append(ctime_ns)
+        if self.hashes:
+            self.hashes += _NO_HASH
+
+    def share_paths(self, others: list[str], start: int) -> None:
+        """Hold the texts of another listing from a position on, if they are the same."""
+        end = len(self.paths)
+        if self.paths[start:] == others[start:end]:
+            self.paths[start:] = others[start:end]
+
+    def put(self, at: int, entry: Entry) -> None:
+        """Put another entry of the same path in the place of one."""
+        looked_at = (entry.size, entry.mtime_ns, entry.inode, entry.ctime_ns)
+        if looked_at != (self.sizes[at], self.mtimes_ns[at], self.inodes[at], self.ctimes_ns[at]):
+            if self._is_shared:
+                self.sizes, self.mtimes_ns = self.sizes[:], self.mtimes_ns[:]
+                self.inodes, self.ctimes_ns = self.inodes[:], self.ctimes_ns[:]
+                self._is_shared = False
+            self.sizes[at], self.mtimes_ns[at], self.inodes[at], self.ctimes_ns[at] = looked_at
+        self.marks[at] = CODES[entry.kind]
+        self._set_hash(at, entry)
+
+    def _set_hash(self, at: int, entry: Entry) -> None:
+        spelt = entry.digest or entry.sample
+        if spelt is None:
+            return
+        if not self.hashes:
+            self.hashes = bytearray(HASH_BYTES * len(self.paths))
+        self.hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)] = bytes.fromhex(spelt[-2 * HASH_BYTES :])
+        self.marks[at] |= DIGEST if entry.digest else SAMPLED
+
+    def entry(self, at: int) -> Entry:
+        """The entry at a position."""
+        mark = self.marks[at]
+        digest = sample = None
+        if mark > KIND_MASK:
+            spelt = self.hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)].hex()
+            if mark & DIGEST:
+                digest = f"{ALGORITHM}:{spelt}"
+            else:
+                sample = f"{SAMPLE}:{spelt}"
+        return Entry(
+            self.paths[at],
+            self.sizes[at],
+            self.mtimes_ns[at],
+            digest,
+            KINDS[mark & KIND_MASK],
+            self.targets.get(at),
+            sample,
+            self.inodes[at],
+            self.ctimes_ns[at],
+        )
+
+    def shared(self) -> "Columns":
+        """The same entries; the columns are shared until something else is put into them."""
+        found = Columns()
+        found.paths, found.targets = self.paths, self.targets
+        found.sizes, found.mtimes_ns = self.sizes, self.mtimes_ns
+        found.inodes, found.ctimes_ns = self.inodes, self.ctimes_ns
+        found.marks, found.hashes = self.marks[:], self.hashes[:]
+        found._is_shared = True
+        return found
+
+    def taken(self, positions: Sequence[int]) -> "Columns":
+        """The entries at these positions, in this order."""
+        found = Columns()
+        found.paths = [self.paths[at] for at in positions]
+        for name in ("sizes", "mtimes_ns", "inodes", "ctimes_ns"):
+            column = getattr(self, name)
+            getattr(found, name).extend([column[at] for at in positions])
+        found.marks = bytearray([self.marks[at] for at in positions])
+        if self.hashes:
+            hashes = memoryview(self.hashes)
+            found.hashes = bytearray().join(
+                hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)] for at in positions
+            )
+        if self.targets:
+            where = ((new, self.targets.get(old)) for new, old in enumerate(positions))
+            found.targets = {at: target for at, target in where if target is not None}
+        return found
+
+    def in_order(self) -> "Columns":
+        """The same entries, sorted by path."""
+        if all(map(le, self.paths, self.paths[1:])):
+            return self
+        return self.taken(sorted(range(len(self.paths)), key=self.paths.__getitem__))
+
+    def same_as(self, other: "Columns") -> bool:
+        """Whether all that is stored of the entries is the same."""
+        return (
+            self.sizes == other.sizes
+            and self.marks == other.marks
+            and self.mtimes_ns == other.mtimes_ns
+            and self.hashes == other.hashes
+            and self.targets == other.targets
+            and self.paths == other.paths
+        )

@@ -1,0 +1,223 @@
+"""The stored form of a listing: a header line and one JSON array a line, compressed with zlib."""
+
+import json
+import zlib
+from collections.abc import Iterator
+
+from nemotron.kit.documents.columns import DIGEST, FILE_MAX, HASH_BYTES, KIND_MASK, Columns
+from nemotron.kit.documents.digest import ALGORITHM, SAMPLE, is_digest
+from nemotron.kit.documents.entry import INTEGER_MAX, KINDS, Entry, is_inside, shown
+from nemotron.kit.errors import CorruptError, FormatTooNewError
+
+TREE_FORMAT = 1
+TREE_SIZE_MAX = 4 << 30
+
+_quoted = json.encoder.encode_basestring_ascii
+# Rows that are turned into text, or text into rows, at a time: a listing may have millions.
+_BLOCK_ROWS = 10_000
+_BLOCK_BYTES = 1 << 20
+_PACKED_BYTES = 64 << 10
+
+
+def blocks(columns: Columns) -> Iterator[bytes]:
+    """The uncompressed stored form, in pieces."""
+    head = json.dumps({"format_version": TREE_FORMAT, "entries": len(columns)})
+    yield f"{head}\n".encode("ascii")
+    for start in range(0, len(columns), _BLOCK_ROWS):
+        yield ("\n".join(_lines(columns, start, start + _BLOCK_ROWS)) + "\n").encode("ascii")
+
+
+def key(columns: Columns) -> str:
+    """The digest of the uncompressed stored form."""
+    from blake3 import blake3
+
+    hasher = blake3()
+    for block in blocks(columns):
+        hasher.update(block)
+    return f"{ALGORITHM}:{hasher.hexdigest()}"
+
+
+def _lines(columns: Columns, start: int, stop: int) -> list[str]:
+    marks, shown_last = columns.marks[start:stop], _last(columns, start, stop)
+    rows = zip(
+        marks,
+        columns.paths[start:stop],
+        columns.sizes[start:stop],
+        columns.mtimes_ns[start:stop],
+        shown_last,
+        strict=True,
+    )
+    return [
+        f"[{mark & KIND_MASK}, {_quoted(path)}, {size}, {mtime_ns}, {last}]"
+        for mark, path, size, mtime_ns, last in rows
+    ]
+
+
+def _last(columns: Columns, start: int, stop: int) -> list[str]:
+    """The last column of some rows: a digest, the digest of a sample, a link's target, or null."""
+    stop = min(stop, len(columns))
+    found = ["null"] * (stop - start)
+    if columns.hashes:
+        digits = columns.hashes[HASH_BYTES * start : HASH_BYTES * stop].hex()
+        for at, mark in enumerate(columns.marks[start:stop]):
+            if mark > KIND_MASK:
+                name = ALGORITHM if mark & DIGEST else SAMPLE
+                found[at] = f'"{name}:{digits[2 * HASH_BYTES * at : 2 * HASH_BYTES * (at + 1)]}"'
+    if columns.targets:
+        for at in range(start, stop):
+            if (target := columns.targets.get(at)) is not None:
+                found[at - start] = _quoted(target)
+    return found
+
+
+def identity(columns: Columns) -> str | None:
+    """The digest of the content without its times; None if a file was not read."""
+    from blake3 import blake3
+
+    if any(mark & KIND_MASK <= FILE_MAX and not mark & DIGEST for mark in set(columns.marks)):
+        return None
+    hasher, between = blake3(b"["), ""
+    for start in range(0, len(columns), _BLOCK_ROWS):
+        stop = start + _BLOCK_ROWS
+        rows = zip(
+            columns.marks[start:stop],
+            columns.paths[start:stop],
+            columns.sizes[start:stop],
+            _last(columns, start, stop),
+            strict=True,
+        )
+        # As `json.dumps` spells a list of lists.
+        text = ", ".join(
+            f'["{KINDS[mark & KIND_MASK]}", {_quoted(path)}, {size}, {last}]'
+            for mark, path, size, last in rows
+        )
+        hasher.update(f"{between}{text}".encode("ascii"))
+        between = ", "
+    hasher.update(b"]")
+    return f"{ALGORITHM}:{hasher.hexdigest()}"
+
+
+def parsed(data: bytes, where: str, digest: str | None = None) -> Columns:
+    """Read the stored form.
+
+    Args:
+        data: the stored form.
+        where: it was read, for messages.
+        digest: of the uncompressed form, if that is known.
+
+    Raises:
+        CorruptError: it is damaged or cut.
+        FormatTooNewError: a newer kit wrote it.
+    """
+    from blake3 import blake3
+
+    hasher, columns, count = blake3(), Columns(), None
+    for lines in _line_blocks(data, where):
+        hasher.update(lines)
+        if count is None:
+            head, _, lines = lines.partition(b"\n")
+            count = _count(head, where)
+        if lines:
+            _add(columns, lines, where)
+    if digest is not None and f"{ALGORITHM}:{hasher.hexdigest()}" != digest:
+        raise CorruptError(f"{where} is damaged: its content is not what its name says")
+    if count is None:
+        raise CorruptError(f"{where} is damaged: it is empty")
+    if count != len(columns):
+        raise CorruptError(f"{where} is damaged: expected {count} entries, found {len(columns)}")
+    return columns
+
+
+def _add(columns: Columns, lines: bytes, where: str) -> None:
+    # No row holds a newline of its own: JSON escapes it.
+    rows = _json(b"[%b]" % lines[:-1].replace(b"\n", b","), where)
+    if not isinstance(rows, list) or len(rows) != lines.count(b"\n"):
+        raise CorruptError(f"{where} is damaged: expected one entry a line")
+    for row in rows:
+        if _is_plain(row):
+            columns.append_file(*row)
+        else:
+            columns.append(Entry.from_row(row, where))
+
+
+def _is_plain(row: object) -> bool:
+    """Whether a row is one of a file that nothing is wrong with, as most are."""
+    if type(row) is not list or len(row) != 5:
+        return False
+    code, path, size, mtime_ns, last = row
+    return (
+        (code == 0 or code == 1)
+        and type(code) is type(size) is type(mtime_ns) is int
+        and 0 <= size <= INTEGER_MAX
+        and -INTEGER_MAX <= mtime_ns <= INTEGER_MAX
+        and type(path) is str
+        and is_inside(path)
+        and (last is None or is_digest(last))
+    )
+
+
+def is_packed(data: bytes, key: str) -> bool:
+    """Whether some bytes are the stored form of the listing with that key."""
+    from blake3 import blake3
+
+    hasher = blake3()
+    try:
+        for piece in _pieces(data, ""):
+            hasher.update(piece)
+    except CorruptError:
+        return False
+    return f"{ALGORITHM}:{hasher.hexdigest()}" == key
+
+
+def _pieces(data: bytes, where: str) -> Iterator[bytes]:
+    """The uncompressed form, in pieces of bounded size."""
+    unpacker, size = zlib.decompressobj(), 0
+    try:
+        # A little at a time: what was not consumed of it is copied for each piece.
+        for start in range(0, len(data), _PACKED_BYTES):
+            rest = data[start : start + _PACKED_BYTES]
+            while rest and not unpacker.eof:
+                piece = unpacker.decompress(rest, _BLOCK_BYTES)
+                rest = unpacker.unconsumed_tail
+                size += len(piece)
+                if size > TREE_SIZE_MAX:
+                    break
+                if piece:
+                    yield piece
+    except zlib.error as error:
+        raise CorruptError(f"{where} is damaged: {error}") from error
+    if not unpacker.eof or size > TREE_SIZE_MAX:
+        raise CorruptError(f"{where} is damaged: it is cut short, or larger than {TREE_SIZE_MAX} bytes")
+
+
+def _line_blocks(data: bytes, where: str) -> Iterator[bytes]:
+    """The uncompressed form in pieces of whole lines."""
+    begun = b""
+    for piece in _pieces(data, where):
+        lines, newline, begun_next = (begun + piece).rpartition(b"\n")
+        if newline:
+            yield lines + newline
+        begun = begun_next
+    if begun:
+        raise CorruptError(f"{where} is damaged: its last line is cut")
+
+
+def _count(head: bytes, where: str) -> int:
+    """The number of entries that the first line speaks of."""
+    document = _json(head, where)
+    version = document.get("format_version") if isinstance(document, dict) else None
+    count = document.get("entries") if isinstance(document, dict) else None
+    if not isinstance(version, int) or not isinstance(count, int):
+        raise CorruptError(f"{where} is damaged: its first line is {shown(document)}")
+    if version > TREE_FORMAT:
+        raise FormatTooNewError(
+            f"{where} has tree format {version}; this kit reads up to {TREE_FORMAT}: upgrade it"
+        )
+    return count
+
+
+def _json(text: bytes, where: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorruptError(f"{where} is damaged: {error}") from error
