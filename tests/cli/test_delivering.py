@@ -1,5 +1,9 @@
 """What waits for W&B."""
 
+import sys
+
+import pytest
+
 from nemotron.kit.documents.outbox import Destination, OutboxRecord, Receipt, RunIdentity
 from nemotron.kit.errors import ConflictError, UnavailableError
 from nemotron.kit.registry.registry import Registry
@@ -70,3 +74,82 @@ def test_the_outbox_says_what_waits_since_when_and_why(kit, store: Registry) -> 
     assert "\x1b" not in plain.out
     assert plain.out.splitlines()[-1] == "1 delivered, 2 waiting, 1 set aside"
     assert kit("outbox", "-q").out.splitlines() == ["art://base:v1", "inputs of run r1", "art://tuned:v1"]
+
+
+def test_sync_with_nothing_to_do_needs_no_client(
+    kit, store: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    said = kit("sync", "--json")
+    assert (said.code, said.json) == (0, {"delivered": 0, "waiting": 0, "set_aside": 0, "records": []})
+
+
+def test_sync_without_the_client_says_what_to_install(
+    kit, store: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Outbox(store.store).add(record("art://base:v1"))
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    said = kit("sync")
+    assert (said.code, said.out) == (2, "")
+    assert "pip install 'nemotron-kit[wandb]'" in said.err
+    assert len(Outbox(store.store).ids()) == 1
+
+
+def test_a_dry_run_shows_the_order_and_does_nothing(kit, store: Registry) -> None:
+    outbox = Outbox(store.store)
+    model, data = record("art://base:v1", "art://nano3-data:v1"), record("art://nano3-data:v1")
+    outbox.add(model)
+    outbox.add(data)
+    said = kit("sync", "--dry-run", "--json")
+    assert said.code == 0
+    assert [line["uri"] for line in said.json["records"]] == ["art://nano3-data:v1", "art://base:v1"]
+    assert (said.json["delivered"], said.json["waiting"]) == (0, 2)
+    assert kit("sync", "--dry-run").out.splitlines()[-1] == "2 to be sent; nothing was sent"
+    assert len(outbox.ids()) == 2
+
+
+def test_what_is_still_there_after_a_sync_is_exit_code_1(
+    kit, store: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nemotron.kit.integrations.wandb import delivery_sync
+
+    outbox = Outbox(store.store)
+    outbox.add(record("art://base:v1"))
+    stopped = delivery_sync.Outcome(stopped={"https://w.example.test": "no answer"})
+    monkeypatch.setattr(delivery_sync, "sync", lambda registry, **options: stopped)
+    said = kit("sync")
+    assert said.code == 1
+    assert "https://w.example.test takes nothing at the moment: no answer" in said.err
+    assert said.out.splitlines()[-1] == "0 delivered, 1 waiting, 0 set aside"
+
+
+def test_watching_goes_on_until_it_is_enough(kit, store: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nemotron.kit.cli import delivering
+    from nemotron.kit.integrations.wandb import delivery_sync
+
+    rounds = iter([False, False, True])
+    monkeypatch.setattr(delivering, "_interrupted", lambda seconds: next(rounds))
+    outcome = delivery_sync.Outcome(delivered=["x"])
+    monkeypatch.setattr(delivery_sync, "sync", lambda registry, **options: outcome)
+    said = kit("sync", "--watch", "--json")
+    assert (said.code, said.json["delivered"]) == (0, 3)
+
+
+def test_what_was_set_aside_can_be_tried_again(kit, store: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nemotron.kit.integrations.wandb import delivery_sync
+
+    outbox = Outbox(store.store)
+    bad = record("art://base:v1")
+    outbox.add(bad)
+    outbox.set_aside(bad.id, ConflictError("of another type"))
+    tried: list[str] = []
+
+    def sync(registry: Registry, **options: object) -> delivery_sync.Outcome:
+        tried.extend(outbox.ids())
+        return delivery_sync.Outcome()
+
+    monkeypatch.setattr(delivery_sync, "sync", sync)
+    kit("sync")
+    assert tried == []
+    kit("sync", "--again")
+    assert tried == [bad.id]

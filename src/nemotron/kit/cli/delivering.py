@@ -35,6 +35,9 @@ def sync(
         bool,
         typer.Option("--watch", help="Go on until Ctrl-C: send what comes, try again what was not taken."),
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Try what was set aside as well: the reason may be gone.")
+    ] = False,
     root: Root = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -55,6 +58,9 @@ def sync(
         planned = [record.id for record in delivery_sync.plan(registry)]
         output.show(view(there, 0, f"{len(planned):,} to be sent; nothing was sent", planned))
         return
+    if again:
+        for one in there.set_aside_records():
+            there.retry(one.id)
     delivered = 0
     while True:
         with output.progress("Sending") as progress:

@@ -75,7 +75,7 @@ _watched: int | None = None
 def _watch(server: str, folder: str) -> None:
     # It returns when the interpreter begins to end, before anybody waits for threads or exit hooks run.
     threading.main_thread().join()
-    end_service(server, folder, sleep=time.sleep)
+    end_service(server, folder, sleep=time.sleep, grace_s=GRACE_S)
 
 
 def end_service(
