@@ -203,3 +203,35 @@ def test_references_of_wandb_alone_are_in_the_configured_project(monkeypatch: py
     }
     assert setup_artifact_tracking(said).qualified_names == ["team/proj/m:v2"]
     assert asked == ["team/proj/m:latest"]
+
+
+@pytest.mark.parametrize("how", ["gone from the start", "gone in the middle", "refusing"])
+def test_w_and_b_down_with_both_backends_costs_no_job_and_no_record(
+    wandb_server: WandbServer, real_wandb: ModuleType, root: str, tmp_path: Path, how: str
+) -> None:
+    from nemotron.kit.integrations.wandb.delivery_sync import sync
+    from nemotron.kit.tracking.outbox import Outbox
+
+    config = {"artifacts": {"manifest": {"root": root}, "wandb": {"enabled": True, "project": "proj"}}}
+    tracking = setup_artifact_tracking(config)
+    if how == "gone from the start":
+        wandb_server.stop()
+    kit.wandb_kit.init_wandb_if_configured(kit.WandbConfig("proj"))
+    context.set_settings(context.Settings(wandb_timeout_s=0.5))
+    if how == "gone in the middle":
+        wandb_server.stop()
+    elif how == "refusing":
+        wandb_server.failing = 403
+
+    thing = model(tmp_path)
+    log_artifact(thing, tracking, name="my-model")
+
+    registry = context.require_registry()
+    assert thing.uri == "art://my-model:v1"
+    assert registry.resolve("my-model").version == 1
+    assert len(Outbox(registry.store).ids()) == 1
+    wandb_server.recover()
+    real_wandb.finish()
+    sync(registry)
+    assert wandb_server.names() == ["my-model:v0"]
+    assert Outbox(registry.store).ids() == []
