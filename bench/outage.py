@@ -1,8 +1,8 @@
 """What an outage of W&B costs a job: seconds of its saves, and of its end.
 
 A job saves four models. After the second, its server is gone, hangs or fails; then the job ends. Prints how
-long each save took, how long the process was there after its last line, and what one `sync` brings afterwards,
-and asserts nothing.
+long each save took, how long the process was there after its last line, and what one `sync` brings
+afterwards, and asserts nothing.
 Run: python bench/outage.py [LIMIT_S]
 """
 
