@@ -166,7 +166,7 @@ def test_follow_links(kit, registry: Registry, data: Path, tmp_path: Path) -> No
     [
         ("ModelArtefact", "did you mean ModelArtifact?"),
         ("modelartifact", "did you mean ModelArtifact?"),
-        ("Nonsense", "No artifact class is called Nonsense (there is Artifact, DataBlendsArtifact, "),
+        ("Nonsense", "No artifact class is called Nonsense (there is Artifact, "),
         ("no_such_module:Mine", "Cannot import no_such_module"),
         ("json:loads", "json has no artifact class 'loads'"),
         (":X", "Cannot import"),

@@ -29,9 +29,9 @@ print(sum(pandas.read_parquet(f"art://{FOLDER}/00{{i}}.parquet").id.sum() for i 
     "pyarrow": f"""
 import fsspec, pyarrow.dataset, pyarrow.compute, pyarrow.parquet
 fs = fsspec.filesystem("art")
-print(pyarrow.compute.sum(pyarrow.parquet.read_table("{FILE}".removeprefix("art://"), filesystem=fs)["id"]))
+print(pyarrow.compute.sum(pyarrow.parquet.read_table("{FILE}"[6:], filesystem=fs, use_threads=False)["id"]))
 both = pyarrow.dataset.dataset("{FOLDER}", filesystem=fs, format="parquet")
-print(pyarrow.compute.sum(both.to_table()["id"]))
+print(pyarrow.compute.sum(both.to_table(use_threads=False)["id"]))
 """,
     "duckdb": f"""
 import duckdb, fsspec
