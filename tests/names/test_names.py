@@ -360,6 +360,9 @@ def test_references_are_frozen_values():
 def test_letters_that_changed_places_are_the_likeliest_slip():
     assert near("stpe", ["type", "step", "steps"]) == ["step"]
     assert near("TRIAN", ["brain", "train"], 2) == ["train", "brain"]
+    for known in (["artifact", "Artifact"], ["Artifact", "artifact"]):
+        assert near("Artefact", known) == ["Artifact"]
+    assert near("artefact", ["artifact", "Artifact"], 2) == ["artifact", "Artifact"]
     assert near("x", ["train", "step"]) == []
     assert near("", ["train"]) == []
 

@@ -180,11 +180,18 @@ def near(text: str, known: Iterable[str], most: int = 1) -> list[str]:
     import difflib
 
     meant = text.lower()
-    by_lower = {name.lower(): name for name in known}
+    by_lower: dict[str, list[str]] = {}
+    for name in known:
+        by_lower.setdefault(name.lower(), []).append(name)
     candidates = difflib.get_close_matches(meant, by_lower, n=max(most, 8), cutoff=0.6)
     # Letters that changed places are the commonest slip, and no better to the matcher than other letters.
     candidates.sort(key=lambda other: sorted(other) != sorted(meant))
-    return [by_lower[other] for other in candidates[:most]]
+    # Of names that differ in case alone (`artifact`, `Artifact`) the one written more like the text.
+    spelt = [
+        sorted(by_lower[other], key=lambda name: -difflib.SequenceMatcher(None, text, name).ratio())
+        for other in candidates
+    ]
+    return [name for names in spelt for name in names][:most]
 
 
 def normalise_inside(path: str) -> str:
