@@ -2,10 +2,14 @@
 
 import copy
 import pickle
+import pkgutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import nemo_runspec
+import nemotron.kit
 from nemotron.kit import errors
 from nemotron.kit.errors import KitError
 
@@ -51,13 +55,15 @@ def test_kinds_and_bases_never_change():
     assert [described(found) for found in CLASSES] == GOLDEN.read_text().splitlines()
 
 
-def test_kinds_are_unique():
+def test_every_class_of_the_house_has_a_kind_of_its_own():
+    for package in (nemotron.kit, nemo_runspec):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                import_module(module.name)
+    ours = [found for found in all_classes() if found.__module__.startswith(("nemotron.", "nemo_runspec."))]
+    assert [found for found in ours if "kind" not in vars(found)] == []
     # By name, because a module that another test reloaded has its classes twice.
-    kinds = {
-        f"{found.__module__}.{found.__qualname__}": found.kind
-        for found in all_classes()
-        if not found.__name__.startswith("_")
-    }
+    kinds = {f"{found.__module__}.{found.__qualname__}": found.kind for found in ours}
     assert len(kinds) == len(set(kinds.values()))
 
 

@@ -31,6 +31,8 @@ _NO_CREDENTIALS = ("169.254.169.254", "metadata.google.internal", "computeMetada
 class ThereAlreadyError(ConflictError):
     """The condition of a write did not hold."""
 
+    kind = "there_already"
+
 
 def translate(error: Exception, doing: str, where: str, source: str = "the environment") -> KitError:
     """The kit's error for what obstore said.
