@@ -8,49 +8,39 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from nemotron.kit.artifacts.modules import MODULES
+
 if TYPE_CHECKING:
-    from nemotron.kit.artifacts.base import Artifact, TrackingInfo
-    from nemotron.kit.artifacts.data_blends import DataBlendsArtifact
-    from nemotron.kit.artifacts.embed import EmbedDataArtifact, EmbedModelArtifact
-    from nemotron.kit.artifacts.energon_webdataset import EnergonWebDatasetArtifact
-    from nemotron.kit.artifacts.inputs import Input, InputDatasetInfo
-    from nemotron.kit.artifacts.model import ModelArtifact
-    from nemotron.kit.artifacts.pretrain_blends import PretrainBlendsArtifact
-    from nemotron.kit.artifacts.pretrain_data import PretrainDataArtifact
-    from nemotron.kit.artifacts.recipes import ArtifactInput, apply_scale
-    from nemotron.kit.artifacts.rerank import RerankDataArtifact, RerankModelArtifact
-    from nemotron.kit.artifacts.sft_data import SFTDataArtifact
-    from nemotron.kit.artifacts.split_jsonl import SplitJsonlDataArtifact
-    from nemotron.kit.console.step import print_step_complete
+    from nemotron.kit.artifacts.base import Artifact as Artifact
+    from nemotron.kit.artifacts.base import TrackingInfo as TrackingInfo
+    from nemotron.kit.artifacts.data_blends import DataBlendsArtifact as DataBlendsArtifact
+    from nemotron.kit.artifacts.embed import EmbedDataArtifact as EmbedDataArtifact
+    from nemotron.kit.artifacts.embed import EmbedModelArtifact as EmbedModelArtifact
+    from nemotron.kit.artifacts.energon_webdataset import (
+        EnergonWebDatasetArtifact as EnergonWebDatasetArtifact,
+    )
+    from nemotron.kit.artifacts.inputs import Input as Input
+    from nemotron.kit.artifacts.inputs import InputDatasetInfo as InputDatasetInfo
+    from nemotron.kit.artifacts.model import ModelArtifact as ModelArtifact
+    from nemotron.kit.artifacts.pretrain_blends import PretrainBlendsArtifact as PretrainBlendsArtifact
+    from nemotron.kit.artifacts.pretrain_data import PretrainDataArtifact as PretrainDataArtifact
+    from nemotron.kit.artifacts.recipes import ArtifactInput as ArtifactInput
+    from nemotron.kit.artifacts.recipes import apply_scale as apply_scale
+    from nemotron.kit.artifacts.rerank import RerankDataArtifact as RerankDataArtifact
+    from nemotron.kit.artifacts.rerank import RerankModelArtifact as RerankModelArtifact
+    from nemotron.kit.artifacts.sft_data import SFTDataArtifact as SFTDataArtifact
+    from nemotron.kit.artifacts.split_jsonl import SplitJsonlDataArtifact as SplitJsonlDataArtifact
+    from nemotron.kit.console.step import print_step_complete as print_step_complete
 
 # What is not in `artifacts` itself, and where it is.
 _ELSEWHERE = {
-    "Input": "nemotron.kit.artifacts.inputs",
     "ArtifactInput": "nemotron.kit.artifacts.recipes",
+    "Input": "nemotron.kit.artifacts.inputs",
     "apply_scale": "nemotron.kit.artifacts.recipes",
     "print_step_complete": "nemotron.kit.console.step",
 }
 
-__all__ = [
-    "Artifact",
-    "ArtifactInput",
-    "DataBlendsArtifact",
-    "EmbedDataArtifact",
-    "EmbedModelArtifact",
-    "EnergonWebDatasetArtifact",
-    "Input",
-    "InputDatasetInfo",
-    "ModelArtifact",
-    "PretrainBlendsArtifact",
-    "PretrainDataArtifact",
-    "RerankDataArtifact",
-    "RerankModelArtifact",
-    "SFTDataArtifact",
-    "SplitJsonlDataArtifact",
-    "TrackingInfo",
-    "apply_scale",
-    "print_step_complete",
-]
+__all__ = sorted([*MODULES, *_ELSEWHERE])
 
 
 def __getattr__(name: str) -> object:

@@ -7,25 +7,14 @@ from importlib import import_module
 from typing import TypeVar
 
 from nemotron.kit.artifacts.metadata import nearest
+from nemotron.kit.artifacts.modules import MODULES
 from nemotron.kit.artifacts.value import ArtifactValue
 from nemotron.kit.errors import MisuseError
 
 log = logging.getLogger(__name__)
 
-# The kit's kinds and the modules that they are in, which are imported when the kind is met.
-KINDS = {
-    "DataBlendsArtifact": "data_blends",
-    "EmbedDataArtifact": "embed",
-    "EmbedModelArtifact": "embed",
-    "EnergonWebDatasetArtifact": "energon_webdataset",
-    "ModelArtifact": "model",
-    "PretrainBlendsArtifact": "pretrain_blends",
-    "PretrainDataArtifact": "pretrain_data",
-    "RerankDataArtifact": "rerank",
-    "RerankModelArtifact": "rerank",
-    "SFTDataArtifact": "sft_data",
-    "SplitJsonlDataArtifact": "split_jsonl",
-}
+# The modules of the kit's kinds, which are imported when the kind is met.
+KINDS = {name: module for name, module in MODULES.items() if module not in ("base", "inputs")}
 
 Kind = TypeVar("Kind", bound=ArtifactValue)
 
