@@ -2,15 +2,18 @@
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from nemotron.kit import wandb_kit
+from nemotron import kit
+from nemotron.kit import context, wandb_kit
+from nemotron.kit.integrations.wandb.delivery_sync import sync
 from nemotron.kit.integrations.wandb.patches import run_ids
+from nemotron.kit.integrations.wandb.tracker import WandbTracker
 from wandb_server import WandbServer
 
 
@@ -155,3 +158,23 @@ def test_a_client_that_follows_the_seed_does_so_no_longer(monkeypatch: pytest.Mo
     assert old.generate_id() != first
     assert len(old.generate_id(5)) == 5
     assert not run_ids.draw_independently()
+
+
+def test_an_edge_that_w_and_b_does_not_take_now_is_made_by_a_sync(
+    wandb_server: WandbServer,
+    real_wandb: ModuleType,
+    init: None,
+    make_thing: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    first = real_wandb.init(project="proj")
+    WandbTracker().log_artifact(make_thing(), "data", [])
+    first.finish()
+    kit.init(root=tmp_path / "store")
+    wandb_kit.patch_wandb_init_for_lineage(artifact_qualified_names=["test-entity/proj/data:v0"])
+    run = real_wandb.init(project="proj", mode="offline")
+    run.finish()
+    assert len(sync(context.require_registry()).delivered) == 1
+    resumed = wandb_server.state.run("test-entity", "proj", run.id)
+    assert resumed is not None
+    assert [used.name for used in resumed.inputs] == ["data:v0"]

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from nemotron.kit.errors import KitError
+from nemotron.kit.integrations.wandb.delivery_edges import keep_edge
 from nemotron.kit.integrations.wandb.errors import translated
 from nemotron.kit.integrations.wandb.run import active, add_tags, client, mode, unique
 
@@ -66,4 +68,12 @@ def _use(run: Any, names: list[str], tags: list[str]) -> None:
             with translated(f"make {name} an input of the run"):
                 run.use_artifact(name)
         except Exception as error:  # noqa: BLE001 - the run goes on without an edge
-            log.warning("%s is no input of the run on W&B: %s", name, error)
+            log.warning("%s is no input of the run on W&B%s: %s", name, _kept(run, name), error)
+
+
+def _kept(run: Any, name: str) -> str:
+    """What becomes of an edge that could not be made, as a part of the warning."""
+    try:
+        return " yet; `nemotron kit sync` will make it one" if keep_edge(run, name) else ""
+    except KitError as error:
+        return f", and could not be kept for later ({error})"
