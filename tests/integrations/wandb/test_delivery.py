@@ -324,6 +324,31 @@ def test_inputs_that_w_and_b_has_never_heard_of_are_made_from_their_manifests(
     assert outbox().ids() == []
 
 
+def test_an_input_that_waits_has_its_own_record_and_is_not_made_again(
+    wandb_server: WandbServer, real_wandb: ModuleType, offline_saves: Callable[..., str], tmp_path: Path
+) -> None:
+    offline_run = offline_saves("data")
+    run = real_wandb.init(project="proj")
+    kit.ModelArtifact(path=folder(tmp_path / "on", "on"), step=9).save(name="model", inputs=["art://data:v1"])
+    run.finish()
+    # A process does not deliver what others have made: the edge waits for it.
+    assert wandb_server.names() == ["model:v0"]
+    assert [one.record.subject for one in outbox().waiting()] == ["art://data:v1", None]
+    (waiting,) = [one.record for one in outbox().waiting() if one.record.subject is None]
+    outbox().remove(waiting.id)
+    outbox().add(replace(waiting, live=False))
+
+    sync(context.require_registry())
+
+    assert sorted(wandb_server.names()) == ["data:v0", "model:v0"]
+    made = {
+        r.name: ([i.name for i in r.inputs], [o.name for o in r.outputs])
+        for r in wandb_server.state.runs.values()
+    }
+    assert made == {offline_run: ([], ["data:v0"]), run.id: (["data:v0"], ["model:v0"])}
+    assert outbox().ids() == []
+
+
 def test_a_reply_that_was_lost_is_no_second_version(
     wandb_server: WandbServer, real_wandb: ModuleType, tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
     .kit/outbox/waiting/<id>.json                      records, in the order of their making
     .kit/outbox/failures/<id>.json                     a hint: why a record is still there
     .kit/outbox/set-aside/<id>.json                    records that can't be delivered as they are
-    .kit/outbox/receipts/<destination>/<name>@v<N>.json  what the tracker calls a version of the store
+    .kit/outbox/receipts/<destination>/<name>/v<N>.json  what the tracker calls a version of the store
     .kit/outbox/leases/<session>/<n>.json              who delivers at the moment
 
 A record is created before the tracker is asked, and removed after its receipt is there. A crash in between
@@ -202,9 +202,9 @@ class Outbox:
     def receipts(self, destination: Destination, name: str) -> list[tuple[int, Receipt]]:
         """What a destination has of one name: (version of the store, receipt), lowest version first."""
         found = []
-        for file_name in self.store.list(f"{FOLDER}/receipts/{destination.key}"):
-            its_name, _, version = file_name.removesuffix(".json").rpartition("@v")
-            if its_name == name and version.isdecimal():
+        for file_name in self.store.list(f"{FOLDER}/receipts/{destination.key}/{name}"):
+            version = file_name.removesuffix(".json").removeprefix("v")
+            if version.isdecimal():
                 receipt = self.receipt(destination, f"{SCHEME}{name}:v{version}")
                 if receipt is not None:
                     found.append((int(version), receipt))
@@ -231,8 +231,9 @@ class Outbox:
     def count_receipts(self) -> int:
         """How many versions were delivered, to all destinations."""
         top = f"{FOLDER}/receipts"
-        places = [place for place in self.store.list(top) if not place.endswith(ANY)]
-        return sum(len(self.store.list(f"{top}/{place}")) for place in places)
+        places = [f"{top}/{place}" for place in self.store.list(top) if not place.endswith(ANY)]
+        names = [f"{place}/{name}" for place in places for name in self.store.list(place)]
+        return sum(len(self.store.list(name)) for name in names)
 
     def _names(self, part: str) -> Iterator[str]:
         names = self.store.list(f"{FOLDER}/{part}")
@@ -313,5 +314,5 @@ def _key(part: str, record_id: str) -> str:
 
 
 def _receipt_key(destination: Destination, subject: str) -> str:
-    name = subject.removeprefix(SCHEME).replace(":", "@")
+    name = subject.removeprefix(SCHEME).replace(":", "/")
     return f"{FOLDER}/receipts/{destination.key}/{name}.json"

@@ -49,17 +49,18 @@ def run_id_of(kit_run: str) -> str:
 
 def add_missing_inputs(registry: Registry, outbox: Outbox, records: Iterable[OutboxRecord]) -> None:
     """Put a record into the outbox for each input, near or far, that a destination has never heard of."""
-    known = {(record.destination.key, record.subject) for record in records}
-    known |= {
-        (one.record.destination.key, one.record.subject) for one in outbox.set_aside_records() if one.record
-    }
+    # What waits or is set aside has a record of its own, on the run that made it.
+    there = [one.record for one in outbox.waiting()]
+    there += [one.record for one in outbox.set_aside_records() if one.record is not None]
+    known = {(record.destination.anybody.key, record.subject) for record in there}
     versions = Versions(registry.store)
     todo = [(record.destination, ref) for record in records for ref in record.used]
     while todo:
         destination, ref = todo.pop()
-        if (destination.key, ref) in known or outbox.receipt(destination, ref) is not None:
+        place = destination.anybody
+        if (place.key, ref) in known or outbox.receipt(place, ref) is not None:
             continue
-        known.add((destination.key, ref))
+        known.add((place.key, ref))
         manifest = _manifest(versions, ref)
         if manifest is None:
             continue
