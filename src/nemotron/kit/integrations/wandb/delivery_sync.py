@@ -22,6 +22,7 @@ from nemotron.kit.errors import KitError, UnavailableError
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb import service
 from nemotron.kit.integrations.wandb.delivery_plan import add_missing_inputs
+from nemotron.kit.integrations.wandb.probing import answers
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.leases import Lease
 from nemotron.kit.tracking.outbox import Outbox, in_sessions
@@ -154,6 +155,10 @@ class _Deliverer:
 
     def run(self, records: list[OutboxRecord]) -> None:
         """Try them all."""
+        if not answers(self._server):
+            # The client would find out in a minute, at each start.
+            self._stop(records[0].id, UnavailableError(f"{self._server} does not answer"))
+            return
         deaths: dict[str, int] = {}
         silences = 0
         while left := [record for record in records if record.id not in self._tried]:
@@ -168,15 +173,19 @@ class _Deliverer:
             if isinstance(why, UnavailableError):
                 # Once it may be the record, twice it is the server.
                 silences += 1
-                self._outbox.failed(guilty, why)
+                if self._begun and silences == 1:
+                    self._outbox.failed(guilty, why)
                 self._tried.add(guilty)
             elif deaths[guilty] >= DEATHS_MAX and self._begun:
                 self._outbox.set_aside(guilty, why)
                 self._tried.add(guilty)
             if not self._begun or silences > 1:
-                self._outcome.stopped[self._server] = str(why)
-                self._outbox.failed(left[0].id, why)
+                self._stop(guilty, why)
                 return
+
+    def _stop(self, record_id: str, why: KitError) -> None:
+        self._outcome.stopped[self._server] = str(why)
+        self._outbox.failed(record_id, why)
 
     def _one_process(self, sessions: list[list[str]]) -> KitError | None:
         """Let a process deliver; returns why it ended before its time, or None."""
