@@ -8,7 +8,7 @@ python := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-stores check format bench test-install test-browser clean
+.PHONY: help demo test test-stores test-executors check format bench test-install test-browser clean
 
 help: ## list the targets
 	@echo 'nemotron.kit: needs git, make and Python 3.11 or newer; all else goes into .venv'
@@ -54,6 +54,11 @@ bench: ## measure the kit beside its peers
 	@.ci/venv dev
 	@$(python) bench/house.py $(ARGS)
 	@$(python) bench/content.py
+
+test-executors: ## read, hash and copy on local Ray and Dask clusters, installing them (a minute)
+	@.ci/venv dev
+	@$(python) -c 'import ray, distributed' 2>/dev/null || $(python) -m pip install --quiet --editable '.[ray,dask]'
+	@$(python) -m pytest -n 0 -rs tests/integrations/test_executors.py $(ARGS)
 
 test-formats: ## read what megatron-core, datasets, transformers, … write, and let pandas, DuckDB, … read art://
 	@.ci/peers

@@ -224,16 +224,16 @@ def test_who_is_second_takes_what_the_first_laid_out(publish, opened, monkeypatc
     # Two ranks resolve one snapshot: the other lays it out while this one looks.
     publish(snapshot=True)
     mine, other = opened(), opened()
-    real, raced = checkouts.is_laid_out, []
+    real, raced = checkouts._not_laid_out, []
 
-    def look(tree, target):
-        found = real(tree, target)
+    def look(record, tree, target):
+        found = real(record, tree, target)
         if not raced:
             raced.append(True)
             raced.append(other.folder(other.resolve("m")))
         return found
 
-    monkeypatch.setattr(checkouts, "is_laid_out", look)
+    monkeypatch.setattr(checkouts, "_not_laid_out", look)
     folder = mine.folder(mine.resolve("m"))
     assert folder == raced[1]
     assert contents(folder) == WHOLE

@@ -14,6 +14,8 @@ from nemotron.kit.errors import MisuseError
 from nemotron.kit.registry.scan import METADATA_FILE
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from nemotron.kit.registry.verify import Verification
     from nemotron.kit.tracking.protocol import EvidenceLevel
 
@@ -64,6 +66,7 @@ class Artifact(ArtifactValue):
         aliases: Iterable[str] = (),
         all_ranks: bool = False,
         follow_links: bool = False,
+        executor: "Executor | None" = None,
     ) -> Self:
         """Write `metadata.json` beside the data, and commit a version if there is a store or another tracker.
 
@@ -81,6 +84,8 @@ class Artifact(ArtifactValue):
             aliases: to be moved to the version.
             all_ranks: save whatever the rank.
             follow_links: take the targets of links that leave the folder as content.
+            executor: who reads, hashes and copies the files, such as `RayExecutor` or Dask's; it must see the
+                same paths. Threads by default.
 
         Returns:
             The artifact itself, with `uri`, `tracking` and `producer` filled in.
@@ -106,6 +111,7 @@ class Artifact(ArtifactValue):
             evidence=evidence,
             aliases=(aliases,) if isinstance(aliases, str) else tuple(aliases),
             follow_links=follow_links,
+            executor=executor,
         )
         save(self, name, inputs, options, all_ranks=all_ranks)
         return self
@@ -231,12 +237,15 @@ class Artifact(ArtifactValue):
 
     # -- checking ------------------------------------------------------------------------------------------
 
-    def verify(self, evidence: "EvidenceLevel | None" = None) -> "Verification":
+    def verify(
+        self, evidence: "EvidenceLevel | None" = None, *, executor: "Executor | None" = None
+    ) -> "Verification":
         """Whether the files of this version are still those that were published, and how sure that is.
 
         Args:
             evidence: "stat" reads no bytes; "sampled" and "full" read of each file what can be compared: all
                 of it where a digest is known, a sample where that is known; None does as when it was saved.
+            executor: who reads the files; threads by default.
 
         Returns:
             What was found: `ok`, the `evidence` that was achieved, `bytes_read`, and the `files` that are not
@@ -264,4 +273,4 @@ class Artifact(ArtifactValue):
                 f"Cannot verify {self.path}: it is no published version. Save it to a store, or load it with "
                 "from_uri, first"
             )
-        return context.require_registry().verify(self.uri, evidence)
+        return context.require_registry().verify(self.uri, evidence, executor=executor)

@@ -133,7 +133,7 @@ def from_record(cls: type[Kind], registry: Registry, record: Record) -> Kind:
     if is_url(record.path):
         path, metadata = record.path, record.metadata
     else:
-        folder = str(registry.folder(record))  # of a snapshot: laid out now, if it was not
+        folder = str(registry.folder(record, look=True))  # of a snapshot: laid out now, if it was not
         entry = manifest.content.entry if manifest.content else None
         path, metadata = f"{folder}/{entry}" if entry else folder, record.metadata_in(folder)
     document = {

@@ -10,6 +10,7 @@ from nemotron.kit.console.output import View
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from nemotron.kit.registry.changes import Difference
     from nemotron.kit.registry.verify import Verification
 
 FILES_SHOWN_MAX = 100
@@ -38,12 +39,15 @@ class VerificationView(View):
             "ok": found.ok,
             "evidence": found.evidence,
             "bytes_read": found.bytes_read,
-            "files": [{"path": file.path, "verdict": file.verdict} for file in found.files],
+            "files": [
+                {"path": file.path, "verdict": file.verdict} | ({"place": file.place} if file.place else {})
+                for file in found.files
+            ],
         }
 
     def lines(self) -> Iterable[str]:
         """Verdict and path of each file that is not the same."""
-        return [f"{file.verdict} {words.printable(file.path)}" for file in self.found.files]
+        return [f"{file.verdict} {words.printable(file.path)}{_placed(file)}" for file in self.found.files]
 
     def render(self) -> "str | RenderableType":
         """The files, and a sentence."""
@@ -55,6 +59,7 @@ class VerificationView(View):
             Text.assemble(
                 (f"{file.verdict:8} ", "yellow" if file.verdict == "touched" else "bold red"),
                 words.printable(file.path),
+                (_placed(file), "dim"),
                 overflow="fold",
             )
             for file in found.files[:FILES_SHOWN_MAX]
@@ -64,3 +69,7 @@ class VerificationView(View):
         verdict = ("same ", "bold green") if found.ok else ("not the same ", "bold red")
         read = f", {words.size(found.bytes_read)} read" if found.bytes_read else ", nothing read"
         return Group(*rows, Text.assemble(verdict, found.uri, f" ({_ACHIEVED[found.evidence]}{read})"))
+
+
+def _placed(file: "Difference") -> str:
+    return f" (in the {file.place})" if file.place else ""

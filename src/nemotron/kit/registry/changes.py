@@ -1,7 +1,7 @@
 """The decisions of publishing as pure functions: what is identical, what differs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nemotron.kit.documents.edge import InputEdge
@@ -9,6 +9,7 @@ from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.documents.tree import Entry, Tree
 
 Verdict = Literal["touched", "changed", "missing", "extra"]
+Place = Literal["store", "checkout"]
 _TIMES = frozenset({"created_at", "elapsed_sec"})
 
 
@@ -20,10 +21,13 @@ class Difference:
         path: relative to the artifact's folder.
         verdict: `touched` (other time, same size; same digest where there is one), `changed`, `missing`
             or `extra`.
+        place: of a snapshot, where: in the `store`, or in a `checkout`, which is laid out anew when it is
+            needed; None for a reference, whose data is in one place.
     """
 
     path: str
     verdict: Verdict
+    place: Place | None = field(default=None, repr=False)
 
 
 def rebase(value: Any, old: str, new: str) -> Any:

@@ -1,5 +1,6 @@
 """Snapshots laid out as folders with real files."""
 
+import logging
 import os
 
 from nemotron.kit.documents import codec
@@ -7,11 +8,18 @@ from nemotron.kit.documents.digest import digest_of, hex_of
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, RefusedError
 from nemotron.kit.registry import layout
-from nemotron.kit.registry.laying_out import is_laid_out, lay_out
+from nemotron.kit.registry.findings import some
+from nemotron.kit.registry.laying_out import lay_out
 from nemotron.kit.registry.publishing import companion
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import METADATA_FILE
+from nemotron.kit.registry.verify_snapshot import settled_checkout
 from nemotron.kit.store.protocol import Store
+
+log = logging.getLogger(__name__)
+
+# Checkouts of which this process has said that files were added to them.
+_told: set[str] = set()
 
 
 def check_out(store: Store, record: Record, tree: Tree | None) -> str:
@@ -33,6 +41,13 @@ def check_out(store: Store, record: Record, tree: Tree | None) -> str:
     return _laid_out(store, record, tree, _cached(store, record))
 
 
+def laid_out(store: Store, record: Record) -> list[str]:
+    """The folders where a snapshot is laid out: in the store, in the user's cache, or nowhere yet."""
+    inside = store.local_path(layout.checkout(record.name, record.version))
+    places = [_cached(store, record)] if inside is None else [str(inside), _cached(store, record)]
+    return [place for place in places if os.path.isdir(place) and not os.path.islink(place)]
+
+
 def _cached(store: Store, record: Record) -> str:
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     place = hex_of(digest_of(store.url.encode()))[:16]
@@ -44,17 +59,42 @@ def _cached(store: Store, record: Record) -> str:
 def _laid_out(store: Store, record: Record, tree: Tree, target: str) -> str:
     # Asked first: what appears while this looks was laid out by somebody else, whole.
     was_there = os.path.lexists(target)
-    if is_laid_out(tree, target):
+    problem = _not_laid_out(record, tree, target)
+    if problem is None:
         return target
     if was_there:
-        _set_aside(target)
+        _set_aside(record, target, problem)
     taken = any(entry.path == METADATA_FILE for entry in tree.entries)
     extra = {} if taken else {METADATA_FILE: codec.encode(companion(record, target))}
     lay_out(store, tree, target, extra)
     return target
 
 
-def _set_aside(target: str) -> None:
+def _not_laid_out(record: Record, tree: Tree, target: str) -> str | None:
+    """Why a folder is not the one where a snapshot is laid out; None if it is.
+
+    Files that somebody added, such as indices that a framework caches beside its data, are left there, and a
+    warning says so: whoever added them may need them, and what was published is all there.
+    """
+    if os.path.islink(target) or not os.path.isdir(target):
+        return "it is no folder"
+    found = settled_checkout(target, tree)
+    wrong = [item for item in found if item.verdict != "extra"]
+    if wrong:
+        return some([f"{item.path} {item.verdict}" for item in wrong])
+    if found and target not in _told:
+        _told.add(target)
+        log.warning(
+            "%s has files in its checkout that were not published: %s, in %s. Move them away, or leave them "
+            "if a program keeps them there",
+            record.uri,
+            some([item.path for item in found]),
+            target,
+        )
+    return None
+
+
+def _set_aside(record: Record, target: str, problem: str) -> None:
     """Move away a checkout that somebody changed: it may be the only copy of what they did."""
     number = 1
     while os.path.lexists(f"{target}.changed-{number}"):
@@ -65,3 +105,10 @@ def _set_aside(target: str) -> None:
         return  # somebody else did
     except OSError as error:
         raise RefusedError(f"Cannot set aside the changed checkout {target}: {error}") from error
+    log.warning(
+        "The checkout of %s was changed since it was laid out (%s): it is laid out anew, and what was there "
+        "is kept in %s",
+        record.uri,
+        problem,
+        f"{target}.changed-{number}",
+    )

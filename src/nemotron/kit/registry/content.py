@@ -99,6 +99,7 @@ def snapshot(
     tree: Tree,
     previous: Previous | None = None,
     *,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Tree:
     """Copy the files of a tree into the store and return it with digests.
@@ -111,6 +112,7 @@ def snapshot(
         folder: where the files are.
         tree: what to copy.
         previous: a version whose contents the store has.
+        executor: who copies; threads of this process by default.
         progress: told the bytes done and those in all, of what has to be looked at.
 
     Raises:
@@ -138,9 +140,8 @@ def snapshot(
         for at in wanted
         if (old := before.get(columns.paths[at])) and old[1] == columns.sizes[at]
     }
-    taken = known.with_entries(
-        reading.on_all(partial(copy_chunk, store, folder, likely), known, wanted, progress=progress)
-    )
+    work = partial(copy_chunk if executor is None else copy_chunk_durably, store, folder, likely)
+    taken = known.with_entries(reading.on_all(work, known, wanted, executor=executor, progress=progress))
     _warn_of_links(folder, taken)
     store.sync()
     if wanted or cache.files != taken.files:
@@ -204,6 +205,20 @@ def copy_chunk(
         told: hears of the bytes done.
     """
     return [_copy_file(store, folder, entry, likely.get(entry.path), threads, told) for entry in entries]
+
+
+def copy_chunk_durably(
+    store: Store,
+    folder: str,
+    likely: dict[str, str],
+    entries: Sequence[Entry],
+    threads: int = 1,
+    told: Told | None = None,
+) -> list[Entry]:
+    """`copy_chunk` in another process: what it wrote, nobody else can sync."""
+    taken = copy_chunk(store, folder, likely, entries, threads, told)
+    store.sync()
+    return taken
 
 
 def _copy_file(

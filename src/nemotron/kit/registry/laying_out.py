@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import stat
 from collections.abc import Sequence
 from functools import partial
 from typing import BinaryIO
@@ -81,27 +80,6 @@ def _into_place(building: str, target: str) -> None:
     except OSError:
         if not os.path.isdir(target):
             raise  # else somebody was faster, with the same content
-
-
-def is_laid_out(tree: Tree, target: str) -> bool:
-    """Whether every file of a tree is in a folder, by size and time, and by its bytes where those differ."""
-    if os.path.islink(target):
-        return False
-    for entry in tree.entries:
-        try:
-            info = os.lstat(f"{target}/{entry.path}")
-        except OSError:
-            if entry.kind == "link":
-                continue  # left out because it leaves the folder
-            return False
-        if not entry.is_file:
-            continue
-        if not stat.S_ISREG(info.st_mode) or info.st_size != entry.size:
-            return False
-        # Not every file system keeps times to the nanosecond; the bytes decide.
-        if info.st_mtime_ns != entry.mtime_ns and reading.hash_file(target, entry).digest != entry.digest:
-            return False
-    return os.path.isdir(target)
 
 
 def write_chunk(

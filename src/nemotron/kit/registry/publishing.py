@@ -123,7 +123,7 @@ def gather(
     if draft.entry and not any(item.path == draft.entry for item in tree.entries):
         raise PathNotFoundError(f"Cannot publish {draft.name}: no {draft.entry} in {folder}")
     if draft.snapshot:
-        tree = content.snapshot(store, folder, tree, latest, progress=progress)
+        tree = content.snapshot(store, folder, tree, latest, executor=executor, progress=progress)
     elif draft.evidence == "full":
         tree = content.hashed(folder, tree, executor=executor, progress=progress)
     elif draft.evidence == "sampled":

@@ -72,7 +72,7 @@ class Registry(Catalog):
 
         Args:
             draft: what is to be published.
-            executor: who reads the files of a reference; it must see the same paths. Threads by default.
+            executor: who reads, hashes and copies the files; it must see the same paths. Threads by default.
             progress: told the bytes read or copied so far, and those in all; called by any thread.
 
         Raises:
@@ -131,8 +131,13 @@ class Registry(Catalog):
 
     # -- content -------------------------------------------------------------------------------------------
 
-    def folder(self, record: Record) -> Path:
+    def folder(self, record: Record, *, look: bool = False) -> Path:
         """A real folder that holds the content; a snapshot is laid out in the store's `.kit/checkouts`.
+
+        Args:
+            record: the version.
+            look: see whether a checkout that this process has used before is still what was published. One
+                that was changed is set aside, with a warning, and laid out anew.
 
         Raises:
             MisuseError: the content lies at a URL.
@@ -145,7 +150,7 @@ class Registry(Catalog):
         from nemotron.kit.registry import checkouts
 
         key = (record.name, record.version)
-        if not os.path.isdir(self._checked_out.get(key, "")):
+        if look or not os.path.isdir(self._checked_out.get(key, "")):
             self._checked_out[key] = checkouts.check_out(self.store, record, self.tree(record))
         return Path(self._checked_out[key])
 
@@ -216,6 +221,7 @@ class Registry(Catalog):
         ref: str | ArtifactRef,
         evidence: Evidence | None = None,
         *,
+        executor: "Executor | None" = None,
         progress: "Progress | None" = None,
     ) -> "Verification":
         """Whether the files of a version are still those that were published, and how sure that is.
@@ -224,6 +230,7 @@ class Registry(Catalog):
             ref: the version.
             evidence: `stat` reads no bytes; `sampled` and `full` read of each file what can be compared: all
                 of it where a digest is known, a sample where that is known; None does as it was published.
+            executor: who reads the files; it must see the same paths. Threads by default.
             progress: told the bytes read so far, and those in all.
 
         Raises:
@@ -236,7 +243,7 @@ class Registry(Catalog):
         tree = self.tree(record)
         if tree is None or (not record.is_snapshot and "://" in record.path):
             raise MisuseError(f"Cannot verify {record.uri}: no listing of its files was recorded")
-        return verify(self.store, record, tree, evidence, progress)
+        return verify(self.store, record, tree, evidence, executor=executor, progress=progress)
 
     # -- aliases and withdrawal ----------------------------------------------------------------------------
 

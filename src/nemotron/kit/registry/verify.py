@@ -2,18 +2,19 @@
 
 from array import array
 from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, SAMPLED
 from nemotron.kit.documents.digest import SAMPLE_BLOCK
 from nemotron.kit.documents.manifest import Evidence
-from nemotron.kit.documents.tree import Entry, Tree
+from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import MisuseError, PathNotFoundError
-from nemotron.kit.registry import changes, content, layout, objects
+from nemotron.kit.registry import changes, checkouts, content, verify_snapshot
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_file, scan_folder
-from nemotron.kit.store.protocol import CHUNK_SIZE, Store
+from nemotron.kit.store.protocol import Store
 
 LOAD_BYTES_MAX = 1 << 30
 
@@ -28,7 +29,8 @@ class Verification:
         evidence: how sure that is: `full` if every file's bytes were compared, `sampled` if at least a sample
             of each was, else `stat`.
         bytes_read: how much was read for it.
-        files: the files that are not as they were, by path.
+        files: the files that are not as they were, by path; of a snapshot those in the store, then those in
+            the folder where it is laid out.
     """
 
     uri: str
@@ -43,6 +45,8 @@ def verify(
     record: Record,
     tree: Tree,
     evidence: Evidence | None,
+    *,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Verification:
     """Compare what is there with what was published.
@@ -53,6 +57,7 @@ def verify(
         tree: its listing.
         evidence: `stat` reads no bytes; `sampled` and `full` read of each file what can be compared: all of
             it where a digest is known, a sample where that is known; None takes what the version has.
+        executor: who reads; threads by default.
         progress: told the bytes read so far, and those in all.
 
     Raises:
@@ -63,11 +68,11 @@ def verify(
     if wanted not in ("stat", "sampled", "full"):
         raise MisuseError(f"Unknown evidence={wanted!r}; use 'stat', 'sampled' or 'full'")
     if record.is_snapshot:
-        return _verify_snapshot(store, record, tree, wanted, progress)
+        return _verify_snapshot(store, record, tree, wanted, executor, progress)
     now = _scan(store, record, tree)
     read, achieved = 0, wanted
     if wanted != "stat":
-        now, read = _read_again(record, tree, now, progress)
+        now, read = _read_again(record, tree, now, executor, progress)
         achieved = _known(tree)
     return _outcome(record, changes.compare(tree, now), achieved, read)
 
@@ -79,11 +84,15 @@ def _known(tree: Tree) -> Evidence:
     return "stat" if tree.unread(DIGEST | SAMPLED) else "sampled"
 
 
-def _read_again(record: Record, tree: Tree, now: Tree, progress: Progress | None) -> tuple[Tree, int]:
+def _read_again(
+    record: Record, tree: Tree, now: Tree, executor: Executor | None, progress: Progress | None
+) -> tuple[Tree, int]:
     """The files as they are now, each read as closely as is known what it was; and the bytes read."""
     by_digest, by_sample = _places(now, tree, DIGEST), _places(now, tree, SAMPLED)
-    now = content.hashed(record.folder, now, only=by_digest, trust_cache=False, progress=progress)
-    now = content.sampled(record.folder, now, only=by_sample)
+    now = content.hashed(
+        record.folder, now, only=by_digest, trust_cache=False, executor=executor, progress=progress
+    )
+    now = content.sampled(record.folder, now, only=by_sample, executor=executor)
     columns = now.columns
     read = sum(
         size if mark & DIGEST else 3 * SAMPLE_BLOCK
@@ -151,34 +160,20 @@ def _touched(found: Iterable[changes.Difference]) -> set[str]:
 
 
 def _verify_snapshot(
-    store: Store, record: Record, tree: Tree, wanted: Evidence, progress: Progress | None
+    store: Store,
+    record: Record,
+    tree: Tree,
+    wanted: Evidence,
+    executor: Executor | None,
+    progress: Progress | None,
 ) -> Verification:
-    found: list[changes.Difference] = []
-    read = 0
-    for entry in tree.entries:
-        if not entry.is_file:
-            continue
-        if entry.digest is None or objects.locate(store, layout.blob(entry.digest)) is None:
-            found.append(changes.Difference(entry.path, "missing"))
-        elif wanted != "stat":  # of a snapshot there are digests, not samples
-            same, size = _blob_is_whole(store, entry)
-            read += size
-            if progress is not None:
-                progress(read, max(read, tree.size))
-            if not same:
-                found.append(changes.Difference(entry.path, "changed"))
+    found, read = verify_snapshot.in_store(store, tree, wanted, executor=executor, progress=progress)
+    for folder in checkouts.laid_out(store, record):
+        more, count = verify_snapshot.in_checkout(folder, tree, wanted, executor=executor, progress=progress)
+        found += more
+        read += count
+    # Of a snapshot there are digests, not samples.
     return _outcome(record, found, "stat" if wanted == "stat" else "full", read)
-
-
-def _blob_is_whole(store: Store, entry: Entry) -> tuple[bool, int]:
-    from blake3 import blake3
-
-    hasher, size = blake3(), 0
-    with objects.open_object(store, layout.blob(entry.digest or "")) as blob:
-        while chunk := blob.read(CHUNK_SIZE):
-            hasher.update(chunk)
-            size += len(chunk)
-    return f"blake3:{hasher.hexdigest()}" == entry.digest, size
 
 
 def _outcome(

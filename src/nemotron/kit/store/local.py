@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from nemotron.kit.errors import (
     KitError,
@@ -52,6 +52,9 @@ class LocalStore(Store):
         self._sync_lock = threading.Lock()
         if os.path.exists(self.root) and not os.path.isdir(self.root):
             raise RefusedError(f"The root {self.root} is a file; a root must be a folder")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LocalStore, (self.root,)
 
     # -- reading -------------------------------------------------------------------------------------------
 

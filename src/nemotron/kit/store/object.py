@@ -64,7 +64,11 @@ class BucketStore(Store):
         if self._prefix:
             check_key(self._prefix)
         self._is_azure = EXTRAS[scheme] == "azure"
-        self._bucket, self._settings = connect(scheme, parts.netloc, options or {})
+        self._options = dict(options or {})
+        self._bucket, self._settings = connect(scheme, parts.netloc, self._options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BucketStore, (self.url, self._options)
 
     # -- reading -------------------------------------------------------------------------------------------
 

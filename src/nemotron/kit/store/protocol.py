@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 from nemotron.kit.errors import MisuseError, OutsideRootError
 
@@ -241,6 +241,11 @@ class Store(ABC):
         with self.open(key) as file:
             while chunk := file.read(CHUNK_SIZE):
                 yield chunk
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise MisuseError(
+            f"{self.url} can't be used by other processes; leave out executor=, or pass a ThreadPoolExecutor"
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"

@@ -77,6 +77,9 @@ class ReadableStore(Store):
             fs, path = fsspec.core.url_to_fs(self._full_url, **options)
         return fs, path.rstrip("/")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ReadableStore, (self._full_url, self._options)
+
     # -- reading -------------------------------------------------------------------------------------------
 
     def read(self, key: str) -> bytes | None:

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.errors import ArtifactVersionNotFoundError, MisuseError, NotFoundError, WithdrawnError
@@ -14,6 +14,9 @@ from nemotron.kit.registry.records import Draft, Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.protocol import SaveOptions
 from nemotron.kit.tracking.run import Run
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +114,7 @@ class FileTracker:
             follow_links=options.follow_links,
             aliases=options.aliases,
         )
-        return self._published(draft)
+        return self._published(draft, options.executor)
 
     def log_model_checkpoint(self, name: str, path: str | os.PathLike[str], iteration: int) -> dict[str, Any]:
         """Record a checkpoint folder as a version of type "model".
@@ -132,8 +135,8 @@ class FileTracker:
         )
         return self._published(draft)
 
-    def _published(self, draft: Draft) -> dict[str, Any]:
-        published = self.registry.publish(draft)
+    def _published(self, draft: Draft, executor: "Executor | None" = None) -> dict[str, Any]:
+        published = self.registry.publish(draft, executor=executor)
         self._run().saved(self.registry.store, published.record.uri, created=published.created)
         manifest = published.record.manifest
         return {

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_che
 from nemotron.kit.documents.edge import InputEdge
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from nemotron.kit.registry.registry import Registry
 
 EvidenceLevel = Literal["stat", "sampled", "full"]
@@ -88,6 +90,7 @@ class SaveOptions:
         follow_links: take the targets of links that leave the folder as content.
         external_inputs: URIs of inputs that are no artifacts, beyond `get_input_uris()`.
         edges: what is said of inputs beyond that they are: roles, parts, weights.
+        executor: who reads, hashes and copies the files, or threads (None).
     """
 
     snapshot: bool | None = None
@@ -96,6 +99,7 @@ class SaveOptions:
     follow_links: bool = False
     external_inputs: tuple[str, ...] = ()
     edges: tuple[InputEdge, ...] = ()
+    executor: "Executor | None" = None
 
 
 @runtime_checkable

@@ -1,0 +1,143 @@
+"""Whether a snapshot is whole: its bytes in the store, and the folders in which it is laid out."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from functools import partial
+
+from blake3 import blake3
+
+from nemotron.kit.documents.digest import ALGORITHM
+from nemotron.kit.documents.manifest import Evidence
+from nemotron.kit.documents.tree import Entry, Tree
+from nemotron.kit.errors import PathNotFoundError
+from nemotron.kit.registry import changes, content, layout, objects, reading
+from nemotron.kit.registry.reading import Progress, Told
+from nemotron.kit.registry.scan import scan_folder
+from nemotron.kit.store.protocol import CHUNK_SIZE, Store
+
+MISSING = -1
+
+
+def in_store(
+    store: Store,
+    tree: Tree,
+    evidence: Evidence,
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> tuple[list[changes.Difference], int]:
+    """What is missing or damaged of a snapshot's bytes in the store, and how many bytes were read.
+
+    Args:
+        store: should have all of it.
+        tree: the listing, with digests.
+        evidence: `stat` looks for the objects, and at their sizes where that is free; else they are read.
+        executor: who reads; threads by default.
+        progress: told the bytes read so far, and those in all.
+    """
+    work = partial(look_chunk if evidence == "stat" else read_chunk, store)
+    found: list[changes.Difference] = []
+    read = 0
+    told = None if evidence == "stat" else progress
+    files = tree.unread(known=0)
+    for at, entry in reading.on_all(work, tree, files, executor=executor, progress=told):
+        size = max(0, entry.size)
+        read += 0 if evidence == "stat" else size
+        if entry.size == MISSING:
+            found.append(changes.Difference(entry.path, "missing", "store"))
+        elif (entry.size, entry.digest) != (tree.columns.sizes[at], tree.entries[at].digest):
+            found.append(changes.Difference(entry.path, "changed", "store"))
+    return sorted(found, key=lambda item: item.path), read
+
+
+def look_chunk(
+    store: Store, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
+) -> list[Entry]:
+    """The entries, with the store's sizes where these are free to know; MISSING where it has none."""
+    return store.together([partial(_looked_at, store, entry) for entry in entries])
+
+
+def _looked_at(store: Store, entry: Entry) -> Entry:
+    key = layout.blob(entry.digest) if entry.digest else None
+    place = objects.locate(store, key) if key else None
+    if place is None:
+        return replace(entry, size=MISSING)
+    path = store.local_path(place)
+    return entry if path is None else replace(entry, size=path.stat().st_size)
+
+
+def read_chunk(
+    store: Store, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
+) -> list[Entry]:
+    """The entries, with the sizes and digests of what the store really has; MISSING where it has none."""
+    return [_read(store, entry, threads, told) for entry in entries]
+
+
+def _read(store: Store, entry: Entry, threads: int, told: Told | None) -> Entry:
+    if entry.digest is None:
+        return replace(entry, size=MISSING)
+    hasher, size = blake3(max_threads=threads), 0
+    try:
+        with objects.open_object(store, layout.blob(entry.digest)) as blob:
+            while chunk := blob.read(CHUNK_SIZE):
+                hasher.update(chunk)
+                size += len(chunk)
+                if told is not None:
+                    told(len(chunk))
+    except PathNotFoundError:
+        return replace(entry, size=MISSING)
+    return replace(entry, size=size, digest=f"{ALGORITHM}:{hasher.hexdigest()}")
+
+
+def in_checkout(
+    folder: str,
+    tree: Tree,
+    evidence: Evidence,
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> tuple[list[changes.Difference], int]:
+    """What is not as published in a folder where a snapshot is laid out, and how many bytes were read.
+
+    Args:
+        folder: where it is laid out.
+        tree: the listing, with digests.
+        evidence: `stat` goes by size and time, else the files are read.
+        executor: who reads; threads by default.
+        progress: told the bytes read so far, and those in all.
+    """
+    now, read = scan_folder(folder, like=tree), 0
+    if evidence != "stat":
+        listed = set(tree.columns.paths)
+        files = [at for at in now.unread(known=0) if now.columns.paths[at] in listed]
+        read = sum(now.columns.sizes[at] for at in files)
+        now = content.hashed(folder, now, only=files, trust_cache=False, executor=executor, progress=progress)
+    # Links that would leave the folder are left out; an empty folder to which something was added is there.
+    links = {tree.columns.paths[at] for at in tree.columns.targets}
+    found = changes.compare(tree, now)
+    return [
+        replace(item, place="checkout")
+        for item in found
+        if item.verdict != "missing" or not (item.path in links or os.path.isdir(f"{folder}/{item.path}"))
+    ], read
+
+
+def settled_checkout(folder: str, tree: Tree) -> list[changes.Difference]:
+    """`in_checkout` by size and time; where only the time differs, the bytes settle it.
+
+    Not every file system keeps times to the nanosecond, so a checkout may differ in these from the start.
+    """
+    found, _ = in_checkout(folder, tree, "stat")
+    touched = {item.path for item in found if item.verdict == "touched"}
+    if not touched:
+        return found
+    part = Tree(entry for entry in tree.entries if entry.path in touched)
+    read = reading.on_all(reading.hashing(folder), part, range(len(part.entries)))
+    changed = {entry.path for at, entry in read if entry.digest != part.entries[at].digest}
+    return [
+        replace(item, verdict="changed") if item.path in changed else item
+        for item in found
+        if item.path in changed or item.path not in touched
+    ]
