@@ -16,12 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from nemotron.kit.errors import (
-    KitError,
-    OutsideRootError,
-    PathNotFoundError,
-    RefusedError,
-)
+from nemotron.kit.errors import KitError, OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.store import files, folders
 from nemotron.kit.store.protocol import Found, Staging, Store, check_key
 from nemotron.kit.store.system_errors import translate, translating
