@@ -54,6 +54,7 @@ bench: ## measure the kit beside its peers
 	@.ci/venv dev
 	@$(python) bench/house.py $(ARGS)
 	@$(python) bench/content.py
+	@$(python) bench/configs.py
 
 test-executors: ## read, hash and copy on local Ray and Dask clusters, installing them (a minute)
 	@.ci/venv dev

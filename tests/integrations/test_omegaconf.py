@@ -1,7 +1,6 @@
 """Resolvers in configs, over a store."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,6 @@ from nemotron.kit.integrations.omegaconf import (
     register_resolvers,
     register_resolvers_from_config,
 )
-from nemotron.kit.integrations.omegaconf_parsing import remembering
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
@@ -228,34 +226,6 @@ def test_what_others_put_into_the_registry_is_used(tmp_path):
     assert value("${art:model,loss}") == value("${art:model,metadata.loss}") == 0.5
     (tmp_path / "metadata.json").unlink()
     assert value("${art:model,step}") == 3
-
-
-def test_a_thousand_interpolations(publish):
-    publish(metadata={"tokens": 7})
-    register_resolvers({"data": "my-data:latest"}, mode="local")
-    config = OmegaConf.create({f"key{n}": "${art:data,tokens}" for n in range(1001)})
-    assert config.key0 == 7
-    parsed = []
-    from omegaconf import base
-
-    inner = base.parse.__wrapped__
-    base.parse, before = remembering(lambda *a, **k: parsed.append(a) or inner(*a, **k)), base.parse
-    try:
-        started = time.process_time()
-        assert {config[f"key{n}"] for n in range(1, 1001)} == {7}
-        seconds = time.process_time() - started
-    finally:
-        base.parse = before
-    assert len(parsed) == 1
-    assert seconds < 1  # about 0.06 s on an idle machine
-
-
-def test_texts_that_are_not_ours_are_parsed_as_ever():
-    calls = []
-    parse = remembering(lambda text, *more: calls.append(text) or text)
-    for text in ("${a.b}", "${a.b}", "${art:x}", "${art:x}", "${art:x}/${a}"):
-        assert parse(text, "configValue") == text
-    assert calls == ["${a.b}", "${a.b}", "${art:x}", "${art:x}/${a}"]
 
 
 # -- from a config -----------------------------------------------------------------------------------------
