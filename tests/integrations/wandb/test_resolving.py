@@ -83,7 +83,7 @@ def test_else_a_download(fake, tmp_path):
     assert register_resolvers({"m": "art://team/proj/model"}, mode="pre_init") == ["team/proj/model:v7"]
     assert client.asked == ["team/proj/model:latest"]
     config = OmegaConf.create({"path": "${art:m}", "tokens": "${art:m,tokens}", "v": "${art:m,version}"})
-    assert (config.path, config.tokens, config.v) == (str(tmp_path), 12, "v7")
+    assert (config.path, config.tokens, config.v) == (str(tmp_path), 12, 7), "a number, as from a store"
     assert context.used() == ("art://team/proj/model:v7",)
 
 
@@ -133,7 +133,8 @@ def test_data_that_another_node_downloaded_is_downloaded_here(fake, monkeypatch,
     client.artifact_.download = lambda: str(tmp_path / "here")
     register_resolvers({"m": "team/proj/model:latest"})
     assert client.asked == ["team/proj/model:latest", "team/proj/model:v7"]
-    assert OmegaConf.create({"path": "${art:m}"}).path == str(tmp_path / "here")
+    config = OmegaConf.create({"path": "${art:m}", "version": "${art:m,version}"})
+    assert (config.path, config.version) == (str(tmp_path / "here"), 7)
 
 
 def test_several_nodes_without_a_store_need_a_place(fake, monkeypatch, tmp_path):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 Mode = Literal["active_run", "pre_init", "local"]
 Info = dict[str, Any]
+
+_WANDB_VERSION = re.compile(r"v([0-9]+)", re.ASCII)
 
 
 def pin(references: Mapping[str, str], mode: Mode) -> dict[str, Info]:
@@ -79,8 +82,16 @@ def _resolve(ref: str, mode: Mode, registry: "Registry | None") -> Info:
     from nemotron.kit.integrations.wandb import resolving, run
 
     if mode == "active_run" and (active := run.active()) is not None and run.mode(active) == "online":
-        return resolving.use(ref)
-    return resolving.find(ref)
+        return _numbered(resolving.use(ref))
+    return _numbered(resolving.find(ref))
+
+
+def _numbered(info: Info) -> Info:
+    """With the version as a number, as the store gives it: W&B's own is the text `v7`."""
+    version = info["version"]
+    if isinstance(version, str) and (number := _WANDB_VERSION.fullmatch(version)):
+        return {**info, "version": int(number[1])}
+    return info
 
 
 def _on_this_rank(info: Info) -> Info:
@@ -92,7 +103,7 @@ def _on_this_rank(info: Info) -> Info:
 
     resolving.use_resolved(qualified)
     if info.get("downloaded") and not os.path.isdir(info["path"]):
-        return resolving.find(qualified)
+        return _numbered(resolving.find(qualified))
     return info
 
 
