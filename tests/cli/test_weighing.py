@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from nemotron import kit as door
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
@@ -85,3 +86,33 @@ def test_in_python(trained: Registry) -> None:
         "hf://chat",
     ]
     assert [one.hit.node.uri for one in door.recall("hf://chat")] == ["art://tuned:v1", "art://chat:v1"]
+
+
+def test_recall_of_a_shard_knows_which_shards_were_taken(kit, registry: Registry, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "part-0.bin").write_bytes(b"x" * 30)
+    (corpus / "part-1.bin").write_bytes(b"x" * 10)
+    said = {"total_tokens": 400}
+    registry.publish(Draft(name="corpus", source=corpus, type="PretrainDataArtifact", metadata=said))
+    for name, shards in (("all", ()), ("first", ("part-0.bin",)), ("second", ("part-1.bin",))):
+        edges = (InputEdge(uri="art://corpus:v1", role="data", shards=shards),)
+        used = ("corpus:v1",)
+        draft = Draft(name=name, source=tmp_path, type="ModelArtifact", used_artifacts=used, edges=edges)
+        registry.publish(draft)
+    holding = {one["uri"]: one for one in kit("recall", "corpus:v1/part-0.bin", "--json").json}
+    assert {uri: one["share"] for uri, one in holding.items()} == {
+        "art://all:v1": 0.75,
+        "art://first:v1": 1.0,
+    }
+    assert holding["art://all:v1"]["path"] == ["art://corpus:v1/part-0.bin", "art://all:v1"]
+    assert holding["art://all:v1"]["confidence"] == "estimated"
+    assert holding["art://all:v1"]["rule"] == "by the sizes of the files that were taken"
+    text = kit("recall", "corpus:v1/part-0.bin").out
+    assert text.splitlines()[-1] == "Shares of a part: by the sizes of the files that were taken"
+    shares = {one["uri"]: one["share"] for one in kit("impact", "corpus:v1/part-0.bin", "--json").json}
+    assert shares == {"art://all:v1": 0.75, "art://first:v1": 1.0, "art://second:v1": 0.0}
+    assert len(kit("recall", "corpus:v1", "--json").json) == 3
+    assert kit("recall", "corpus:v1/part-7.bin").code == 1
+    kit("rm", "corpus:v1", "-m", "leaked")
+    assert len(kit("recall", "corpus:v1/part-0.bin", "--json").json) == 2

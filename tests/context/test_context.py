@@ -127,7 +127,7 @@ def test_what_was_used_of_one_store_is_no_input_in_another(tmp_path: Path) -> No
         ({"backend": "wandb"}, "wandb_project is required for wandb backend"),
         ({"root": "x", "evidence": "hopeful"}, "Unknown evidence: 'hopeful'"),
         ({"root": "x", "on_drift": "shrug"}, "Unknown on_drift: 'shrug'"),
-        ({"root": "ftp://host/x"}, "Cannot open the root ftp://host/x"),
+        ({"root": "nosuch://host/x"}, "Cannot open the root nosuch://host/x"),
     ],
 )
 def test_a_wrong_start_says_what_is_wrong_and_starts_nothing(arguments: dict[str, str], message: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from nemotron.kit.errors import (
     InvalidReferenceError,
     MisuseError,
     NotFoundError,
+    PathNotFoundError,
 )
 from nemotron.kit.lineage.collect import collect
 from nemotron.kit.lineage.graph import Edge, Graph, Node
@@ -139,6 +141,19 @@ def test_any_reference_will_do(pipeline: Registry):
     pipeline.alias("rl", "production", 1)
     assert uris(collect(pipeline, "art://rl:production")) == uris(collect(pipeline, "rl"))
     assert uris(collect(pipeline, "art://rl:v1/some/file")) == uris(collect(pipeline, "rl"))
+
+
+def test_a_path_inside_is_looked_up_in_what_was_published_not_in_the_data(registry: Registry, tmp_path):
+    data = tmp_path / "shards"
+    data.mkdir()
+    (data / "part-0.bin").write_text("x")
+    (data / "part-0.idx").write_text("x")
+    registry.publish(Draft(name="local", source=data))
+    shutil.rmtree(data)
+    for inside in ("part-0.bin", "part-0"):
+        assert uris(collect(registry, f"art://local:v1/{inside}")) == ["art://local:v1"]
+    with pytest.raises(PathNotFoundError, match=r"No part-1\.bin in art://local:v1"):
+        collect(registry, "art://local:v1/part-1.bin")
 
 
 def test_semantic_names_are_their_keys(registry: Registry):

@@ -280,10 +280,10 @@ def recall(ref: str) -> "list[Holding]":
     """Everything that holds a dataset, with its share of it; the newest aliases first.
 
     Args:
-        ref: an artifact, or the URI of an external dataset.
+        ref: an artifact, a file or folder of one, or the URI of an external dataset.
 
     Raises:
-        NotFoundError: there is no such artifact, or nothing was made of the dataset.
+        NotFoundError: there is no such artifact or file, or nothing was made of the dataset.
         NotInitializedError: there is no store.
     """
     from nemotron.kit.lineage import questions

@@ -75,8 +75,8 @@ _JSON = {
     "`code` has `commit`, `branch`, `dirty`, `diff`, `entry_digest`, `packages`, `packages_digest`; "
     "`resolved` maps references without a fixed version to what they meant; `unchanged` are "
     "versions that it saved and that were there already.",
-    "impact": "A list of `{uri, type, share, confidence, path, aliases, withdrawn}`: `path` are the URIs "
-    "from REF to it; `share` is null where nobody knows, and 0 where it holds nothing of REF.",
+    "impact": "A list of `{uri, type, share, confidence, rule, path, aliases, withdrawn}`: `path` are the "
+    "URIs from REF to it; `share` is null where nobody knows, and 0 where it holds nothing of REF.",
     "why": "The version as a node of `lineage`, and `made_from`, `sources` (lists of `{uri, kind, type}`) "
     "and `previous`: null, or what `diff` says of the version before.",
     "path": "`{from, to, paths}`: lists of URIs, each from the input to what was made of it.",
@@ -92,8 +92,8 @@ _JSON = {
     "composition": "`{uri, tokens, sources, unknown_share}`: `sources` lists `{uri, share, tokens, "
     "confidence}`, `confidence` is `measured`, `claimed`, `estimated`, or `unknown` where `share` is "
     "null. The shares and `unknown_share` sum to 1.",
-    "recall": "A list of `{uri, type, share, confidence, path, aliases, withdrawn}`; `share` is null where "
-    "it is somewhere in what is unknown.",
+    "recall": "A list of `{uri, type, share, confidence, rule, path, aliases, withdrawn}`; `share` is null "
+    "where it is somewhere in what is unknown; `rule` says how the share of a part was told, else null.",
     "export": "`{format, text}`. With `--to json`, `text` is the document of `lineage --json`.",
     "cat": "`{uri, size, encoding, content}`; `encoding` is `utf-8`, or `base64` for what is no text.",
     "cp": "`{uri, to, files, size, skipped}`: files and bytes copied, and files that were there.",

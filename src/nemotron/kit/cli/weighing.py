@@ -21,9 +21,12 @@ def composition(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet
 def recall(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """List every artifact that holds a dataset, with its share: the newest aliases first.
 
-    REF is an artifact, or the URI of an external dataset.
+    REF is an artifact, a file or folder of one, or the URI of an external dataset. Of a file, only those that
+    took it are listed, as far as they said which files they took; its share is estimated by sizes.
 
     Example: nemotron kit recall hf://datasets/org/name
+
+    Example: nemotron kit recall data:v1/train/part-0.bin
     """
     from nemotron.kit.console.weighing import HoldingsView
     from nemotron.kit.lineage import questions

@@ -35,6 +35,7 @@ class HitsView(View):
                 "type": hit.node.type,
                 "share": hit.share,
                 "confidence": hit.confidence,
+                "rule": hit.rule,
                 "path": list(hit.path),
                 "aliases": list(hit.aliases),
                 "withdrawn": hit.node.withdrawn,
@@ -65,7 +66,16 @@ class HitsView(View):
                 Text(words.printable(", ".join(hit.aliases)), "green"),
                 way,
             )
-        return drawn
+        return with_rule(drawn, self.hits)
+
+
+def with_rule(drawn: "RenderableType", hits: Sequence["Hit"]) -> "RenderableType":
+    """The table, and below it the rule by which shares of a part were told."""
+    from rich.console import Group
+    from rich.text import Text
+
+    rules = dict.fromkeys(hit.rule for hit in hits if hit.rule)
+    return Group(drawn, *(Text(f"Shares of a part: {rule}", "dim") for rule in rules)) if rules else drawn
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
+from nemotron.kit.console.questions import with_rule
 from nemotron.kit.console.views import table
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class HoldingsView(View):
                 "type": one.hit.node.type,
                 "share": one.share,
                 "confidence": one.confidence,
+                "rule": one.hit.rule,
                 "path": list(one.hit.path),
                 "aliases": list(one.hit.aliases),
                 "withdrawn": one.hit.node.withdrawn,
@@ -87,4 +89,4 @@ class HoldingsView(View):
                 Text(words.printable(", ".join(one.hit.aliases)), "green"),
                 " → ".join(words.printable(uri) for uri in one.hit.path[1:-1]),
             )
-        return drawn
+        return with_rule(drawn, [one.hit for one in self.holdings])

@@ -10,15 +10,24 @@ from dataclasses import replace
 from typing import get_args
 
 from nemotron.kit.documents.edge import InputEdge
-from nemotron.kit.errors import MisuseError, NotFoundError, RefusedError, UnavailableError, WithdrawnError
+from nemotron.kit.errors import (
+    MisuseError,
+    NotFoundError,
+    PathNotFoundError,
+    RefusedError,
+    UnavailableError,
+    WithdrawnError,
+)
 from nemotron.kit.lineage.catch_up import BATCH, catch_up
 from nemotron.kit.lineage.graph import Edge, Graph, Node
 from nemotron.kit.lineage.index import Index, ask
+from nemotron.kit.lineage.parts import covers
 from nemotron.kit.lineage.query import Direction as Direction
 from nemotron.kit.lineage.query import reach
 from nemotron.kit.lineage.reading import Reader, Reading, is_external
 from nemotron.kit.lineage.roles import role_of
 from nemotron.kit.names import SCHEME, ArtifactRef
+from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 
 _URI_OR_PATH = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://")
@@ -90,10 +99,21 @@ def _start(registry: Registry, ref: str | ArtifactRef) -> str:
     try:
         record, inside = registry.find(ref)
         if inside:
-            registry.inside(ref)  # says what is not there
+            _refuse_unlisted(registry, record, inside)
     except WithdrawnError as error:
         return f"{SCHEME}{error.name}:{error.version}"
     return record.uri
+
+
+def _refuse_unlisted(registry: Registry, record: Record, part: str) -> None:
+    """Refuse a path that an artifact does not have; data is not looked at, it may be gone or far away.
+
+    Raises:
+        PathNotFoundError: the listing that was published has nothing of this name.
+    """
+    tree = registry.tree(record)
+    if tree is not None and not any(covers(part, entry.path) for entry in tree.entries):
+        raise PathNotFoundError(f"No {part} in {record.uri}: nothing of this name was published with it")
 
 
 class _Search:

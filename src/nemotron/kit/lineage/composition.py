@@ -10,7 +10,7 @@
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +36,9 @@ _STAGE_TOKENS = (*_TRAINED_TOKENS, *_DATA_TOKENS)
 DATA_ROLE, BASE_ROLE = "data", "base_model"
 _EPOCHS = ("epochs", "num_epochs")
 _SOURCE_TOKENS = ("num_tokens", "tokens", "total_tokens")
+
+# What one use of an artifact consists of, given what all of it does.
+Cut = Callable[[Mix, InputEdge], Mix]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +124,34 @@ def share_of(mix: Mix, uri: str) -> tuple[float | None, Confidence]:
     return (None, "unknown") if uri in mix.lost else (0.0, "estimated")
 
 
-def mixes(nodes: Mapping[str, Node], uris: Iterable[str], *, stop: Collection[str] = ()) -> dict[str, Mix]:
-    """The mixes of versions and of all above them, inputs first; no recursion, lineage may be deep."""
-    done: dict[str, Mix] = {}
+class _Done(dict[str, Mix]):
+    """Mixes that are known, and those whose uses may differ from them."""
+
+    cuts: Mapping[str, Cut]
+
+    def taken(self, uri: str, use: InputEdge) -> Mix:
+        """What a use of it consists of."""
+        mix = self.get(uri) or of_unknown(uri)
+        return self.cuts[uri](mix, use) if uri in self.cuts else mix
+
+
+def mixes(
+    nodes: Mapping[str, Node],
+    uris: Iterable[str],
+    *,
+    stop: Collection[str] = (),
+    cuts: Mapping[str, Cut] | None = None,
+) -> dict[str, Mix]:
+    """The mixes of versions and of all above them, inputs first; no recursion, lineage may be deep.
+
+    Args:
+        nodes: the versions and their lineage upwards, by URI.
+        uris: the versions.
+        stop: URIs that count as sources, whatever they were made from.
+        cuts: for a URI, what each use of it consists of, where uses differ in that.
+    """
+    done = _Done()
+    done.cuts = cuts or {}
     begun: set[str] = set()
     waiting = list(uris)
     while waiting:
@@ -153,11 +181,11 @@ def _made_from(node: Node) -> list[str]:
     return [uri for uri in dict.fromkeys((*(said or node.inputs), *models)) if uri != tokenizer]
 
 
-def _mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, Mix]) -> Mix:
+def _mix(node: Node, nodes: Mapping[str, Node], done: _Done) -> Mix:
     return _model_mix(node, nodes, done) if _is_model(node) else _data_mix(node, nodes, done)
 
 
-def _data_mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, Mix]) -> Mix:
+def _data_mix(node: Node, nodes: Mapping[str, Node], done: _Done) -> Mix:
     total, sure = _told(node, _DATA_TOKENS)
     parts = _data_parts(node, nodes, done)
     mixed = combine(parts, sure, total) if parts else of_source(node.uri)
@@ -167,15 +195,11 @@ def _data_mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, Mix]) ->
     return sized(mixed, total, sure)
 
 
-def _data_parts(node: Node, nodes: Mapping[str, Node], done: Mapping[str, Mix]) -> list[Part]:
+def _data_parts(node: Node, nodes: Mapping[str, Node], done: _Done) -> list[Part]:
     """What a version says of its sources is all of them; else its inputs are, by their tokens."""
     if said := _said_sources(node):
-        return [Part(done.get(uri, of_unknown(uri)), weight, tokens) for uri, weight, tokens in said]
-    return [
-        _taken(done.get(uri, of_unknown(uri)), use)
-        for uri, use in _uses(node)
-        if _is_part(nodes.get(uri), use)
-    ]
+        return [Part(done.taken(uri, _all_uses(node, uri)), weight, tokens) for uri, weight, tokens in said]
+    return [_taken(done.taken(uri, use), use) for uri, use in _uses(node) if _is_part(nodes.get(uri), use)]
 
 
 def _uses(node: Node) -> list[tuple[str, InputEdge]]:
@@ -184,6 +208,15 @@ def _uses(node: Node) -> list[tuple[str, InputEdge]]:
     for edge in node.edges:
         said.setdefault(edge.uri, []).append(edge)
     return [(uri, use) for uri in _made_from(node) for use in said.get(uri, [InputEdge(uri=uri)])]
+
+
+def _all_uses(node: Node, uri: str) -> InputEdge:
+    """All uses of an input as one: what they took of it together."""
+    uses = [edge for edge in node.edges if edge.uri == uri]
+    if len(uses) == 1:
+        return uses[0]
+    has_all = any(not edge.shards for edge in uses)
+    return InputEdge(uri=uri, shards=() if has_all else tuple(one for edge in uses for one in edge.shards))
 
 
 def _is_part(node: Node | None, use: InputEdge) -> bool:
@@ -208,10 +241,10 @@ def _tokens_taken(use: InputEdge) -> float | None:
     return _number(use.tokens)
 
 
-def _model_mix(node: Node, nodes: Mapping[str, Node], done: Mapping[str, Mix]) -> Mix:
+def _model_mix(node: Node, nodes: Mapping[str, Node], done: _Done) -> Mix:
     """A stage of training on data, on top of the models that it began with."""
     bases = _bases(node, nodes)
-    below = [done.get(uri, of_unknown(uri)) for uri, _ in bases]
+    below = [done.taken(uri, use) for uri, use in bases]
     data = _data_parts(node, nodes, done)
     if not data:
         return _without_data(node, below, [use.weight for _, use in bases])

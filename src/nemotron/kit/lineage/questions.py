@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nemotron.kit.documents.tree import Tree
-from nemotron.kit.errors import CorruptError, MisuseError, NotFoundError, RefusedError
+from nemotron.kit.errors import CorruptError, MisuseError, NotFoundError, RefusedError, WithdrawnError
 from nemotron.kit.lineage.collect import collect
 from nemotron.kit.lineage.composition import Composition, mixes, share_of
 from nemotron.kit.lineage.composition import composition as compose
 from nemotron.kit.lineage.diff import Difference, FieldChange, difference, name_of, shares, with_runs
 from nemotron.kit.lineage.graph import Graph, Node
 from nemotron.kit.lineage.mixing import Confidence
+from nemotron.kit.lineage.parts import RULE, cut, sizes_of
 from nemotron.kit.lineage.query import Direction, Shared, shared, shortest_paths, ways_down
 from nemotron.kit.lineage.runs import read_run
 from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef
@@ -31,6 +32,7 @@ class Hit:
         share: of its tokens, what comes from what was asked about: 0 if it was made with it but holds
             nothing of it, None if nobody knows.
         confidence: of the share.
+        rule: how the share of a part of an artifact was told from the artifact's, or None.
     """
 
     node: Node
@@ -38,6 +40,7 @@ class Hit:
     aliases: tuple[str, ...] = ()
     share: float | None = None
     confidence: Confidence = "unknown"
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,11 @@ def impact(registry: Registry, ref: str) -> list[Hit]:
 
     What has aliases comes first, the one with the newest before the others; then what is newest.
 
+    Args:
+        registry: the store.
+        ref: an artifact, a part of one (`art://data:v1/part-0.bin`), or the URI of an external input. The
+            share is then the part's: of what each use took, as far as it said so, by the sizes of files.
+
     Raises:
         NotFoundError: there is no such artifact, or nothing was made of the external input.
     """
@@ -118,28 +126,47 @@ def impact(registry: Registry, ref: str) -> list[Hit]:
     names: dict[str, dict[str, dict[str, str]]] = {}
     hits: list[tuple[str, Hit]] = []
     ways = ways_down(graph)
-    shares = _shares(registry, graph.uri, ways)
+    part = _part_of(registry, ref, graph.root)
+    start = f"{graph.uri}/{part}" if part else graph.uri
+    shares = _shares(registry, graph.root, part, ways)
     for node in graph.nodes[1:]:
         if node.name not in names:
             names[node.name] = pointers_of(registry, node.name)
         pointers = names[node.name].get(node.uri, {})
         newest = max((moved or node.created_at or "" for moved in pointers.values()), default="")
-        hits.append((newest, Hit(node, ways[node.uri], tuple(pointers), *shares[node.uri])))
+        share, sure = shares[node.uri]
+        rule = RULE if part and share else None
+        hits.append((newest, Hit(node, (start, *ways[node.uri][1:]), tuple(pointers), share, sure, rule)))
     hits.sort(key=lambda hit: (hit[0], hit[1].node.created_at or ""), reverse=True)
     return [hit for _, hit in hits]
 
 
 def _shares(
-    registry: Registry, start: str, ways: Mapping[str, Sequence[str]]
+    registry: Registry, root: Node, part: str, ways: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[float | None, Confidence]]:
-    """Which share of each version comes from `start`, whatever that was made from."""
+    """Which share of each version comes from `root`, or a part of it, whatever that was made from."""
+    start, asked, cuts = root.uri, root.uri, {}
+    if part:
+        asked = f"{start}/{part}"
+        cuts[start] = cut(start, part, sizes_of(_tree(Versions(registry.store), root)))
     nodes: dict[str, Node] = {}
     # The farthest first: what lies above it is most often what lies above the others.
     for uri in sorted(ways, key=lambda uri: -len(ways[uri])):
         if uri not in nodes and uri != start:
             nodes |= {node.uri: node for node in collect(registry, uri)}
-    found = mixes(nodes, (uri for uri in ways if uri != start), stop=(start,))
-    return {uri: share_of(found[uri], start) for uri in ways if uri != start}
+    found = mixes(nodes, (uri for uri in ways if uri != start), stop=(start,), cuts=cuts)
+    return {uri: share_of(found[uri], asked) for uri in ways if uri != start}
+
+
+def _part_of(registry: Registry, ref: str, root: Node) -> str:
+    """The path inside that a reference names, or ""."""
+    if root.kind != "artifact":
+        return ""
+    try:
+        return registry.find(ref)[1]
+    except WithdrawnError:
+        named = (one for one in ArtifactRef.parse(ref).readings() if one.name.key == root.name)
+        return next((one.inside for one in named), "")
 
 
 def pointers_of(registry: Registry, name: str) -> dict[str, dict[str, str]]:
