@@ -45,6 +45,33 @@ def test_what_is_not_the_same_is_named_and_1(kit, registry: Registry, data: Path
     assert drawn.splitlines()[-1] == "not the same art://m:v1 (by every byte, 8 B read)"
 
 
+def test_a_damaged_snapshot_is_repaired_from_its_source(kit, registry: Registry, data: Path) -> None:
+    kit("register", "data", "--name", "m", "--snapshot")
+    for blob in Path(registry.root, ".kit/blobs").rglob("*"):
+        if blob.is_file():
+            blob.unlink()
+    lost = kit("verify", "m", "--json")
+    assert (lost.code, lost.json["files"][0]) == (
+        1,
+        {"path": "b.txt", "verdict": "missing", "place": "store"},
+    )
+    assert (
+        kit("verify", "m", "-q").out == "missing b.txt (in the store)\nmissing train/a.txt (in the store)\n"
+    )
+    said = kit("verify", "m", "--repair-from", "data")
+    assert (said.code, said.out.splitlines()[:2]) == (0, ["repaired b.txt", "repaired train/a.txt"])
+    again = kit("verify", "m", "--repair-from", "data", "--json").json
+    assert (again["ok"], again["files"], again["repaired"]) == (True, [], [])
+
+
+def test_a_reference_is_not_repaired(kit, registry: Registry, data: Path) -> None:
+    kit("register", "data", "--name", "m")
+    (data / "b.txt").unlink()
+    said = kit("verify", "m", "--repair-from", "data")
+    assert said.code != 0
+    assert "is a reference" in said.err
+
+
 def test_touched_alone_is_0(kit, registry: Registry, data: Path) -> None:
     kit("register", "data", "--name", "m", "--evidence", "full")
     os.utime(data / "b.txt", ns=(1, 1))

@@ -1,12 +1,15 @@
 """`verify`: is the content of a version still what was published?"""
 
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nemotron.kit.cli.failures import FAILED
 from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
+
+if TYPE_CHECKING:
+    from nemotron.kit.documents.manifest import Evidence
 
 
 class Looking(Enum):
@@ -29,26 +32,51 @@ EvidenceOption = Annotated[
 ]
 
 
+RepairFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--repair-from",
+        metavar="PATH|REF",
+        help="Take what is damaged or missing of a snapshot again, from a folder, the root of another store, "
+        "or another version that has the right bytes. The source is only read.",
+        show_default=False,
+    ),
+]
+
+
 def verify(
     ref: Ref,
     evidence: EvidenceOption = None,
+    repair_from: RepairFrom = None,
     root: Root = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare the files of a version with what was published, and say how sure the answer is.
 
+    Of a snapshot, the store's own copy is looked at, and the folder where it is laid out, if it is.
+
     Exit code 1 means that a file is changed, missing or extra; touched alone does not count.
 
     Example: nemotron kit verify my-data:v3 --evidence full
+
+    Example: nemotron kit verify my-data:v3 --repair-from /backup/my-data
     """
     from nemotron.kit.cli.listing import version
     from nemotron.kit.console.verification import VerificationView
 
     registry, output = session(root, as_json, quiet)
+    level: Evidence | None = evidence.value if evidence else None
     record = version(registry, ref)
     with output.progress("Reading", of_bytes=True) as progress:
-        found = registry.verify(record.uri, evidence.value if evidence else None, progress=progress)
-    output.show(VerificationView(found))
+        found = registry.verify(record.uri, level, progress=progress)
+    repaired: list[str] | None = None
+    if repair_from is not None:
+        with output.progress("Repairing", of_bytes=True) as progress:
+            repaired = registry.repair(record.uri, repair_from, found, progress=progress)
+        if found.files:
+            with output.progress("Reading", of_bytes=True) as progress:
+                found = registry.verify(record.uri, level, progress=progress)
+    output.show(VerificationView(found, repaired))
     if not found.ok:
         raise typer.Exit(FAILED)

@@ -26,10 +26,12 @@ class VerificationView(View):
     """The outcome of comparing files with what was published.
 
     Attributes:
-        found: what was found.
+        found: what was found; after a repair, what is found now.
+        repaired: the files whose content was taken again, or None if nobody asked for that.
     """
 
     found: "Verification"
+    repaired: list[str] | None = None
 
     def document(self) -> Any:
         """The outcome, and each file that is not the same."""
@@ -43,7 +45,7 @@ class VerificationView(View):
                 {"path": file.path, "verdict": file.verdict} | ({"place": file.place} if file.place else {})
                 for file in found.files
             ],
-        }
+        } | ({} if self.repaired is None else {"repaired": self.repaired})
 
     def lines(self) -> Iterable[str]:
         """Verdict and path of each file that is not the same."""
@@ -67,6 +69,10 @@ class VerificationView(View):
         if (more := len(found.files) - FILES_SHOWN_MAX) > 0:
             rows.append(Text(f"and {more:,} more", "dim"))
         verdict = ("same ", "bold green") if found.ok else ("not the same ", "bold red")
+        rows += [
+            Text.assemble(("repaired ", "green"), words.printable(path), overflow="fold")
+            for path in (self.repaired or ())[:FILES_SHOWN_MAX]
+        ]
         read = f", {words.size(found.bytes_read)} read" if found.bytes_read else ", nothing read"
         return Group(*rows, Text.assemble(verdict, found.uri, f" ({_ACHIEVED[found.evidence]}{read})"))
 

@@ -37,7 +37,7 @@ def bring_back(store: Store, record: Record, entries: Iterable[Entry]) -> str:
     nowhere: list[str] = []
     done = 0
     for entry in entries:
-        if entry.digest and any(_taken(store, opened, entry) for opened in _places(store, record, entry)):
+        if entry.digest and any(take_from(store, opened, entry) for opened in _places(store, record, entry)):
             done += 1
         else:
             nowhere.append(entry.path)
@@ -80,8 +80,17 @@ def _opener(path: str) -> Callable[[], BinaryIO]:
     return lambda: open(path, "rb")
 
 
-def _taken(store: Store, opened: Callable[[], BinaryIO], entry: Entry) -> bool:
-    """Whether a place had the content, which is in the store now."""
+def take_from(
+    store: Store, opened: Callable[[], BinaryIO], entry: Entry, *, is_damaged: bool = False
+) -> bool:
+    """Whether a place had the content, which is in the store now.
+
+    Args:
+        store: takes it.
+        opened: opens what may be the content.
+        entry: what it must be.
+        is_damaged: what the store has under its key is known to be wrong, whatever its size.
+    """
     key, hasher = layout.blob(entry.digest or ""), blake3()
     try:
         file = opened()
@@ -93,7 +102,7 @@ def _taken(store: Store, opened: Callable[[], BinaryIO], entry: Entry) -> bool:
             staging.write(chunk)
         if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
             return False
-        if not holds(store, key, entry.size):
-            store.remove(key)  # cut off: it would keep the whole one out
+        if is_damaged or not holds(store, key, entry.size):
+            store.remove(key)  # it would keep the right one out
         staging.commit(key)
     return True

@@ -245,6 +245,46 @@ class Registry(Catalog):
             raise MisuseError(f"Cannot verify {record.uri}: no listing of its files was recorded")
         return verify(self.store, record, tree, evidence, executor=executor, progress=progress)
 
+    def repair(
+        self,
+        ref: str | ArtifactRef,
+        source: str,
+        found: "Verification",
+        *,
+        progress: "Progress | None" = None,
+    ) -> builtins.list[str]:
+        """Take what is damaged or missing of a snapshot again, from a place that has the right bytes.
+
+        Nothing is written to the source. A checkout that was changed is set aside and laid out anew.
+
+        Args:
+            ref: the snapshot.
+            source: a folder or file, the root of another store, or another version: whatever has the bytes.
+            found: what `verify` found.
+            progress: told the bytes done, and those in all.
+
+        Returns:
+            The paths of the files that are right again in the store.
+
+        Raises:
+            NotFoundError: there is no such version, or no such source.
+            MisuseError: it is a reference: the kit never writes to data that it refers to.
+        """
+        from nemotron.kit.registry.repairing import places, repair
+
+        record = self.resolve(ref)
+        taken, look = repair(
+            self.store,
+            record,
+            self.tree(record),
+            found,
+            lambda: places(self.store, source, self.resolve),
+            progress,
+        )
+        if look:
+            self.folder(record, look=True)
+        return taken
+
     # -- aliases and withdrawal ----------------------------------------------------------------------------
 
     def alias(
