@@ -1,6 +1,7 @@
 """Data outside the store: deleted only by its name, only what was published, only if nobody needs it."""
 
 import os
+import shutil
 
 import pytest
 
@@ -186,6 +187,45 @@ def test_a_version_that_is_withdrawn_already(publish, plan, registry, data):
         plan("m:best")
     found.carry_out()
     assert not data.exists()
+
+
+@pytest.fixture
+def moved(publish, opened, data, tmp_path):
+    """The data of `m:v1` was copied elsewhere and is looked for there; the old copy is still there."""
+    publish()
+    there = tmp_path / "elsewhere/data"
+    shutil.copytree(data, there, copy_function=shutil.copy2)
+    opened().remap(str(data), str(there))
+    return there
+
+
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+def test_after_a_remap_the_path_is_where_it_lies_now(moved, plan, registry, data, is_withdrawn):
+    if is_withdrawn:
+        registry.withdraw("m:v1", "bad")
+    with pytest.raises(MisuseError, match=f"lies at {moved}; --delete-data names {data}"):
+        plan(path=data)
+    found = plan(path=moved)
+    assert found.is_withdrawn == is_withdrawn
+    assert all(file.startswith(f"{moved}/") for file in found.files)
+    found.carry_out()
+    assert not moved.exists()
+    assert (data / "part.txt").exists()
+
+
+def test_what_another_version_needs_by_a_remap_stays(moved, plan, registry, data):
+    registry.publish(Draft(name="inside", source=data / "sub"))  # is looked for in the new place, too
+    with pytest.raises(RefusedError, match=f"art://inside:v1 refers to {moved}/sub"):
+        plan(path=moved)
+    registry.withdraw("inside:v1", "bad")
+    assert len(plan(path=moved).files) == 2
+
+
+def test_what_another_version_recorded_stays_although_it_is_remapped(moved, publish, plan, opened, tmp_path):
+    publish("direct", source=moved)
+    opened().remap(str(moved / "sub"), str(tmp_path / "third"))  # may be taken back, or be a mistake
+    with pytest.raises(RefusedError, match=f"art://direct:v1 refers to {moved}"):
+        plan(path=moved)
 
 
 def test_a_store_in_memory(data):

@@ -71,7 +71,7 @@ def plan(registry: Registry, ref: str | ArtifactRef, path: str, progress: Progre
     Args:
         registry: the store.
         ref: the version; it may be withdrawn already.
-        path: where its data lies, as it was recorded.
+        path: where its data lies: as it was recorded, or where a remap says that it is now.
         progress: told how many versions were looked at, and of how many.
 
     Raises:
@@ -120,7 +120,7 @@ def _find(registry: Registry, ref: str | ArtifactRef) -> tuple[Record, bool]:
         manifest = Versions(registry.store).read(ref.name.key, ref.selector.number)
         if manifest is None:
             raise ArtifactVersionNotFoundError(ref.name.key, str(ref.selector)) from None
-        return Record(manifest, registry.root), True
+        return registry.record(manifest), True
 
 
 def _target(registry: Registry, record: Record, path: str) -> str:
@@ -143,14 +143,16 @@ def _refuse_what_others_need(
 ) -> None:
     seen = census.take(registry.store, progress)
     for manifest in seen.living:
-        other = Record(manifest, registry.root)
-        if (other.name, other.version) == (record.name, record.version) or "://" in other.path:
-            continue
-        place = other.path if other.scope == "file" else other.folder
-        if not other.is_snapshot and _overlap(target, place):
-            raise RefusedError(
-                f"Refused to delete {target}: {other.uri} refers to {place}. If it may go, withdraw it first"
-            )
+        # Where it lies by a remap, and where it was recorded: a remap can be taken back, or be a mistake.
+        for other in (registry.record(manifest), Record(manifest, registry.root)):
+            place = other.path if other.scope == "file" else other.folder
+            if (other.name, other.version) == (record.name, record.version) or "://" in place:
+                continue
+            if not other.is_snapshot and _overlap(target, place):
+                raise RefusedError(
+                    f"Refused to delete {target}: {other.uri} refers to {place}. "
+                    "If it may go, withdraw it first"
+                )
     if seen.damaged:
         raise CorruptError(
             f"Refused to delete {target}: {next(iter(seen.damaged.values()))}. It may need some of it"
