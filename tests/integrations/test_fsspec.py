@@ -478,6 +478,10 @@ def test_parse_uri_asks_the_store_where_it_can_mean_several(registry: Registry, 
     registry.alias("a/b", "best", 1)
     assert ArtifactFileSystem._parse_uri("art://a/b/train/000.bin") == ("a/b", None, "train/000.bin")
     assert ArtifactFileSystem._parse_uri("art://a/b:best/x") == ("a/b", 1, "x")
+    assert ArtifactFileSystem._parse_uri("art://a/b/no/such") == ("a/b", None, "no/such")
+    # A file in `a` is that file, though `a/train` begins as the name of an artifact could.
+    registry.publish(Draft(name="a", source=write(tmp_path / "other", FILES)))
+    assert ArtifactFileSystem._parse_uri("art://a/train/000.bin") == ("a", None, "train/000.bin")
 
 
 # -- everybody else's tools --------------------------------------------------------------------------------

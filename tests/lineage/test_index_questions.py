@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nemotron.kit.errors import ArtifactNotFoundError, MisuseError, NotFoundError
+from nemotron.kit.errors import ArtifactNotFoundError, MisuseError, NotFoundError, PathNotFoundError
 from nemotron.kit.lineage import questions
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
@@ -141,3 +141,18 @@ def test_the_log_is_in_order_and_of_one_version_if_one_is_named(registry: Regist
     assert [event.what for event in questions.log(registry, "art://sft:production")] == ["published", "alias"]
     with pytest.raises(ArtifactNotFoundError):
         questions.log(registry, "nothing")
+
+
+def test_the_log_of_a_name_outlives_its_versions_and_reads_slashes_as_the_registry_does(
+    registry: Registry, tmp_path: Path
+) -> None:
+    data = tmp_path / "of-a"
+    data.mkdir()
+    (data / "b").write_text("b")
+    registry.publish(Draft(name="a", source=data))
+    assert [event.uri for event in questions.log(registry, "art://a/b")] == ["art://a:v1"]
+    with pytest.raises(PathNotFoundError, match="No c in art://a:v1"):
+        questions.log(registry, "art://a/c")
+    registry.publish(Draft(name="a/c", source=data))
+    registry.withdraw("a/c:v1", "bad")
+    assert [event.what for event in questions.log(registry, "art://a/c")] == ["published", "withdrawn"]

@@ -202,9 +202,7 @@ class ArtifactFileSystem(AbstractFileSystem):  # type: ignore[misc]
             if number is None:
                 number = context.require_registry().resolve(ref).version
             return ref.name.semantic, number, ref.inside
-        readings = ref.readings()
-        known = (reading for reading in readings if registry and registry.get(reading.name.semantic))
-        meant = next(known, readings[-1])
+        meant = ref.readings()[-1] if registry is None else _meant(registry, ref)
         return meant.name.semantic, None, meant.inside
 
     # -- writing: refused ----------------------------------------------------------------------------------
@@ -222,3 +220,16 @@ class ArtifactFileSystem(AbstractFileSystem):  # type: ignore[misc]
     cp = cp_file = copy = mv = mv_file = move = rename = _refuse
     put = put_file = upload = _refuse
     pipe = pipe_file = write_bytes = write_text = touch = _refuse
+
+
+def _meant(registry: Registry, ref: ArtifactRef) -> ArtifactRef:
+    """The reading that the store finds; of what it does not find, the one with the longest name it knows."""
+    readings = ref.readings()
+    if len(readings) == 1:
+        return ref
+    try:
+        inside = registry.find(ref)[1]
+    except NotFoundError:
+        known = (reading for reading in readings if registry.get(reading.name.semantic))
+        return next(known, readings[-1])
+    return next(reading for reading in readings if reading.inside == inside)

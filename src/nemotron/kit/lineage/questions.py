@@ -5,7 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nemotron.kit.documents.tree import Tree
-from nemotron.kit.errors import CorruptError, MisuseError, NotFoundError, RefusedError, WithdrawnError
+from nemotron.kit.errors import (
+    ArtifactVersionNotFoundError,
+    CorruptError,
+    MisuseError,
+    NotFoundError,
+    RefusedError,
+    WithdrawnError,
+)
 from nemotron.kit.lineage.collect import collect
 from nemotron.kit.lineage.composition import Composition, mixes, share_of
 from nemotron.kit.lineage.composition import composition as compose
@@ -352,11 +359,11 @@ def _asked(registry: Registry, ref: str) -> str:
 
 
 def _named(registry: Registry, ref: ArtifactRef) -> str:
-    for reading in ref.readings():
-        if Versions(registry.store).newest(reading.name.key):
-            return reading.name.key
-    registry.resolve(ref)  # says what is near
-    return ArtifactName(ref.name.semantic).key
+    """The key of the name that is meant; it may have no living version, and has a history all the same."""
+    try:
+        return registry.find(ref)[0].name
+    except ArtifactVersionNotFoundError as error:
+        return ArtifactName.parse(error.name).key
 
 
 def _moves(registry: Registry, name: str, only: str | None) -> Iterable[Event]:
