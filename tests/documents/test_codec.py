@@ -32,6 +32,14 @@ def test_documents_read_back(document):
     assert same(codec.decode(codec.encode(document), "x"), document)
 
 
+@given(strategies.metadata())
+@example({"text": "a\n}\n", "deep": {"deeper": {}}})
+def test_no_torn_document_ends_as_a_whole_one(document):
+    data = codec.encode(document)
+    assert data.endswith(codec.END) or document == {}
+    assert not any(data[:size].endswith(codec.END) for size in range(len(data)))
+
+
 def test_documents_are_utf8_json_that_a_person_can_read():
     data = codec.encode({"b": "grün", "a": [1]})
     assert data == '{\n  "b": "grün",\n  "a": [\n    1\n  ]\n}\n'.encode()

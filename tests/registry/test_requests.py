@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.registry import digest_cache, layout
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
@@ -138,6 +139,24 @@ def test_a_withdrawn_latest_and_what_is_named(many):
     store = Far(many)
     assert Registry(store).resolve("m").version == 9998
     many.remove(layout.tombstone("m", 10_000))
+
+
+def test_what_there_is_of_ten_thousand_versions_takes_one_walk(many):
+    many.replace("m/latest", b"v10000")
+    store = Far(many)
+    found = Registry(store).get("m")
+    assert (found.latest, found.aliases) == (10_000, {"good": 77})
+    assert found.versions == (*range(1, 9999), 10_000)
+    assert len(store.calls) <= 9, shown(store.calls)
+
+
+def test_on_a_disk_what_there_is_is_counted_without_parsing_it(publish, opened, monkeypatch):
+    for step in range(40):
+        publish(metadata={"step": step})
+    parsed, real = [], Manifest.from_bytes
+    monkeypatch.setattr(Manifest, "from_bytes", lambda data, where: parsed.append(where) or real(data, where))
+    assert opened().get("m").versions == tuple(range(1, 41))
+    assert len(parsed) == 1, parsed
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 8, 128])

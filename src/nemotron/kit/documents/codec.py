@@ -91,6 +91,10 @@ def _unwrap(value: Any, where: str) -> Any:
     )
 
 
+# No part of an encoded document ends so but all of it: inner braces are indented, and texts have no newlines.
+END = b"\n}\n"
+
+
 def encode(document: Mapping[str, Any]) -> bytes:
     """The bytes of a document: UTF-8 JSON, two spaces of indent, a newline at the end.
 

@@ -126,13 +126,11 @@ class Catalog:
     # -- what there is -------------------------------------------------------------------------------------
 
     def get(self, name: str) -> Entry | None:
-        """What there is of a name, or None."""
+        """What there is of a name, or None; of its versions only the latest one is read."""
         key = ArtifactName.parse(name).key
-        newest = self._versions.newest(key)
+        newest, latest = self._versions.newest_and_latest(key)
         if not newest:
             return None
-        living = {manifest.version: manifest for manifest in self._versions.living(key)}
-        latest = next(reversed(living.values()), None)
         shown = latest or next(
             (m for n in range(newest, 0, -1) if (m := self._versions.read_whole(key, n))), None
         )
@@ -140,7 +138,7 @@ class Catalog:
             name=key,
             semantic_name=shown.semantic_name if shown else key,
             latest=latest.version if latest else None,
-            versions=tuple(living),
+            versions=self._versions.living_numbers(key, latest.version if latest else 0),
             type=shown.type if shown else None,
             aliases=self._aliases.all(key),
         )

@@ -161,7 +161,7 @@ class Entry:
         name: the key.
         semantic_name: as its author spelt it.
         latest: the highest living version, or None if all are withdrawn.
-        versions: the living versions.
+        versions: the living versions; of all but the latest one only their presence was looked at.
         type: of the latest version.
         aliases: each alias and its version.
     """

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from nemotron.kit.documents import codec
 from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.documents.manifest import Manifest
-from nemotron.kit.errors import CorruptError, FormatTooNewError, RefusedError
+from nemotron.kit.errors import CorruptError, FormatTooNewError, MisuseError, RefusedError
 from nemotron.kit.names import is_key
 from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.older import OlderGenerations
@@ -216,6 +217,48 @@ class Versions:
                 manifest = self.read_whole(name, number)
                 if manifest is not None:
                     yield manifest
+
+    def living_numbers(self, name: str, highest: int) -> tuple[int, ...]:
+        """The numbers of the living versions up to one of them, without reading what they say.
+
+        Torn manifests are left out; what is damaged inside is not seen, unlike by `living`. Where a call is a
+        round trip an object is there whole or not at all, and one listing tells of all.
+        """
+        older, listed = self.older.numbers(name), self.walked(name)
+
+        def is_there(number: int) -> bool:
+            if number == highest:
+                return True
+            stone = layout.tombstone(name, number)
+            if self.store.exists(stone) if listed is None else stone in listed:
+                return False
+            if number in older:
+                return self.read_whole(name, number) is not None
+            if (name, number) in self._manifests:
+                return True
+            key = layout.manifest(name, number)
+            return self._is_whole(name, number) if listed is None else key in listed
+
+        return tuple(number for number in range(1, highest + 1) if is_there(number))
+
+    def walked(self, name: str) -> set[str] | None:
+        """The keys of all that there is of a name, where asking for each is dear and listing them is not.
+
+        None where a call is quick, or the store can't tell.
+        """
+        if self.store.at_once == 1:
+            return None
+        try:
+            return {found.key for found in self.store.walk(name)}
+        except MisuseError:
+            return None
+
+    def _is_whole(self, name: str, number: int) -> bool:
+        """Whether there is a manifest whose end was written; parsing them all would take most of the time."""
+        data = self.store.read(layout.manifest(name, number))
+        if data is None or data.endswith(codec.END):
+            return data is not None
+        return self.read_whole(name, number) is not None
 
     def names(self) -> list[str]:
         """All names that have a version, sorted."""
