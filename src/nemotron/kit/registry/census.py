@@ -53,12 +53,15 @@ def take(store: Store, progress: Progress | None = None) -> Census:
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="kit-census") as pool:
         for name in names:
             census.older[name] = versions.older.numbers(name)
+        # Of a name, all its keys where one listing tells them: a tombstone that it shows is there, and of one
+        # that it does not show yet, the version counts as living and keeps what it names.
+        listed = dict(zip(names, pool.map(versions.walked, names), strict=True))
         numbers = dict(zip(names, pool.map(lambda name: _numbers(versions, name), names), strict=True))
         pairs = [(name, number) for name in names for number in sorted(numbers[name])]
         done = 0
         for batch in batches(pairs):
             for pair, outcome in zip(
-                batch, pool.map(lambda pair: _read(versions, *pair), batch), strict=True
+                batch, pool.map(lambda pair: _read(versions, listed[pair[0]], *pair), batch), strict=True
             ):
                 _note(census, pair, outcome)
             done += len(batch)
@@ -81,9 +84,12 @@ def _numbers(versions: Versions, name: str) -> set[int]:
     return numbers | set(range(1, versions.newest(name) + 1))
 
 
-def _read(versions: Versions, name: str, number: int) -> Manifest | CorruptError | bool:
+def _read(
+    versions: Versions, listed: set[str] | None, name: str, number: int
+) -> Manifest | CorruptError | bool:
     """The manifest, what is wrong with it, or whether it is withdrawn (else there is none)."""
-    if versions.is_withdrawn(name, number):
+    stone = layout.tombstone(name, number)
+    if versions.is_withdrawn(name, number) if listed is None else stone in listed:
         return True
     try:
         return versions.read(name, number) or False
