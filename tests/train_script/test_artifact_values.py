@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from omegaconf import OmegaConf
 from pydantic import Field
 
 from nemotron.kit import context
@@ -81,6 +82,12 @@ def test_what_is_not_there_names_its_key(publish: Callable[[str], None]) -> None
     with pytest.raises(ArtifactNotFoundError) as caught:
         omegaconf_to_dataclass({"data": {"path": "art://nobody:latest"}}, Train)
     assert "data.path is art://nobody:latest" in str(caught.value.__notes__)
+    with pytest.raises(ArtifactNotFoundError) as inside:
+        omegaconf_to_dataclass(OmegaConf.create({"train": {"data": {"path": "art://nobody"}}}).train, Train)
+    assert "train.data.path is art://nobody" in str(inside.value.__notes__)
+    with pytest.raises(ArtifactNotFoundError) as argument:
+        extract_recipe_config({"recipe": {"data": "art://nobody"}}, default_target="lib.nano")
+    assert "recipe.data is art://nobody" in str(argument.value.__notes__)
     with pytest.raises(InvalidReferenceError) as refused:
         meanings({"a": ["art://my data"]})
     assert "a[0] is art://my data" in str(refused.value.__notes__)

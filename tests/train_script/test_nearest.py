@@ -25,6 +25,8 @@ KNOWN = [
         ("train.wieght_decay", "optimizer.weight_decay"),
         # A right section alone makes no key near.
         ("train.bf16", None),
+        # Nor is a section near to a key in it.
+        ("train.strain", None),
         ("zzz", None),
     ],
 )

@@ -13,7 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, Field
 
 from nemotron.kit.errors import ArtifactNotFoundError, MisuseError
-from nemotron.kit.train_script import apply_hydra_overrides, load_omegaconf_yaml, omegaconf_to_dataclass
+from nemotron.kit.train_script import (
+    apply_hydra_overrides,
+    check_config,
+    load_omegaconf_yaml,
+    omegaconf_to_dataclass,
+)
 
 
 class Color(Enum):
@@ -441,6 +446,48 @@ def test_what_others_point_to_may_be_there() -> None:
     assert made.extras == [Sgd(3.0), Sgd(1.0)]
     with pytest.raises(MisuseError, match="rot: Config has no field 'rot'"):
         omegaconf_to_dataclass({**config, "rot": 1}, Config)
+
+
+@pytest.mark.parametrize("read", [check_config, omegaconf_to_dataclass])
+def test_a_section_is_read_in_the_whole_that_it_is_of(read: Any, tmp_path: Path) -> None:
+    path = tmp_path / "nano.yaml"
+    path.write_text(
+        "base: {lr: 1, unused: '${train.half}'}\n"
+        "train: {half: 5, stepz: 1, optimizer: {lr: '???'}}\n"
+        "all:\n- {lr: 1}\n- {lr: fast}\n"
+    )
+    config = apply_hydra_overrides(load_omegaconf_yaml(path), ["+train.name=[1]"])
+    with pytest.raises(MisuseError) as caught:
+        read(config.train, Train)
+    assert caught.value.message.splitlines() == [
+        f"The config {path} does not fit Train:",
+        "  train.stepz: Train has no field 'stepz'. Did you mean 'steps'?",
+        "  train.optimizer.lr: must be set (it is ???), expected float; add train.optimizer.lr=VALUE",
+        "  train.name: expected str, found [1] (list)",
+    ]
+    with pytest.raises(MisuseError, match=r"nano\.yaml does not fit Adam:\n  all\[1\]\.lr: expected float"):
+        read(config["all"][1], Adam)
+
+
+def test_an_interpolation_of_a_section_names_its_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "nano.yaml"
+    path.write_text("optimizer: {lr: '${nowhere}'}\n")
+    with pytest.raises(MisuseError, match=r"optimizer\.lr of .*nano\.yaml cannot be resolved"):
+        omegaconf_to_dataclass(load_omegaconf_yaml(path).optimizer, Adam)
+
+
+def test_checking_resolves_and_changes_nothing(resolver: list[str]) -> None:
+    config = OmegaConf.create(
+        {"lr": "${kit_test:lr}", "betas": ["${no.such}", "${nobody:x}"], "unused": "${other}", "other": 1}
+    )
+    before = OmegaConf.to_container(config)
+    with pytest.raises(MisuseError, match="unused: Adam has no field"):
+        check_config(config, Adam)
+    check_config(config, Adam, strict=False)
+    assert resolver == []
+    assert OmegaConf.to_container(config) == before
+    with pytest.raises(TypeError, match="int must be a dataclass"):
+        check_config({}, int)
 
 
 # -- interpolations ----------------------------------------------------------------------------------------

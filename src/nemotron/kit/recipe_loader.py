@@ -124,5 +124,5 @@ def extract_recipe_config(config: Any, *, default_target: str) -> tuple[str, dic
     if not isinstance(target, str) or not target:
         raise MisuseError(f"recipe.{_TARGET}: expected a dotted name such as {_EXAMPLE}, found {target!r}")
     if context.current_registry() is not None:
-        arguments = resolve_references(arguments)
+        arguments = resolve_references(arguments, "recipe")
     return target, arguments

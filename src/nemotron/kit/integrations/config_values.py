@@ -37,7 +37,7 @@ class Meaning:
     uri: str
 
 
-def meanings(config: Any, *, mode: Mode | None = None) -> dict[str, Meaning]:
+def meanings(config: Any, *, mode: Mode | None = None, where: str = "") -> dict[str, Meaning]:
     """Resolve every `art://…` in a config; every rank of this attempt of the job gets the same versions.
 
     What is found becomes an input of the current run. Text that only holds `art://` somewhere is no
@@ -46,6 +46,7 @@ def meanings(config: Any, *, mode: Mode | None = None) -> dict[str, Meaning]:
     Args:
         config: dicts and lists, interpolations resolved.
         mode: as for `register_resolvers`; by default `local` where there is a store, else `pre_init`.
+        where: the dotted path of this part in the whole config.
 
     Returns:
         For each text what it means; {} where there is none, and then nothing is looked at.
@@ -55,7 +56,7 @@ def meanings(config: Any, *, mode: Mode | None = None) -> dict[str, Meaning]:
         InvalidReferenceError: a text that begins with `art://` is no reference.
     """
     places: dict[str, str] = {}
-    for place, text in _texts(config, ""):
+    for place, text in _texts(config, where):
         if written_out(text):
             places.setdefault(text, place)
     if not places:
@@ -74,16 +75,17 @@ def meanings(config: Any, *, mode: Mode | None = None) -> dict[str, Meaning]:
     return result
 
 
-def resolve_references(config: Any) -> Any:
+def resolve_references(config: Any, where: str = "") -> Any:
     """The same config with the place of each artifact where the config says `art://…`.
 
     Args:
         config: dicts and lists, interpolations resolved; it is not changed.
+        where: as for `meanings`.
 
     Raises:
         NotFoundError, InvalidReferenceError: as for `meanings`.
     """
-    known = meanings(config)
+    known = meanings(config, where=where)
     return replaced(config, known, by="path") if known else config
 
 

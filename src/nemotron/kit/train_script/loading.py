@@ -21,9 +21,21 @@ def remember_source(config: Any, source: str | None) -> None:
 
 
 def source_of(config: Any) -> str | None:
-    """Return the file that a config was read from, None when nobody knows."""
-    source: str | None = vars(config).get(_SOURCE)
-    return source
+    """Return the file that a config, or the whole that it is a section of, was read from; else None."""
+    node: Any = config
+    while node is not None:
+        source: str | None = vars(node).get(_SOURCE)
+        if source is not None:
+            return source
+        node = node._get_parent()
+    return None
+
+
+def section_of(config: Any) -> str:
+    """Return the dotted path of a config in the whole that it is a section of; "" for the whole."""
+    parent = config._get_parent()
+    # Asked of the parent: of itself, an element of a list says `all1` for `all[1]`.
+    return "" if parent is None else str(parent._get_full_key(config._key()))
 
 
 def place(config: Any) -> str:

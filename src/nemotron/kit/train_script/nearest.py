@@ -30,6 +30,8 @@ def nearest_path(path: str, known: Iterable[str]) -> str | None:
     siblings: dict[str, str] = {}
     elsewhere: list[str] = []
     for other in known:
+        if path.startswith(f"{other}."):
+            continue  # a section that it is in already
         other_section, _, other_tail = other.rpartition(".")
         if other_section == section:
             siblings[other_tail] = other
