@@ -1,5 +1,6 @@
 """Where an `ArtifactRegistry` keeps artifacts: a store of the kit's, or a W&B project."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,12 +9,14 @@ from typing import Any
 
 from nemo_runspec.artifact_entries import ArtifactEntry, ArtifactVersion
 from nemotron.kit import context
-from nemotron.kit.errors import ArtifactVersionNotFoundError, WithdrawnError
+from nemotron.kit.errors import ArtifactVersionNotFoundError, KitError, WithdrawnError
 from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef, parse_selector
 from nemotron.kit.registry.records import Draft, Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.file import FileTracker
 from nemotron.kit.tracking.run import Run
+
+log = logging.getLogger(__name__)
 
 
 class StoreBackend:
@@ -98,6 +101,44 @@ class WandbBackend:
     ) -> ArtifactVersion:
         """See `ArtifactRegistry.publish`."""
         return _on_wandb(self.catalog.publish(name, source_path, metadata))
+
+    def follow(
+        self,
+        store: StoreBackend,
+        published: ArtifactVersion,
+        name: str,
+        source_path: str | os.PathLike[str],
+        metadata: Mapping[str, Any] | None,
+    ) -> None:
+        """Publish what a store has; what W&B does not take now is kept in the store's outbox.
+
+        Args:
+            store: has it already.
+            published: what the store has made of it.
+            name: the artifact.
+            source_path: its files.
+            metadata: what is said of it.
+
+        Raises:
+            KitError: W&B did not take it, and it is not kept.
+        """
+        from nemotron.kit.integrations.wandb import published as behind
+
+        subject = f"{SCHEME}{ArtifactName.parse(name).key}:v{published.version}"
+        try:
+            found = self.catalog.publish(name, source_path, metadata)
+        except KitError as error:
+            if not behind.keep(self.catalog, store.registry, subject, error):
+                raise
+            log.warning(
+                "%s is in the store; W&B did not take it: %s. It is kept in the store's outbox. "
+                "To send it: nemotron kit sync --root %s",
+                subject.removeprefix(SCHEME),
+                str(error).rstrip("."),
+                store.registry.root,
+            )
+        else:
+            behind.remember(self.catalog, store.registry, subject, found)
 
     def resolve(self, name: str, version: int | str | None) -> Path:
         """See `ArtifactRegistry.resolve`."""

@@ -124,7 +124,8 @@ class ArtifactRegistry:
         published = self._backend.publish(name, source_path, metadata)
         if self._second is not None and (self._starts_runs or wandb_run.active() is not None):
             try:
-                self._second.publish(name, source_path, metadata)
+                assert isinstance(self._backend, StoreBackend)
+                self._second.follow(self._backend, published, name, source_path, metadata)
             except KitError as error:
                 log.warning("%s:v%d is in the store; W&B did not take it: %s", name, published.version, error)
         return published

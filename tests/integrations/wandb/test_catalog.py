@@ -19,7 +19,9 @@ from nemotron.kit.errors import (
     PathNotFoundError,
     UnavailableError,
 )
+from nemotron.kit.integrations.wandb.delivery_sync import sync
 from nemotron.kit.integrations.wandb.tracker import WandbTracker
+from nemotron.kit.tracking.outbox import Outbox
 from wandb_server import WandbServer
 
 Make = Callable[..., Any]
@@ -186,6 +188,39 @@ def test_both_the_store_first(
     assert registry.publish("data", source).version == 2
     assert "data:v2 is in the store; W&B did not take it" in caplog.text
     assert registry.resolve("data", 2).is_dir()
+
+    assert registry.registry is not None
+    outbox = Outbox(registry.registry.store)
+    (waiting,) = outbox.waiting()
+    assert waiting.record.subject == "art://data:v2"
+    assert waiting.failure is not None
+    assert waiting.failure.kind == "refused"
+    assert len(sync(registry.registry).delivered) == 1
+    assert wandb_server.names() == ["data:v0", "data:v1"]
+    assert wandb_server.artifact("data:latest").name == "data:v1"
+
+
+def test_what_was_published_to_both_is_an_input_and_not_made_again(
+    wandb_server: WandbServer, real_wandb: ModuleType, source: Path, tmp_path: Path
+) -> None:
+    ArtifactRegistry(root=tmp_path / "store", wandb_project="proj").publish("data", source)
+    kit.init(root=tmp_path / "store", wandb_project="proj")
+    with real_wandb.init(project="proj") as run:
+        kit.ModelArtifact(path=source, step=1).save(name="model", inputs=["art://data:v1"])
+    assert sorted(wandb_server.names()) == ["data:v0", "model:v0"]
+    (made,) = [one for one in wandb_server.state.runs.values() if one.name == run.id]
+    assert [used.name for used in made.inputs] == ["data:v0"]
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("offline", ["art://data:v1"]), ("disabled", [])])
+def test_a_publish_without_w_and_b_is_kept_unless_its_user_has_switched_it_off(
+    real_wandb: ModuleType, source: Path, tmp_path: Path, mode: str, kept: list[str]
+) -> None:
+    registry = ArtifactRegistry(root=tmp_path / "store", wandb_project="proj")
+    with real_wandb.init(project="proj", mode=mode):
+        assert registry.publish("data", source).version == 1
+    assert registry.registry is not None
+    assert [one.record.subject for one in Outbox(registry.registry.store).waiting()] == kept
 
 
 def test_both_by_init_needs_a_run(
