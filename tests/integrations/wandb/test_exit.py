@@ -4,11 +4,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from nemotron import kit
+from nemotron.kit import wandb_kit
+from nemotron.kit.errors import UnavailableError
 from nemotron.kit.integrations.wandb import exit as at_end
 from nemotron.kit.integrations.wandb import service
 from nemotron.kit.integrations.wandb.delivery_sync import sync
@@ -80,6 +84,30 @@ def test_a_job_says_the_same_without_a_server(
     assert len(waiting) == (3 if mode == "offline" else 0)
 
 
+@pytest.mark.parametrize("has_store", [True, False])
+def test_finish_run_ends_although_the_server_has_gone(
+    wandb_server: WandbServer,
+    real_wandb: ModuleType,
+    tmp_path: Path,
+    has_store: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(at_end, "GRACE_S", 0.5)
+    backend = {"root": tmp_path / "store"} if has_store else {"backend": "wandb"}
+    kit.init(**backend, wandb_project="proj")
+    wandb_kit.init_wandb_if_configured(wandb_kit.WandbConfig("proj"))
+    hurt(wandb_server, "gone")
+    with nullcontext() if has_store else pytest.raises(UnavailableError, match="finish the run"):
+        wandb_kit.finish_run()
+    assert service.services_of(os.getpid()) == []
+    # The next run of the process has nothing to do with it.
+    wandb_server.recover()
+    wandb_kit.init_wandb_if_configured(wandb_kit.WandbConfig("proj"))
+    assert real_wandb.run is not None
+    assert not real_wandb.run.offline
+    wandb_kit.finish_run()
+
+
 # -- the watch, with a clock of its own --------------------------------------------------------------------
 
 
@@ -123,6 +151,23 @@ def test_a_server_that_recovers_is_not_cut(services: list[int]) -> None:
     ended, at = watch(services, lambda now: now > 15, ends_at=500)
     assert ended == []
     assert at >= 500
+
+
+def test_nobody_is_ended_when_there_is_nothing_to_wait_for_any_more(services: list[int]) -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    ended = at_end.end_service(
+        "http://x",
+        "",
+        sleep=sleep,
+        clock=lambda: now[0],
+        is_answering=lambda server: False,
+        is_done=lambda: now[0] > 10,
+    )
+    assert (ended, services) == ([], [4242])
 
 
 def test_a_healthy_end_asks_nobody(services: list[int]) -> None:

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,6 +72,34 @@ def watch_run(run: Any) -> None:
 _watched: int | None = None
 
 
+@contextlib.contextmanager
+def guarded(run: Any) -> Iterator[list[int]]:
+    """Let what waits for the client's service come to an end although the server has gone.
+
+    Args:
+        run: the client's run, online; None for none.
+
+    Yields:
+        A list, in which the services are that had to be ended.
+    """
+    ended: list[int] = []
+    server = getattr(getattr(run, "settings", None), "base_url", None)
+    if run is None or not isinstance(server, str):
+        yield ended
+        return
+    folder = str(getattr(run.settings, "sync_dir", ""))
+    done = threading.Event()
+
+    def guard() -> None:
+        ended.extend(end_service(server, folder, sleep=done.wait, grace_s=GRACE_S, is_done=done.is_set))
+
+    threading.Thread(target=guard, daemon=True, name="nemotron-kit-finish").start()
+    try:
+        yield ended
+    finally:
+        done.set()
+
+
 def _watch(server: str, folder: str) -> None:
     # It returns when the interpreter begins to end, before anybody waits for threads or exit hooks run.
     threading.main_thread().join()
@@ -86,6 +114,7 @@ def end_service(
     clock: Callable[[], float] = time.monotonic,
     is_answering: Callable[[str], bool] = answers,
     grace_s: float = GRACE_S,
+    is_done: Callable[[], bool] = lambda: False,
 ) -> list[int]:
     """Wait until the client's service has ended by itself, or end it when the server has failed for too long.
 
@@ -96,6 +125,7 @@ def end_service(
         clock: seconds that never go back.
         is_answering: looks whether the server answers.
         grace_s: how long it may fail without a break.
+        is_done: whether there is nothing to wait for any more.
 
     Returns:
         The services that were ended.
@@ -103,11 +133,11 @@ def end_service(
     watch = Watch(grace_s, failing_since=clock())
     # A healthy end takes a moment; nobody is asked in it.
     for _ in range(int(min(HEALTHY_END_S, grace_s / 2) / STEP_S)):
-        if not service.services_of(os.getpid()):
+        if is_done() or not service.services_of(os.getpid()):
             return []
         sleep(STEP_S)
-    while pids := service.services_of(os.getpid()):
-        if watch.is_over(clock(), failing=not is_answering(server)):
+    while not is_done() and (pids := service.services_of(os.getpid())):
+        if watch.is_over(clock(), failing=not is_answering(server)) and not is_done():
             ended = [pid for pid in pids if service.kill(pid)]
             _tell(server, grace_s, folder)
             return ended
@@ -118,7 +148,7 @@ def end_service(
 def _tell(server: str, grace_s: float, folder: str) -> None:
     with contextlib.suppress(ValueError):  # the stream of a handler may be closed by now
         log.warning(
-            "%s has not answered for %g s, so W&B's client was ended to let the process end. Nothing is "
+            "%s has not answered for %g s, so W&B's client was ended to let the job end. Nothing is "
             "lost: `wandb sync %s` sends what it has written down, `nemotron kit sync` what the outbox holds",
             urlsplit(server).hostname,
             grace_s,

@@ -3,15 +3,20 @@
 import dataclasses
 import enum
 import importlib
+import logging
 import os
 import sys
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from nemotron.kit import context
 from nemotron.kit.documents.secrets import without_secrets
-from nemotron.kit.errors import MissingExtraError
+from nemotron.kit.errors import KitError, MissingExtraError
 from nemotron.kit.integrations.wandb.errors import translated
+from nemotron.kit.integrations.wandb.exit import guarded
+
+log = logging.getLogger(__name__)
 
 Mode = Literal["online", "offline", "disabled"]
 
@@ -144,11 +149,37 @@ def log_config(config: Any) -> None:
 
 
 def finish(exit_code: int = 0) -> None:
-    """Finish the active run; nothing happens without one."""
-    if active() is None:
+    """Finish the active run; nothing happens without one.
+
+    The client waits until its service has sent everything. Only while the server is seen to fail without a
+    break, the service is ended after a while, see `exit.py`; what it has written down stays for `wandb sync`,
+    and where there is a store that is all right.
+
+    Raises:
+        KitError: W&B did not take the end of the run.
+    """
+    run = active()
+    if run is None:
         return
-    with translated("finish the run"):
-        client().finish(exit_code=exit_code)
+    with guarded(run if is_real() and mode(run) == "online" else None) as ended:
+        try:
+            with translated("finish the run"):
+                client().finish(exit_code=exit_code)
+        except KitError as error:
+            if not ended:
+                raise
+            _forget_service()
+            if context.current_registry() is None:
+                raise
+            log.info("%s", error)  # what was done about it is said by a warning
+
+
+def _forget_service() -> None:
+    """Let the client begin anew whose service was ended: it would ask the dead one for ever."""
+    try:
+        client().teardown()
+    except Exception as error:  # noqa: BLE001 - it can't say goodbye to what is gone
+        log.debug("W&B's client was torn down: %s: %s", type(error).__name__, error)
 
 
 def unique(texts: Iterable[str]) -> list[str]:
