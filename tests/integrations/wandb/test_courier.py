@@ -333,3 +333,60 @@ def test_nothing_secret_is_in_a_record(
     assert os.environ["WANDB_API_KEY"] not in shown
     assert "https://host.example/data?part=3" in shown
     assert "--token" not in shown
+
+
+# -- what the store has not got ----------------------------------------------------------------------------
+
+
+def test_what_only_w_and_b_has_is_found_there_with_and_without_a_run(
+    wandb_server: WandbServer, real_wandb: ModuleType, save: Callable[..., Any], tmp_path: Path
+) -> None:
+    kit.init(backend="wandb", wandb_project="proj", wandb_entity="test-entity")
+    with real_wandb.init(project="proj"):
+        save(1, name="theirs")
+    kit.init(root=tmp_path / "store", wandb_project="proj", wandb_entity="test-entity")
+    found = kit.Artifact.from_uri("art://test-entity/proj/theirs:v0")
+    assert (found.uri, found.path) == ("art://test-entity/proj/theirs:v0", tmp_path / "m1")
+    with real_wandb.init(project="proj"):
+        assert kit.Artifact.from_uri("art://test-entity/proj/theirs:v0").path == tmp_path / "m1"
+        with pytest.raises(kit.errors.NotFoundError):
+            kit.Artifact.from_uri("art://test-entity/proj/nobodys:v0")
+
+
+def test_a_server_that_is_down_is_asked_once_for_what_the_store_has_not_got(
+    wandb_server: WandbServer,
+    real_wandb: ModuleType,
+    save: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    real_wandb.init(project="proj")
+    context.set_settings(context.Settings(wandb_timeout_s=0.2))
+    wandb_server.hanging.set()
+    for _ in range(2):
+        with pytest.raises(kit.errors.NotFoundError):
+            kit.Artifact.from_uri("art://test-entity/proj/nobodys:v3")
+    first, second = (r.getMessage() for r in caplog.records if "does not have" in r.getMessage())
+    assert first.endswith("W&B did not answer within 0.2 s")
+    assert "is not looked for on W&B, which does not answer" in second
+    save(1)  # and no save waits for it
+    assert courier().breaker.why == "W&B did not answer within 0.2 s"
+    assert len(outbox().ids()) == 1
+    wandb_server.hanging.clear()
+
+
+@pytest.mark.parametrize("mode", ["offline", "disabled"])
+def test_w_and_b_is_not_asked_in_another_mode(
+    wandb_server: WandbServer, save: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    with pytest.raises(kit.errors.NotFoundError):
+        kit.Artifact.from_uri("art://test-entity/proj/nobodys:v3")
+    assert wandb_server.requests == []
+
+
+def test_a_client_that_is_gone_stops_no_save(
+    save: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    assert save(1).uri == "art://model:v1"
+    assert "pip install 'nemotron-kit[wandb]'" in caplog.text

@@ -68,7 +68,7 @@ class CompositeTracker:
             return self.first.use_artifact(ref, artifact_type)
         except NotFoundError as error:
             for other in self.trackers[1:]:
-                if other.is_active() and (path := _try_use(other, ref, artifact_type)):
+                if path := _try_use(other, ref, artifact_type):
                     return path
             raise error
 
@@ -151,8 +151,13 @@ class CompositeTracker:
 
 
 def _try_use(tracker: LineageTracker, ref: str, artifact_type: str) -> Path | None:
+    """Where a tracker has it, or None; one that is not active may know how to find it all the same."""
+    ask = tracker.use_artifact if tracker.is_active() else getattr(tracker, "find_artifact", None)
+    if ask is None:
+        return None
     try:
-        return tracker.use_artifact(ref, artifact_type)
+        path: Path = ask(ref, artifact_type)
+        return path
     except Exception as error:  # noqa: BLE001 - the store's own answer stands
         log.warning("%s does not have %s either: %s: %s", _name(tracker), ref, type(error).__name__, error)
         return None

@@ -29,6 +29,7 @@ from nemotron.kit.integrations.wandb.delivery_sync import sync, sync_inputs
 from nemotron.kit.integrations.wandb.describing import describe
 from nemotron.kit.integrations.wandb.errors import translate
 from nemotron.kit.integrations.wandb.exit import watch_run
+from nemotron.kit.integrations.wandb.limits import SHARE
 from nemotron.kit.integrations.wandb.probing import answers
 from nemotron.kit.integrations.wandb.secrets import payload_of
 from nemotron.kit.integrations.wandb.sending import Sender
@@ -205,7 +206,7 @@ class Courier:
             return None
         limit_s = context.settings().wandb_timeout_s
         try:
-            return answer.result(timeout=max(0.0, limit_s - (self._clock() - began)))
+            return answer.result(timeout=max(0.0, limit_s * SHARE - (self._clock() - began)))
         except TimeoutError:
             self._failed(record, UnavailableError(f"W&B did not answer within {limit_s:g} s"), registry)
         except KitError as error:

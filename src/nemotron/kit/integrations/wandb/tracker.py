@@ -9,13 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nemotron.kit.errors import NotInitializedError, UnavailableError
+from nemotron.kit import context
+from nemotron.kit.errors import KitError, NotInitializedError, RefusedError, UnavailableError
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.courier import Courier
 from nemotron.kit.integrations.wandb.describing import describe
 from nemotron.kit.integrations.wandb.description import Description
 from nemotron.kit.integrations.wandb.exit import watch_run
 from nemotron.kit.integrations.wandb.folders import folder_of
+from nemotron.kit.integrations.wandb.limits import within
 from nemotron.kit.integrations.wandb.resolving import look_up
 from nemotron.kit.integrations.wandb.sending import Sender, use_reference
 from nemotron.kit.names import SCHEME
@@ -83,7 +85,7 @@ class WandbTracker:
         run = self._run()
         if (mode := wandb_run.mode(run)) != "online":
             raise UnavailableError(f"{ref} can't be loaded from W&B: the run is {mode}")
-        used = use_reference(run, ref)
+        used = self._asked(ref, lambda: use_reference(run, ref))
         name = wandb_run.qualified(run, used)
         folder = folder_of(used)
         self.sender.remember(run, ref, name)
@@ -99,13 +101,33 @@ class WandbTracker:
 
         Raises:
             NotFoundError: W&B has no such artifact, or its data is not on this machine.
-            UnavailableError: W&B can't be reached.
+            UnavailableError: W&B can't be reached, or is offline or disabled by `$WANDB_MODE`.
             RefusedError: not logged in, or not allowed.
         """
-        found = look_up(ref, entity=self.entity, project=self.project)
+        if (mode := wandb_run.configured_mode()) != "online":
+            raise UnavailableError(f"{ref} can't be loaded from W&B: WANDB_MODE is {mode}")
+        found = self._asked(ref, lambda: look_up(ref, entity=self.entity, project=self.project))
         folder = folder_of(found)
         self._kit_run().use(f"{SCHEME}{found.qualified_name.partition(':')[0]}:{found.version}")
         return folder
+
+    def _asked(self, ref: str, ask: Callable[[], Any]) -> Any:
+        """The answer to a question; behind a store a server that is down is not asked, or not for long."""
+        if context.current_registry() is None:
+            return ask()
+        breaker = self.courier.breaker
+        if not breaker.may_try():
+            raise UnavailableError(f"{ref} is not looked for on W&B, which does not answer: {breaker.why}")
+        try:
+            answer = within(context.settings().wandb_timeout_s, ask)
+        except (UnavailableError, RefusedError) as error:
+            breaker.failed(str(error))
+            raise
+        except KitError:
+            breaker.succeeded()
+            raise
+        breaker.succeeded()
+        return answer
 
     def log_artifact(self, artifact: Any, name: str, used_refs: list[str]) -> dict[str, Any]:
         """Record an artifact and its inputs; see `log_artifact_with`."""
