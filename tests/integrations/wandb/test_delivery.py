@@ -275,6 +275,54 @@ def test_what_is_refused_waits_and_says_why(
     assert wandb_server.names() == ["model:v0"]
 
 
+@pytest.mark.parametrize(("status", "kind"), [(404, "not_found"), (409, "conflict")])
+def test_one_that_is_refused_for_itself_is_set_aside_alone_and_tried_again_when_asked(
+    wandb_server: WandbServer, offline_saves: Callable[..., str], status: int, kind: str
+) -> None:
+    offline_saves("model")
+    offline_saves("other")
+    wandb_server.fail("CreateArtifact", status)
+    assert len(sync(context.require_registry()).delivered) == 1
+    assert wandb_server.names() == ["other:v0"]
+    assert outbox().ids() == []
+    (aside,) = outbox().set_aside_records()
+    assert aside.failure is not None
+    assert aside.failure.kind == kind
+    assert str(status) in aside.failure.why
+    outbox().retry(aside.id)
+    assert len(sync(context.require_registry()).delivered) == 1
+    assert sorted(wandb_server.names()) == ["model:v0", "other:v0"]
+
+
+def test_a_server_that_asks_for_patience_gets_it(
+    wandb_server: WandbServer, offline_saves: Callable[..., str]
+) -> None:
+    """The client itself obeys `Retry-After`: no record is given up for it, and none is sent twice."""
+    offline_saves("model")
+    offline_saves("other")
+    wandb_server.fail("CreateArtifact", 429)
+    assert len(sync(context.require_registry()).delivered) == 2
+    assert outbox().ids() == []
+    assert sorted(wandb_server.names()) == ["model:v0", "other:v0"]
+
+
+def test_a_server_that_has_too_much_to_do_keeps_records_waiting(
+    wandb_server: WandbServer, offline_saves: Callable[..., str]
+) -> None:
+    offline_saves("model")
+    wandb_server.failing = 429
+    outcome = sync(context.require_registry(), silence_s=4)
+    assert outcome.delivered == []
+    assert reasons() == ["unavailable"]
+    wandb_server.failing = None
+    assert len(sync(context.require_registry()).delivered) == 1
+    assert wandb_server.names() == ["model:v0"]
+
+
+def reasons() -> list[str]:
+    return [one.failure.kind if one.failure else "" for one in outbox().waiting()]
+
+
 def test_latest_is_the_store_s_and_an_alias_belongs_to_the_last_that_asked(
     wandb_server: WandbServer, real_wandb: ModuleType, offline_saves: Callable[..., str], tmp_path: Path
 ) -> None:
