@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
@@ -80,3 +81,26 @@ def test_log(kit, store: Registry) -> None:
         "alias art://nano3-data:v1",
         "withdrawn art://nano3-data:v1",
     ]
+
+
+def test_roles_and_parts_are_shown_where_types_do_not_tell_them(kit, store: Registry, data: Path) -> None:
+    edges = (
+        InputEdge(uri="art://base:v1", role="reward_model"),
+        InputEdge(uri="art://nano3-data:v2", role="data", split="train", shards=("a", "b"), weight=0.25),
+        InputEdge(uri="art://nano3-data:v2", role="eval", token_range=(0, 1000)),
+    )
+    used = ("base:v1", "tuned:v1", "nano3-data:v2")
+    store.publish(Draft(name="rl", source=data, type="ModelArtifact", used_artifacts=used, edges=edges))
+    of_data = "as data: split train, 2 shards, weight 0.25; as eval: tokens 0 to 1,000"
+    for command in (("why", "rl"), ("lineage", "rl", "--depth", "1")):
+        lines = kit(*command).out.splitlines()
+        assert any("art://base:v1" in line and line.endswith("  as reward_model") for line in lines)
+        assert any("art://nano3-data:v2" in line and line.endswith(f"  {of_data}") for line in lines)
+        assert not any("art://tuned:v1" in line and " as " in line for line in lines)
+    assert any(
+        line.endswith("  as reward_model") for line in kit("lineage", "base", "--down").out.splitlines()
+    )
+    made_from = {one["uri"]: one["uses"] for one in kit("why", "rl", "--json").json["made_from"]}
+    assert made_from["art://base:v1"] == [{"role": "reward_model"}]
+    assert made_from["art://tuned:v1"] == [{"role": "base_model"}]
+    assert [one["role"] for one in made_from["art://nano3-data:v2"]] == ["data", "eval"]

@@ -44,7 +44,7 @@ def test_runs_of_one_status(kit: Command, ran: list[str]) -> None:
     assert kit("runs", "--status", "killed").out == "No runs\n"
     said = kit("runs", "--status", "dead")
     assert said.code == 2
-    assert "Must be one of: running, finished, failed, killed, unknown" in said.err
+    assert "Must be one of: running, finished, exited, failed, killed, unknown" in said.err
 
 
 def test_a_run_is_shown_by_the_beginning_of_its_id(kit: Command, ran: list[str]) -> None:
@@ -73,3 +73,10 @@ def test_lineage_shows_the_run(kit: Command, ran: list[str]) -> None:
     assert edges == [{"from": f"run://{ran[0]}", "to": "art://data:v1", "role": "run"}]
     assert kit("lineage", "data", "--quiet").out == "art://data:v1\n"
     assert "-.->" in kit("lineage", "data", "--mermaid").out
+
+
+def test_why_names_the_run(kit: Command, ran: list[str]) -> None:
+    out = kit("why", "data").out
+    assert f"run       prep  finished  {ran[0]}\n" in out
+    made_by = kit("why", "data", "--json").json["made_by"]
+    assert (made_by["id"], made_by["name"], made_by["status"]) == (ran[0], "prep", "finished")

@@ -21,7 +21,12 @@ starts = st.builds(
 )
 finishes = st.builds(
     RunFinish,
-    **{"status": st.sampled_from(["finished", "failed"]), "error": some, "inputs": lists, "metrics": maps},
+    **{
+        "status": st.sampled_from(["finished", "exited", "failed"]),
+        "error": some,
+        "inputs": lists,
+        "metrics": maps,
+    },
 )
 environments = st.builds(RunEnvironment, commit=some, dirty=st.none() | st.booleans(), packages=maps)
 

@@ -91,7 +91,14 @@ def test_outputs_of_one_run_keep_their_own_inputs() -> None:
 
 @pytest.mark.parametrize(
     ("status", "end"),
-    [("finished", "COMPLETE"), ("failed", "FAIL"), ("killed", "ABORT"), ("running", None), (None, None)],
+    [
+        ("finished", "COMPLETE"),
+        ("exited", "COMPLETE"),
+        ("failed", "FAIL"),
+        ("killed", "ABORT"),
+        ("running", None),
+        (None, None),
+    ],
 )
 def test_a_run_that_is_known_begins_before_its_versions_and_ends_after(
     status: str | None, end: str | None

@@ -125,6 +125,8 @@ def test_of_a_graph_with_very_many_runs_the_nearest_are_read(
     graph = with_runs(registry.store, collect(registry, "model"))
     assert graph.run_of("art://model:v1") is not None
     assert graph.run_of("art://data:v1") is None
+    assert graph.notes == ("Runs left out: 1; those of the nearest artifacts are shown, 1 at most",)
+    assert graph.to_document()["notes"] == list(graph.notes)
 
 
 def test_this_process_is_running(registry: Registry) -> None:

@@ -393,11 +393,14 @@ FORK = "import os\npid = os.fork()\nsave('a') if pid == 0 else os.waitpid(pid, 0
 @pytest.mark.parametrize(
     ("body", "code", "status", "error"),
     [
-        ("save('a')", 0, "finished", None),
+        ("save('a')", 0, "exited", None),
+        ("save('a'); sys.exit(1)", 1, "exited", None),
+        ("with kit.run('sft'): save('a')", 0, "finished", None),
+        ("with kit.run('sft'): save('a'); sys.exit(1)", 1, "failed", "SystemExit"),
         ("save('a'); raise ValueError('x')", 1, "failed", "ValueError"),
         (f"{HOOK}\nsave('a'); 1 / 0", 1, "failed", "ZeroDivisionError"),
-        (THREAD, 0, "finished", None),
-        (FORK, 0, "finished", None),
+        (THREAD, 0, "exited", None),
+        (FORK, 0, "exited", None),
     ],
 )
 def test_the_end_of_a_script(tmp_path: Path, body: str, code: int, status: str, error: str | None) -> None:
@@ -427,7 +430,7 @@ if __name__ == "__main__":
     )
     assert done.returncode == 0, done.stderr
     (run,) = list_runs(LocalStore(str(tmp_path / "store")))
-    assert (run.status, run.made) == ("finished", ("art://a:v1",))
+    assert (run.status, run.made) == ("exited", ("art://a:v1",))
 
 
 def test_a_run_is_what_it_says() -> None:

@@ -22,6 +22,7 @@ from nemotron.kit.errors import (
 from nemotron.kit.integrations.wandb import drafts
 from nemotron.kit.integrations.wandb.tracker import WandbTracker
 from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions
+from nemotron.kit.tracking.run import Run
 from wandb_server import WandbServer
 
 Make = Callable[..., Any]
@@ -115,6 +116,16 @@ def test_an_artifact_its_inputs_and_its_edges_are_on_the_server(
         "nvidia-Nemotron-H-8B-tokenizer:v0",
     ]
     assert on_server.outputs == [artifact]
+
+
+def test_the_run_of_the_kit_says_on_which_page_it_is(
+    run: Any, tracker: WandbTracker, make_thing: Make
+) -> None:
+    own = Run()
+    tracker.bind_run(lambda: own)
+    tracker.log_artifact(make_thing(), "data", [])
+    assert own.wandb_url == run.url
+    assert run.url.endswith(f"/runs/{run.id}")
 
 
 def test_saved_again_it_is_the_same_version_and_asks_for_no_input_again(

@@ -67,18 +67,21 @@ _JSON = {
     "lineage": "`{uri, nodes, edges}`: nodes have `uri`, `kind`, `type` and what is known of the "
     "artifact; edges are `{from, to, role}`, from the input to what was made of it, with `split`, `shards`, "
     "`tokens`, `token_range`, `weight`, `revision` where they were said. A run is a node of kind `run`, with "
-    "edges of the role `run` to what it made.",
+    "edges of the role `run` to what it made. `notes` says what was left out, if anything was.",
     "runs": "A list of what `run` gives, without `code`.",
     "run": "`{id, name, parent, status, error, started_at, ended_at, command, cwd, entry, python, process, "
     "experiment, scheduler, world_size, image, config, seeds, tags, code, inputs, outputs, unchanged, "
-    "resolved, metrics, wandb_url}`: `status` is `running`, `finished`, `failed`, `killed` or `unknown`; "
+    "resolved, metrics, wandb_url}`: `status` is `running`, `finished`, `exited`, `failed`, "
+    "`killed` or `unknown`; "
     "`code` has `commit`, `branch`, `dirty`, `diff`, `entry_digest`, `packages`, `packages_digest`; "
     "`resolved` maps references without a fixed version to what they meant; `unchanged` are "
     "versions that it saved and that were there already.",
     "impact": "A list of `{uri, type, share, confidence, rule, path, aliases, withdrawn}`: `path` are the "
     "URIs from REF to it; `share` is null where nobody knows, and 0 where it holds nothing of REF.",
-    "why": "The version as a node of `lineage`, and `made_from`, `sources` (lists of `{uri, kind, type}`) "
-    "and `previous`: null, or what `diff` says of the version before.",
+    "why": "The version as a node of `lineage`, and `made_by` (its run's `id`, `name`, `status` and "
+    "the like, or null), `made_from`, `sources` (lists of `{uri, kind, type}`; in `made_from` also "
+    "`uses`, a list of `{role, …}` as edges of `lineage` have them) and `previous`: "
+    "null, or what `diff` says of the version before.",
     "path": "`{from, to, paths}`: lists of URIs, each from the input to what was made of it.",
     "common": "`{a, b, common: [{uri, kind, type, steps: {a, b}, nearest}]}`, the nearest to the two first.",
     "diff": "`{a, b, same, type, inputs, composition, config, seeds, code, packages, metadata, files, "

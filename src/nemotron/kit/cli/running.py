@@ -14,7 +14,7 @@ def runs(
         typer.Option(
             "--status",
             metavar="STATUS",
-            help="Only those that are running, finished, failed, killed or unknown.",
+            help="Only those that are running, finished, exited, failed, killed or unknown.",
             show_default=False,
         ),
     ] = None,
@@ -28,7 +28,8 @@ def runs(
     """List the runs that saved something here, the newest first.
 
     A run that did not say how it ended is running, or was killed if its process is gone from this machine;
-    of a run on another machine nobody here knows.
+    of a run on another machine nobody here knows. A script without `kit.run` has exited when it is over: an
+    exception that ended it is recorded, an exit code is not.
 
     Example: nemotron kit runs --status failed
     """

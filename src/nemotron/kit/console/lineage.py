@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-    from nemotron.kit.lineage.graph import Graph, Node
+    from nemotron.kit.lineage.graph import Edge, Graph, Node
 
 
 # Deeper than this a tree is all indentation; it goes on where the reader asks it to.
@@ -41,7 +41,14 @@ class LineageView(View):
         return [words.printable(node.uri) for node in self.graph.nodes if node.kind != "run"]
 
     def render(self) -> "str | RenderableType":
-        """A tree; what was shown before is not unfolded again."""
+        """A tree, and notes below it; what was shown before is not unfolded again."""
+        from rich.console import Group
+        from rich.text import Text
+
+        notes = [Text(words.printable(note), "dim") for note in self.graph.notes]
+        return Group(self._tree(), *notes) if notes else self._tree()
+
+    def _tree(self) -> "Tree":
         from rich.text import Text
         from rich.tree import Tree
 
@@ -50,13 +57,17 @@ class LineageView(View):
         self._add_run(tree, self.graph.root)
         seen = {self.graph.uri}
         # Depth first, so that "see above" is above; no recursion, lineage may be deeper than the stack.
-        waiting: list[tuple[int, Tree, Node]] = [(1, tree, n) for n in reversed(step(self.graph.uri))]
+        root = self.graph.root
+        waiting: list[tuple[int, Tree, Node, Node]] = [(1, tree, root, n) for n in reversed(step(root.uri))]
         while waiting:
-            level, above, node = waiting.pop()
+            level, above, beside, node = waiting.pop()
             again = node.uri in seen
             seen.add(node.uri)
             below = step(node.uri)
-            branch = above.add(_label(node, again=again and bool(below)))
+            label = _label(node, again=again and bool(below))
+            if uses := use_words(self._uses(beside, node)):
+                label.append(f"  {uses}", "yellow not bold")
+            branch = above.add(label)
             if not again:
                 self._add_run(branch, node)
             if not again and below and level == LEVELS_SHOWN_MAX:
@@ -64,8 +75,14 @@ class LineageView(View):
                 seen.discard(node.uri)  # it may be unfolded where it is nearer
                 branch.add(Text(f"… further: nemotron kit lineage {option}{node.uri}", "dim"))
             elif not again:
-                waiting += [(level + 1, branch, one) for one in reversed(below)]
+                waiting += [(level + 1, branch, node, one) for one in reversed(below)]
         return tree
+
+    def _uses(self, beside: "Node", node: "Node") -> "list[Edge]":
+        """The edges between the two."""
+        if self.direction == "up":
+            return [edge for edge in self.graph.edges_to(beside.uri) if edge.source == node.uri]
+        return [edge for edge in self.graph.edges_from(beside.uri) if edge.target == node.uri]
 
     def _add_run(self, branch: "Tree", node: "Node") -> None:
         if run := self.graph.run_of(node.uri):
@@ -95,6 +112,47 @@ class ExportView(View):
     def render(self) -> "str | RenderableType":
         """The text."""
         return self.text.rstrip("\n")
+
+
+# What the types of the two tell already is not said again.
+_ROLES_TOLD_BY_TYPES = ("input", "data", "base_model", "via")
+
+
+def use_words(edges: "Iterable[Edge]") -> str:
+    """What an input was for and which part of it was taken, as far as its type does not tell.
+
+    >>> from nemotron.kit.documents.edge import InputEdge
+    >>> from nemotron.kit.lineage.graph import Edge
+    >>> said = InputEdge(uri="art://d:v1", role="data", split="train", weight=0.5)
+    >>> use_words([Edge("art://d:v1", "art://m:v1", "data", said), Edge("art://d:v1", "art://m:v1", "eval")])
+    'as data: split train, weight 0.5; as eval'
+    >>> use_words([Edge("art://d:v1", "art://m:v1", "data")])
+    ''
+    """
+    told = []
+    for edge in edges:
+        parts = ", ".join(_part_words(edge))
+        if parts or edge.role not in _ROLES_TOLD_BY_TYPES:
+            told.append(f"as {words.printable(edge.role)}" + (f": {parts}" if parts else ""))
+    return "; ".join(told)
+
+
+def _part_words(edge: "Edge") -> Iterable[str]:
+    if (said := edge.said) is None:
+        return
+    if said.split is not None:
+        yield f"split {words.printable(said.split)}"
+    if said.shards:
+        alone = words.printable(said.shards[0])
+        yield f"shard {alone}" if len(said.shards) == 1 else words.many(len(said.shards), "shard")
+    if said.tokens is not None:
+        yield f"{words.amount(said.tokens)} tokens"
+    if said.token_range is not None:
+        yield f"tokens {said.token_range[0]:,} to {said.token_range[1]:,}"
+    if said.weight is not None:
+        yield f"weight {words.number(said.weight)}"
+    if said.revision is not None:
+        yield f"revision {words.printable(said.revision)}"
 
 
 def _run_label(run: "Node") -> "Text":

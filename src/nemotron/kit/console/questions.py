@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
+from nemotron.kit.console.lineage import use_words
 from nemotron.kit.console.output import View
 from nemotron.kit.console.views import table
 
@@ -251,11 +252,13 @@ class ReasonsView(View):
     reasons: "Reasons"
 
     def document(self) -> Any:
-        """The version, its inputs and sources, and what is different from the one before."""
+        """The version, its run, inputs and sources, and what is different from the one before."""
         node, previous = self.reasons.node, self.reasons.previous
+        run = self.reasons.run
         return {
             **node.to_document(),
-            "made_from": [_short(one) for one in self.reasons.inputs],
+            "made_by": None if run is None else {"id": run.run, "name": run.name, **run.metadata},
+            "made_from": [{**_short(one), "uses": self._uses(one)} for one in self.reasons.inputs],
             "sources": [_short(one) for one in self.reasons.sources],
             "previous": None if previous is None else DiffView(previous).document(),
         }
@@ -270,8 +273,9 @@ class ReasonsView(View):
         lines = [f"{node.uri}  {words.printable(node.type)}"]
         made = f"{words.when(node.created_at or '')} {words.ago(node.created_at or '')}".strip()
         lines.append(f"made      {made}" + (f" by {words.printable(node.producer)}" if node.producer else ""))
+        lines += [f"run       {self._run()}"] if node.run else []
         lines += [f"withdrawn {words.printable(node.withdrawn)}"] if node.withdrawn is not None else []
-        lines += [f"from      {_said(one)}" for one in self.reasons.inputs] or [
+        lines += [f"from      {self._from(one)}" for one in self.reasons.inputs] or [
             "from      nothing that was recorded"
         ]
         direct = {one.uri for one in self.reasons.inputs}
@@ -279,6 +283,21 @@ class ReasonsView(View):
         if previous is None:
             return "\n".join([*lines, "", "The first version of its name."])
         return "\n".join([*lines, "", "Different from the version before:", *compared_lines(previous)])
+
+    def _run(self) -> str:
+        node, run = self.reasons.node, self.reasons.run
+        if run is None:
+            return f"{words.printable(node.run or '')}, of which nothing is recorded here"
+        status = str(run.metadata.get("status", "unknown"))
+        return words.printable(f"{run.name}  {status}  {run.run}")
+
+    def _from(self, one: "Node") -> str:
+        uses = use_words(edge for edge in self.reasons.edges if edge.source == one.uri)
+        return f"{_said(one)}  {uses}".rstrip()
+
+    def _uses(self, one: "Node") -> list[dict[str, Any]]:
+        uses = (edge.to_document() for edge in self.reasons.edges if edge.source == one.uri)
+        return [{key: value for key, value in use.items() if key not in ("from", "to")} for use in uses]
 
 
 def _short(node: "Node") -> dict[str, Any]:

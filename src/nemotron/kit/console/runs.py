@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 # As much of an id as tells the millisecond: two runs seldom begin in one.
 SHORT_ID = 13
 CONFIG_SHOWN_MAX = 30
-_COLOURS = {"finished": "green", "running": "cyan", "failed": "red", "killed": "red", "unknown": "yellow"}
+_COLOURS = {
+    "finished": "green",
+    "exited": "default",
+    "running": "cyan",
+    "failed": "red",
+    "killed": "red",
+    "unknown": "yellow",
+}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from nemotron.kit.errors import FormatTooNewError
 
 RUN_FORMAT = 1
 
-Status = Literal["running", "finished", "failed", "killed", "unknown"]
+Status = Literal["running", "finished", "exited", "failed", "killed", "unknown"]
 
 
 def _text(value: Any) -> str | None:
@@ -173,7 +173,8 @@ class RunFinish(_Document):
 
     Attributes:
         ended_at: ISO 8601 with zone.
-        status: `finished` or `failed`.
+        status: `finished`; `failed`; or `exited`: its process left by itself, with a code that can't be
+            seen from inside: it may have failed by `sys.exit(1)`.
         error: the type of the exception that ended it.
         inputs: URIs of what it had used.
         outputs: URIs of the versions that it made.

@@ -23,7 +23,13 @@ ERROR_FACET = "https://openlineage.io/spec/facets/1-0-1/ErrorMessageRunFacet.jso
 NAMESPACE = "nemotron-kit"
 EventType = Literal["START", "COMPLETE", "FAIL", "ABORT"]
 # By what the kit calls the state of a run; one that still runs has no end.
-_ENDS: dict[str, EventType] = {"finished": "COMPLETE", "failed": "FAIL", "killed": "ABORT"}
+# COMPLETE is "concluded", which is all that is known of one that exited.
+_ENDS: dict[str, EventType] = {
+    "finished": "COMPLETE",
+    "exited": "COMPLETE",
+    "failed": "FAIL",
+    "killed": "ABORT",
+}
 # Of versions of which nobody knows when they were made.
 LONG_AGO = "1970-01-01T00:00:00+00:00"
 

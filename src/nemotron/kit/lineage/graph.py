@@ -101,6 +101,7 @@ class Graph:
         uri: the artifact asked about.
         nodes: each once, the nearest to `uri` first.
         edges: each once; both ends are nodes.
+        notes: what a reader must know of the whole, such as what was left out.
 
     Raises:
         MisuseError: `uri` or an edge's end is no node, or something is there twice.
@@ -109,6 +110,7 @@ class Graph:
     uri: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self._nodes) != len(self.nodes) or len(set(self.edges)) != len(self.edges):
@@ -184,12 +186,13 @@ class Graph:
         return self._runs.get(self.node(uri).uri)
 
     def to_document(self) -> dict[str, Any]:
-        """The graph as JSON values: `{uri, nodes, edges: [{from, to, role, …}]}`."""
-        return {
+        """The graph as JSON values: `{uri, nodes, edges: [{from, to, role, …}]}`, and `notes` if any."""
+        document = {
             "uri": self.uri,
             "nodes": [node.to_document() for node in self.nodes],
             "edges": [edge.to_document() for edge in self.edges],
         }
+        return document | ({"notes": list(self.notes)} if self.notes else {})
 
     # The value is frozen, so what is looked up in it is put in order once.
 

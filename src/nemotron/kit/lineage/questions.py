@@ -17,11 +17,11 @@ from nemotron.kit.lineage.collect import collect
 from nemotron.kit.lineage.composition import Composition, mixes, share_of
 from nemotron.kit.lineage.composition import composition as compose
 from nemotron.kit.lineage.diff import Difference, FieldChange, difference, name_of, shares, with_runs
-from nemotron.kit.lineage.graph import Graph, Node
+from nemotron.kit.lineage.graph import Edge, Graph, Node
 from nemotron.kit.lineage.mixing import Confidence
 from nemotron.kit.lineage.parts import RULE, cut, sizes_of
 from nemotron.kit.lineage.query import Direction, Shared, shared, shortest_paths, ways_down
-from nemotron.kit.lineage.runs import read_run
+from nemotron.kit.lineage.runs import node_of, read_run
 from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.trees import read_tree
@@ -87,12 +87,16 @@ class Reasons:
         inputs: what it was made from, one step.
         sources: where it all began: nodes of its lineage without inputs.
         previous: the version before it, and what is different; None for a first one.
+        edges: from its inputs: what they were for, and which part of them was taken.
+        run: that made it; None if there is no record of it.
     """
 
     node: Node
     inputs: tuple[Node, ...]
     sources: tuple[Node, ...]
     previous: Compared | None
+    edges: tuple[Edge, ...] = ()
+    run: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +321,9 @@ def why(registry: Registry, ref: str) -> Reasons:
     sources = tuple(one for one in graph.nodes[1:] if not graph.edges_to(one.uri))
     previous = _previous(registry, node)
     compared = None if previous is None else _compared(registry, collect(registry, previous), graph)
-    return Reasons(node, graph.inputs(node.uri), sources, compared)
+    record = read_run(registry.store, node.run, whole=False) if node.run else None
+    run = None if record is None else node_of(record)
+    return Reasons(node, graph.inputs(node.uri), sources, compared, graph.edges_to(node.uri), run)
 
 
 def _previous(registry: Registry, node: Node) -> str | None:

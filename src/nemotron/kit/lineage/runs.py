@@ -117,21 +117,30 @@ def with_runs(store: Store, graph: Graph) -> Graph:
     """The graph with the runs that made its artifacts, each a node with an edge to each of them.
 
     Args:
-        store: where they are recorded. Runs without a record are left out.
+        store: where they are recorded. Runs without a record are left out; so are, with a note, those beyond
+            the nearest `RUNS_READ_MAX`.
         graph: as collected.
     """
+    left_out: set[str] = set()
     runs: dict[str, Node | None] = {}
     edges = []
     for node in graph:
         if node.kind != "artifact" or not node.run:
             continue
-        if node.run not in runs and len(runs) < RUNS_READ_MAX:
+        if node.run not in runs and len(runs) >= RUNS_READ_MAX:
+            left_out.add(node.run)
+            continue
+        if node.run not in runs:
             record = read_run(store, node.run, whole=False)
             runs[node.run] = None if record is None else node_of(record)
         if (run := runs.get(node.run)) is not None:
             edges.append(Edge(run.uri, node.uri, RUN_ROLE))
     nodes = tuple(run for run in runs.values() if run is not None)
-    return Graph(graph.uri, (*graph.nodes, *nodes), (*graph.edges, *edges)) if nodes else graph
+    note = (
+        f"Runs left out: {len(left_out)}; those of the nearest artifacts are shown, {RUNS_READ_MAX} at most"
+    )
+    notes = (*graph.notes, *([note] if left_out else []))
+    return Graph(graph.uri, (*graph.nodes, *nodes), (*graph.edges, *edges), notes)
 
 
 def node_of(record: RunRecord) -> Node:

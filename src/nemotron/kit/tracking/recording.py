@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from nemotron.kit.documents.run import RunFinish, RunStart
 from nemotron.kit.errors import KitError
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 # How long the end of a run waits for a store that does not answer, and for git.
 PATIENCE_S = 10.0
 PATIENCE_WITH_GIT_S = 3.0
+# How a run ends whose process leaves by itself: the exit code can't be seen from inside.
+EXITED: Final = "exited"
 
 
 @dataclass(slots=True)
@@ -52,14 +54,15 @@ class Recording:
     Args:
         run_id: of the run.
         start: gives what is known at its beginning, when that is recorded first.
-        finish: gives what is known at its end, and the type of the exception that ended it.
+        finish: gives what is known at its end, from the type of the exception that ended it, `EXITED`, or
+            None if it finished.
     """
 
     def __init__(
         self,
         run_id: str,
         start: Callable[[], RunStart],
-        finish: Callable[[type[BaseException] | None], RunFinish],
+        finish: Callable[[type[BaseException] | Literal["exited"] | None], RunFinish],
     ) -> None:
         self._id = run_id
         self._pid = os.getpid()
@@ -103,14 +106,14 @@ class Recording:
         self._watchers.append(watcher)
         _look_after(self)
 
-    def end(self, error: type[BaseException] | None) -> None:
+    def end(self, error: type[BaseException] | Literal["exited"] | None) -> None:
         """Record the end wherever the beginning is recorded, and wait for it, but not for long."""
         if self._is_over or os.getpid() != self._pid:
             return
         self._is_over = True
         _open.discard(self)
         for watcher in self._watchers:
-            watcher(error)
+            watcher(None if error == EXITED else error)
         if not self._places:
             return
         places, finish = list(self._places.values()), self._finish(error)
@@ -218,8 +221,11 @@ def _look_after(recording: Recording) -> None:
 
 
 def _end_all() -> None:
-    """The process ends: so do its runs, failed if an exception escaped."""
-    error = sys.exc_info()[0] or _escaped()
+    """The process ends: so do its runs, failed if an exception escaped.
+
+    `sys.exit(1)` is none that could be seen from here: what no exception ended need not have finished.
+    """
+    error: type[BaseException] | Literal["exited"] = sys.exc_info()[0] or _escaped() or EXITED
     began = time.monotonic()
     for recording in list(_open):
         if time.monotonic() - began < PATIENCE_S:

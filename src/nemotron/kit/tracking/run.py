@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.run import RunFinish, RunStart
@@ -14,7 +14,8 @@ from nemotron.kit.names import ArtifactRef, Version
 from nemotron.kit.registry import processes
 from nemotron.kit.registry.stamps import now, uuid7
 from nemotron.kit.store.protocol import Store
-from nemotron.kit.tracking.recording import Recording
+from nemotron.kit.store.redaction import public_url
+from nemotron.kit.tracking.recording import EXITED, Recording
 
 log = logging.getLogger(__name__)
 
@@ -213,21 +214,21 @@ def _cwd() -> str | None:
         return None
 
 
-def _finish_of(run: Run, error: type[BaseException] | None) -> RunFinish:
+def _finish_of(run: Run, error: type[BaseException] | Literal["exited"] | None) -> RunFinish:
     name = None
-    if error is not None:
+    if error is not None and error != EXITED:
         is_builtin = error.__module__ == "builtins"
         name = error.__qualname__ if is_builtin else f"{error.__module__}.{error.__qualname__}"
     return RunFinish(
         ended_at=now(),
-        status="finished" if error is None else "failed",
+        status="finished" if error is None else "exited" if error == EXITED else "failed",
         error=name,
         inputs=run.used,
         outputs=run.outputs,
         unchanged=run.unchanged,
         resolved=run.resolved,
         metrics=_metrics(run.summary),
-        wandb_url=run.wandb_url,
+        wandb_url=public_url(run.wandb_url) if run.wandb_url else None,
     )
 
 

@@ -164,6 +164,9 @@ class WandbTracker:
         self, artifact: Any, name: str, stored: dict[str, Any], options: SaveOptions, registry: Registry
     ) -> dict[str, Any]:
         """Record what was committed to a store: now, or later from its outbox; see `Courier`."""
+        run = wandb_run.active()
+        if run is not None:
+            self._tell_the_kit(run)
         return self.courier.follow(artifact, name, stored, options, registry)
 
     def log_description(self, description: Description) -> dict[str, Any]:
@@ -186,7 +189,13 @@ class WandbTracker:
             raise NotInitializedError(
                 "No active W&B run. Call wandb.init() first, or nemotron.kit.init_wandb_if_configured()"
             )
+        self._tell_the_kit(run)
         return run
+
+    def _tell_the_kit(self, run: Any) -> None:
+        """Have the kit's run say on which page W&B shows it; offline there is none."""
+        if isinstance(url := getattr(run, "url", None), str) and url:
+            self._kit_run().wandb_url = url
 
     def _tell_of_offline(self, run: Any) -> None:
         if run.id not in self._told_of_offline:
