@@ -8,7 +8,7 @@ python := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-stores test-executors check format bench test-install test-browser clean
+.PHONY: help demo test test-stores test-executors check format bench test-omegaconf test-install test-browser clean
 
 help: ## list the targets
 	@echo 'nemotron.kit: needs git, make and Python 3.11 or newer; all else goes into .venv'
@@ -44,7 +44,11 @@ format: ## put the code into its one format
 
 test-wandb: ## the tests of W&B with the newest client and with older ones, each in its own environment
 	@.ci/venv dev
-	@$(python) .ci/test_wandb.py $(ARGS)
+	@$(python) .ci/test_versions.py wandb $(ARGS)
+
+test-omegaconf: ## the tests of configs with the newest OmegaConf and with 2.3, each in its own environment
+	@.ci/venv dev
+	@$(python) .ci/test_versions.py omegaconf $(ARGS)
 
 test-megatron-bridge: ## the checkpoint hook in Megatron-Bridge's own module
 	@.ci/venv dev
