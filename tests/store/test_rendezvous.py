@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from nemotron.kit.errors import (
+    ArtifactNotFoundError,
     ArtifactVersionNotFoundError,
     CorruptError,
     KitError,
@@ -161,6 +162,19 @@ def test_a_definitive_failure_is_everybodys(error, tmp_path):
     assert vars(theirs.value).get("version") == vars(error).get("version")
     assert "caused by OSError: the disk said so" in theirs.value.__notes__
     assert any(note.startswith("found by rank") for note in theirs.value.__notes__)
+
+
+def test_all_ranks_are_told_which_key_of_the_config_it_was():
+    def fail():
+        error = ArtifactNotFoundError("data")
+        error.add_note("run.data is data:latest")
+        raise error
+
+    store = MemoryStore()
+    for node, resolve in enumerate((fail, forbidden)):
+        with pytest.raises(ArtifactNotFoundError) as caught:
+            agree(attempt(node), resolve, Places(None, store), no_waiting())
+        assert caught.value.__notes__[0] == "run.data is data:latest"
 
 
 def test_an_error_of_a_newer_kit_is_an_error_all_the_same():

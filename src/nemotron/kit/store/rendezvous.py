@@ -296,6 +296,7 @@ def _describe(error: KitError) -> dict[str, Any]:
         "class": known.__name__,
         "message": error.message,
         "fields": {name: value for name, value in fields.items() if name != "message"},
+        "notes": getattr(error, "__notes__", []),
         "cause": f"{type(cause).__name__}: {cause}" if cause else None,
         "by": f"rank {os.environ.get('RANK') or '?'} on {os.uname().nodename}",
     }
@@ -308,6 +309,8 @@ def _rebuild(failure: Mapping[str, Any]) -> KitError:
     error: KitError = kind.__new__(kind, failure["message"])
     KitError.__init__(error, failure["message"])
     vars(error).update(failure.get("fields") or {})
+    for note in failure.get("notes") or ():  # such as which key of the config it was
+        error.add_note(note)
     error.add_note(f"found by {failure.get('by')}, and the same for all ranks of this attempt")
     if failure.get("cause"):
         error.add_note(f"caused by {failure['cause']}")
