@@ -186,6 +186,23 @@ def test_uses_are_inputs_of_what_is_saved(publish, tmp_path):
     assert model.tracking.used_artifacts == ["my-data:v1"]
 
 
+def test_what_latest_meant_is_in_the_record_of_the_run(publish, tmp_path, monkeypatch):
+    job = {"SLURM_JOB_ID": "7", "WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "8", "TMPDIR": str(tmp_path / "tmp")}
+    for name, text in job.items():
+        monkeypatch.setenv(name, text)
+    publish()
+    monkeypatch.setenv("RANK", "8")
+    register_resolvers({"data": "my-data:latest", "same": "my-data:v1"}, mode="local")
+    publish(metadata={"n": 2})
+    monkeypatch.setenv("RANK", "0")
+    with context.run("sft") as run:
+        register_resolvers({"data": "my-data:latest", "same": "my-data:v1"}, mode="local")
+        ModelArtifact(path=tmp_path / "m", step=1).save(name="model")
+    ended = json.loads((tmp_path / f"store/.kit/runs/{run.id}/finish.json").read_text())
+    assert ended["resolved"] == {"my-data:latest": "art://my-data:v1"}
+    assert ended["inputs"] == ["art://my-data:v1"]
+
+
 def test_a_snapshot_lies_where_it_is_laid_out(publish, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/part.txt").write_text("one")

@@ -17,6 +17,7 @@ from nemotron.kit.errors import ArtifactNotFoundError, MisuseError, NotInitializ
 from nemotron.kit.integrations.wandb.tracker import WandbTracker
 from nemotron.kit.tracking.composite import CompositeTracker
 from nemotron.kit.tracking.file import FileTracker
+from nemotron.kit.tracking.outbox import Outbox
 from wandb_server.fixtures import real_wandb, wandb_server
 from wandb_server.web import WandbServer
 
@@ -173,6 +174,28 @@ def test_the_store_first_and_wandb_second(
     assert set(wandb_server.names()) == {"model:v0", "only-there:v0"}
     registry = context.require_registry()
     assert [entry.name for entry in registry.list()] == ["model", "only-here"]
+
+
+def test_both_and_wandb_is_down(
+    root: str, tmp_path: Path, real_wandb: ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    kit.init(root=root)
+    kit.PretrainDataArtifact(path=tmp_path / "data", total_tokens=7).save(name="data")
+    kit.shutdown()
+    said = config(root, wandb={"project": "proj"})
+    said = OmegaConf.merge(said, {"run": {"data": "data:latest"}, "tokens": "${art:data,total_tokens}"})
+    tracking = setup_artifact_tracking(said)
+    assert (tracking.manifest, tracking.wandb, said.tokens) == (True, True, 7)
+    kit.init_wandb_if_configured(kit.WandbConfig("proj"))
+    saved = model(tmp_path)
+    log_artifact(saved, tracking, name="model")
+    registry = context.require_registry()
+    record = registry.resolve("model:v1")
+    assert (saved.uri, record.inputs) == ("art://model:v1", ["art://data:v1"])
+    waiting = Outbox(registry.store)
+    subjects = [waiting.read(waiting_id).subject for waiting_id in waiting.ids()]
+    assert subjects == ["art://model:v1"]
 
 
 def test_no_run_stops_nothing(
