@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nemotron.kit.documents.remap import Remap, RemapLog, moved
@@ -19,10 +19,12 @@ PREFIXES = st.dictionaries(PATHS, PATHS, max_size=4)
 @given(PATHS, PREFIXES)
 def test_what_comes_out_is_under_no_prefix(path, prefixes):
     now = moved(path, prefixes)
-    assert now is None or not any(now == old or now.startswith(f"{old}/") for old in prefixes)
+    fits = [old for old in prefixes if now is not None and (now == old or now.startswith(f"{old}/"))]
+    assert all(old.startswith(f"{prefixes[old]}/") for old in fits)  # but for one that moved up just now
 
 
 @given(PATHS, PATHS, PARTS)
+@example(old="/a/a", new="/a", parts=["a"])
 def test_one_prefix_moves_all_below_it_and_nothing_else(old, new, parts):
     rest = "/".join(parts)
     if not f"{new}/".startswith(f"{old}/"):
@@ -45,6 +47,13 @@ def test_the_longest_prefix_wins_and_moves_are_followed():
     assert moved("/ab", prefixes) == "/ab"
     assert moved("/a", {"/a": "/b", "/b": "/a"}) is None
     assert moved("/a/1", {"/a": "/a/b"}) is None
+
+
+def test_what_moved_up_moved_once_and_other_moves_follow():
+    assert moved("/a/a/a", {"/a/a": "/a"}) == "/a/a"
+    assert moved("/a/a/a/x", {"/a/a": "/a", "/a": "/b"}) == "/b/a/x"
+    assert moved("/a/x/x/1", {"/a/x": "/a", "/a/x/1": "/c"}) == "/c"
+    assert moved("/a/b", {"/a/b": "/a", "/a": "/a/b"}) is None
 
 
 REMAPS = st.builds(Remap, old=PATHS, new=PATHS, set_at=st.text(), set_by=st.text(), why=st.none() | st.text())

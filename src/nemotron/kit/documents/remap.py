@@ -103,8 +103,13 @@ def _remap(item: Any, where: str) -> Remap:
 def moved(path: str, prefixes: Mapping[str, str]) -> str | None:
     """Where a recorded path lies now: the longest prefix counts, again and again until none fits.
 
+    What moved up into a folder above its own, as `/data/old` to `/data`, moved once: a path that is still under
+    the old prefix by then is one that had its name twice.
+
     >>> moved("/data/x/1", {"/data": "s3://b", "/data/x": "/fast"}), moved("/database", {"/data": "/d"})
     ('/fast/1', '/database')
+    >>> moved("/data/old/old/1", {"/data/old": "/data"})
+    '/data/old/1'
 
     Args:
         path: absolute, or a URL.
@@ -113,11 +118,14 @@ def moved(path: str, prefixes: Mapping[str, str]) -> str | None:
     Returns:
         The path, or None if it is led in a circle.
     """
+    just_moved_up = ""
     for _ in range(STEPS_MAX):
         old = path
-        while old and old not in prefixes:
+        while old and (old not in prefixes or old == just_moved_up):
             old = old.rpartition("/")[0]
         if not old:
             return path
-        path = prefixes[old] + path[len(old) :]
+        new = prefixes[old]
+        path = new + path[len(old) :]
+        just_moved_up = old if old.startswith(f"{new}/") else ""
     return None
