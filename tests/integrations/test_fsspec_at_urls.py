@@ -1,5 +1,6 @@
 """`art://` shows artifacts whose data lies at a URL just like those on a disk."""
 
+import pickle
 from pathlib import Path
 
 import fsspec
@@ -10,7 +11,7 @@ from bucket_server import Proxy, environment, new_bucket, serving
 from nemotron.kit import context, start
 from nemotron.kit.artifacts.base import Artifact
 from nemotron.kit.artifacts.data_blends import DataBlendsArtifact
-from nemotron.kit.errors import NotFoundError, OutsideRootError, RefusedError
+from nemotron.kit.errors import NotFoundError, OutsideRootError, RefusedError, UnavailableError
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem, FolderError
 from nemotron.kit.registry.records import Draft
 
@@ -103,3 +104,65 @@ def test_what_refuses_is_no_absence(place: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Artifact.from_uri("art://data").path.fs, "info", refuse)
     with pytest.raises(RefusedError, match=f"{place}/part.txt"):
         ArtifactFileSystem(skip_instance_cache=True).exists("data/part.txt")
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (PermissionError("403 Forbidden"), RefusedError),
+        (FileNotFoundError("gone"), NotFoundError),
+        (ConnectionResetError("reset by peer"), UnavailableError),
+        (TimeoutError("timed out"), UnavailableError),
+    ],
+)
+def test_what_fails_while_an_open_file_is_read(
+    place: str, monkeypatch: pytest.MonkeyPatch, raised: Exception, expected: type[Exception]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    with fsspec.open("art://data:v1/train/000.bin") as file:
+        monkeypatch.setattr(Artifact.from_uri("art://data").path.fs, "cat_file", fail)
+        with pytest.raises(expected, match=f"Cannot read {place}/train/000.bin"):
+            file.read()
+
+
+def test_a_server_that_fails_while_an_open_file_is_read(
+    server: tuple[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Proxy(server)
+    for name, value in environment(proxy.url).items():
+        monkeypatch.setenv(name, value)
+    start.init(root=tmp_path / "store")
+    artifact = Artifact(path=f"s3://{new_bucket(server)}/data")
+    artifact.path.fs.pipe_file(f"{artifact.path.path}/a.bin", b"0123456789")
+    artifact.save("data")
+    for status, expected in (("403", RefusedError), ("404", NotFoundError), ("400", UnavailableError)):
+        proxy.fault = lambda *_: None
+        with fsspec.open("art://data:v1/a.bin") as file:
+            proxy.fault = lambda *_, status=status: status
+            with pytest.raises(expected, match="Cannot read s3://"):
+                file.read()
+    proxy.close()
+
+
+def test_an_open_file_is_read_in_blocks_and_can_be_sent_to_another_process(place: str) -> None:
+    artifact = Artifact.from_uri("art://data")
+    data = bytes(range(256)) * 20_000
+    artifact.path.fs.pipe_file(f"{artifact.path.path}/long.bin", data)
+    with fsspec.filesystem("art").open("art://data:v1/long.bin") as file:
+        assert (file.size, file.read(3), file.tell()) == (len(data), data[:3], 3)
+        file.seek(-5, 2)
+        assert file.read() == data[-5:]
+        file.seek(0)
+        assert file.read() == data
+        file.seek(7)
+        assert pickle.loads(pickle.dumps(file)).read() == data[7:]
+
+
+def test_a_file_that_became_shorter_is_no_end_of_file(place: str) -> None:
+    artifact = Artifact.from_uri("art://data")
+    with fsspec.filesystem("art").open("art://data:v1/train/000.bin") as file:
+        artifact.path.fs.pipe_file(f"{artifact.path.path}/train/000.bin", b"0123")
+        with pytest.raises(UnavailableError, match="10 were asked for, 4 came|Cannot read"):
+            file.read()

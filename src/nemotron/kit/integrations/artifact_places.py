@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from fsspec.implementations.local import LocalFileOpener
+from fsspec.spec import AbstractBufferedFile
 
 from nemotron.kit.artifacts import kinds
 from nemotron.kit.artifacts.paths import to_path
-from nemotron.kit.errors import MisuseError, NotFoundError, PathNotFoundError, RefusedError
+from nemotron.kit.errors import MisuseError, NotFoundError, PathNotFoundError, RefusedError, UnavailableError
 from nemotron.kit.formats.remote import translated
 from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef, Version
 from nemotron.kit.registry.records import Record
@@ -24,6 +25,10 @@ from nemotron.kit.store.system_errors import translate
 
 # How fsspec's file systems call the time of a file, in seconds or as a datetime.
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
+
+
+# What one request for a file at a URL fetches at least.
+BLOCK_BYTES = 1 << 20
 
 
 class FolderError(MisuseError, IsADirectoryError):
@@ -291,9 +296,11 @@ class _AtUrl(Place):
             yield self.below(child)._spelt(f"{name}/{child}", item)  # type: ignore[attr-defined]
 
     def open(self, name: str, fs: Any, block_size: int | None = None) -> Any:
-        if not self.inside or self._info()["type"] == "directory":
+        if not self.inside or (info := self._info())["type"] == "directory":
             raise self._refuse_folder(name)
-        with translated("read", self._url):
+        if info.get("size") is not None:
+            return UrlFile(fs, name, self._root.fs, self._url, info["size"], block_size)
+        with translated("read", self._url):  # a server that does not say how long it is: as it comes
             return self._root.fs.open(self._url, "rb", **({"block_size": block_size} if block_size else {}))
 
     def range(self, name: str, fs: Any, start: int | None, end: int | None) -> bytes:
@@ -306,6 +313,35 @@ class _AtUrl(Place):
         with translated("read", self._url):
             data: bytes = self._root.fs.cat_file(self._url, start=first, end=last)
             return data
+
+
+class UrlFile(AbstractBufferedFile):  # type: ignore[misc]
+    """A file at a URL, read in blocks; what its backend raises becomes an error of the kit.
+
+    Args:
+        fs: the file system that it was opened by.
+        path: as it was opened there.
+        backend: the file system that reads the URL.
+        url: where it lies.
+        size: in bytes.
+        block_size: bytes to fetch at once; 1 MiB by default.
+    """
+
+    def __init__(
+        self, fs: Any, path: str, backend: Any, url: str, size: int, block_size: int | None = None
+    ) -> None:
+        self._backend, self._url = backend, url
+        super().__init__(fs, path, "rb", block_size or BLOCK_BYTES, size=size)
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        with translated("read", self._url):
+            data: bytes = self._backend.cat_file(self._url, start=start, end=end)
+        if len(data) != end - start:
+            raise UnavailableError(
+                f"Cannot read {self._url}: bytes {start:,} to {end:,} were asked for, {len(data):,} came. "
+                "It may be changing; try again"
+            )
+        return data
 
 
 def _moment(value: Any) -> float:
