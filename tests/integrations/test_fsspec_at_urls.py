@@ -164,5 +164,5 @@ def test_a_file_that_became_shorter_is_no_end_of_file(place: str) -> None:
     artifact = Artifact.from_uri("art://data")
     with fsspec.filesystem("art").open("art://data:v1/train/000.bin") as file:
         artifact.path.fs.pipe_file(f"{artifact.path.path}/train/000.bin", b"0123")
-        with pytest.raises(UnavailableError, match="10 were asked for, 4 came|Cannot read"):
+        with pytest.raises(UnavailableError, match=r"Cannot read .*000\.bin"):
             file.read()

@@ -103,8 +103,8 @@ def _remap(item: Any, where: str) -> Remap:
 def moved(path: str, prefixes: Mapping[str, str]) -> str | None:
     """Where a recorded path lies now: the longest prefix counts, again and again until none fits.
 
-    What moved up into a folder above its own, as `/data/old` to `/data`, moved once: a path that is still under
-    the old prefix by then is one that had its name twice.
+    What moved up into a folder above its own, as `/data/old` to `/data`, moved once: a path that is still
+    under the old prefix by then is one that had its name twice.
 
     >>> moved("/data/x/1", {"/data": "s3://b", "/data/x": "/fast"}), moved("/database", {"/data": "/d"})
     ('/fast/1', '/database')
