@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from formats.counting import GOLDEN
@@ -110,3 +111,14 @@ def test_what_lies_at_a_url(kit, registry, shards: Path, tmp_path: Path) -> None
     assert kit("inspect", "art://far/a.idx", "--json").json["measured"]["total_tokens"] == 19
     gone = kit("inspect", f"{place}/gone")
     assert (gone.code, "Nothing is at memory://" in gone.err) == (1, True)
+
+
+def test_the_loss_share_is_unknown_until_it_is_asked_for(kit) -> None:
+    said = kit("inspect", str(GOLDEN / "sft"), "--json").json
+    assert "loss_share" not in said["measured"]
+    assert any(item["field"] == "loss_share" and "--loss-share" in item["why"] for item in said["unreadable"])
+    asked = kit("inspect", str(GOLDEN / "sft"), "--loss-share", "--json").json
+    rows = [row for path in (GOLDEN / "sft").rglob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    mask = [value for row in rows for value in row["loss_mask"]]
+    assert asked["measured"]["loss_share"] == sum(mask) / len(mask)
+    assert not any(item["field"] == "loss_share" for item in asked["unreadable"])

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from formats.counting import GOLDEN, CountingFiles
@@ -47,6 +47,37 @@ def test_the_loss_share_is_read_when_asked(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"loss_mask": lists([[0, 1, 1], [1]])})
     assert parquet.loss_share(path) == 0.75
     assert parquet.loss_share(write(tmp_path / "b.parquet", {"text": ["x"]})) is None
+    other = write(tmp_path / "c.parquet", {"loss_mask": pa.array([[True, False], [], None, [None]])})
+    assert parquet.loss_share(other) == 0.5
+    assert parquet.loss_share([path, str(path), other]) == 4 / 6
+
+
+@pytest.mark.parametrize("mask", [[1, 0], ["a"], [["a"]], [{"a": 1}]])
+def test_a_mask_of_another_type(tmp_path: Path, mask: list[Any]) -> None:
+    with pytest.raises(CorruptError, match=r"a\.parquet is damaged: loss_mask can't be read"):
+        parquet.loss_share(write(tmp_path / "a.parquet", {"loss_mask": pa.array(mask)}))
+
+
+@settings(max_examples=200)
+@given(
+    changes=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4
+    )
+)
+def test_a_damaged_mask_is_an_error_of_the_kit(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[float, int]]
+) -> None:
+    data = bytearray(SHARDS[0].read_bytes())
+    for place, byte in changes:
+        data[int(place * len(data))] = byte
+    path = tmp_path_factory.mktemp("mask") / "a.parquet"
+    path.write_bytes(data)
+    try:
+        share = parquet.loss_share(path)
+    except CorruptError as error:
+        assert "a.parquet is damaged" in str(error)
+    else:
+        assert share is None or 0 <= share <= 1
 
 
 @pytest.mark.parametrize(("value", "share"), [(0, 0.0), (1, 1.0), (2, None)])

@@ -18,7 +18,19 @@ Place = Annotated[
 ]
 
 
-def inspect(path: Place, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
+LossShare = Annotated[
+    bool,
+    typer.Option("--loss-share", help="Of packed SFT data, read the column loss_mask as well (pyarrow)."),
+]
+
+
+def inspect(
+    path: Place,
+    loss_share: LossShare = False,
+    root: Root = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Say what a file or folder is, and what its bytes say: tokens, sequences, rows, parameters.
 
     Heads and footers are read, of what lies at a URL in ranges; of JSON lines, all bytes. No store is needed,
@@ -46,5 +58,5 @@ def inspect(path: Place, root: Root = None, as_json: Json = False, quiet: Quiet 
         files = files_of(where := to_path(place))
         place = str(where)
     with output.progress("Reading"):
-        detected = detect(place, files)
+        detected = detect(place, files, loss_share=loss_share)
     output.show(InspectedView(detected, detected.path if "://" in place else os.path.abspath(detected.path)))

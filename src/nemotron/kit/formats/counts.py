@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nemotron.kit.errors import (
@@ -154,13 +154,20 @@ def _weights(found: blend.Blend, folder: str) -> dict[str, dict[str, float]] | N
 _PACKED = ("total_tokens", "total_sequences", "num_shards")
 
 
-def of_packed(folder: str, splits: Mapping[str, str | None] | None = None, files: Files = LOCAL) -> Measured:
+def of_packed(
+    folder: str,
+    splits: Mapping[str, str | None] | None = None,
+    files: Files = LOCAL,
+    *,
+    loss_share: bool = False,
+) -> Measured:
     """Counts of a folder of Parquet files, from their footers.
 
     Args:
         folder: looked through to the end of its subfolders, if no split is given.
         splits: folders or files of the splits; what is None does not count.
         files: where they lie.
+        loss_share: read the column `loss_mask` where the footers do not tell.
 
     Raises:
         CorruptError: a footer is damaged; the message names the file.
@@ -175,7 +182,10 @@ def of_packed(folder: str, splits: Mapping[str, str | None] | None = None, files
             paths += [place] if kind == "file" else [p for p in walk(place, files) if parquet.is_parquet(p)]
         if not paths:
             return nothing(folder, f"{folder} has no Parquet files", *_PACKED)
-        return _packed(folder, parquet.read_all(paths, files))
+        table = parquet.read_all(paths, files)
+        if loss_share and table.loss_share is None:
+            table = replace(table, loss_share=parquet.loss_share(paths, files))
+        return _packed(folder, table)
 
     return _guarded(folder, _PACKED, read)
 
@@ -200,6 +210,9 @@ def _packed(folder: str, table: parquet.Table) -> Measured:
         unreadable.append(Unreadable("pack_size", f"{why}; it is at least {least['pack_size']:,}"))
     if table.loss_share is not None:
         values["loss_share"] = table.loss_share
+    elif parquet.MASK_COLUMN in table.columns:
+        why = "the footers do not tell; `nemotron kit inspect --loss-share` reads the column"
+        unreadable.append(Unreadable("loss_share", why))
     also = {} if table.starts is None else {"total_sequences": table.starts}
     return Measured(values, at_least=least, also=also, source=folder, unreadable=tuple(unreadable))
 

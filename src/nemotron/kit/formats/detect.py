@@ -62,7 +62,7 @@ class Detected:
     unreadable: tuple[Unreadable, ...]
 
 
-def detect(path: PathLike, files: Files = LOCAL) -> Detected:
+def detect(path: PathLike, files: Files = LOCAL, *, loss_share: bool = False) -> Detected:
     """Say what lies at a path, from heads and footers; of JSON lines, all bytes.
 
     >>> import tempfile
@@ -73,6 +73,7 @@ def detect(path: PathLike, files: Files = LOCAL) -> Detected:
     Args:
         path: a file or folder.
         files: where it lies.
+        loss_share: of packed SFT data, read the column `loss_mask` where the footers do not tell.
 
     Raises:
         PathNotFoundError: nothing is there.
@@ -84,6 +85,8 @@ def detect(path: PathLike, files: Files = LOCAL) -> Detected:
     if what is None:
         raise PathNotFoundError(f"Nothing is at {where}. Check the path")
     kind, place, found = (_folder if what == "folder" else _file)(where, files)
+    if loss_share and kind is Kind.PACKED_SFT:
+        found = counts.of_packed(where, None, files, loss_share=True)
     return Detected(kind, TYPES.get(kind, GENERIC), place, found.values, found.unreadable)
 
 

@@ -131,34 +131,45 @@ def _all_or_none(numbers: Iterable[int | None]) -> int | None:
     return None if None in known else sum(number for number in known if number is not None)
 
 
-def loss_share(path: PathLike, files: Files = LOCAL) -> float | None:
-    """The share of tokens whose `loss_mask` is not zero. Reads that column, in batches.
+def loss_share(paths: PathLike | Iterable[PathLike], files: Files = LOCAL) -> float | None:
+    """The share of tokens whose `loss_mask` is not zero. Reads that column of one or several files, in batches.
+
+    It is read by pyarrow, after the kit's own look at each footer: what a damaged page makes of memory is
+    pyarrow's. So neither `save()` nor `inspect` does it unasked.
 
     Returns:
         From 0 to 1; None if there is no such column, or nothing in it.
 
     Raises:
-        CorruptError: the file is damaged.
+        CorruptError: a file is damaged, or its mask is no list of numbers; the message names it.
         MissingExtraError: pyarrow is not installed.
     """
-    where = text_of(path)
+    names = [paths] if isinstance(paths, str | os.PathLike) else paths
+    counts = [_masked(where, files) for where in dict.fromkeys(map(text_of, names))]
+    items = sum(items for _, items in counts)
+    return sum(counted for counted, _ in counts) / items if items else None
+
+
+def _masked(where: str, files: Files) -> tuple[int, int]:
+    """How many tokens of a file count in the loss, and how many have a mask."""
     parquet = _pyarrow(where)
-    read(path, files)  # pyarrow ends the process where some footers contradict themselves
+    # pyarrow ends the process where some footers contradict themselves.
+    if MASK_COLUMN not in read(where, files).columns:
+        return 0, 0
     import pyarrow
     import pyarrow.compute as compute
 
     counted = items = 0
     try:
         with files.open(where) as raw, parquet.ParquetFile(raw) as file:
-            if MASK_COLUMN not in file.schema_arrow.names:
-                return None
-            for batch in file.iter_batches(batch_size=1024, columns=[MASK_COLUMN]):
+            for batch in file.iter_batches(batch_size=1024, columns=[MASK_COLUMN], use_threads=False):
                 values: Any = batch.column(0).flatten()
-                items += len(values)
-                counted += compute.sum(compute.not_equal(values, 0)).as_py() or 0
-    except (pyarrow.ArrowException, OSError) as error:
-        raise damaged(where, str(error).splitlines()[0]) from error
-    return counted / items if items else None
+                items += len(values) - values.null_count
+                counted += compute.sum(compute.not_equal(values.cast("float64"), 0)).as_py() or 0
+    # A name that is no UTF-8, and a column that is no list: pyarrow has no error of its own for these.
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError, AttributeError, LookupError) as error:
+        raise damaged(where, f"{MASK_COLUMN} can't be read ({str(error).splitlines()[0][:200]})") from error
+    return counted, items
 
 
 def _pyarrow(where: str) -> Any:
