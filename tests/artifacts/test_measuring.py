@@ -27,7 +27,7 @@ from nemotron.kit.errors import ConflictError, CorruptError, MismatchError, Misu
 
 @pytest.fixture(autouse=True)
 def _every_test_is_a_process() -> Iterator[None]:
-    measuring._say_claimed.cache_clear()
+    measuring._say_once.cache_clear()
     yield
     measuring._filled.clear()
 
@@ -121,6 +121,19 @@ def test_an_unreadable_blend_leaves_claims_and_says_so_once(
     assert evidence(artifact) == {"total_tokens": "claimed"}
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "blend.json" in caplog.text
+
+
+def test_what_nobody_said_and_nothing_tells_is_unknown_and_said_once(
+    store, shards: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (shards / "blend.json").write_text('{"shape": "of another tool"}')
+    for _ in range(2):
+        artifact = PretrainBlendsArtifact(path=shards).save()
+    assert (artifact.total_tokens, evidence(artifact)) == (None, None)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Counts of {shards}/blend.json are unknown: {shards}/blend.json is no blend: expected a list of "
+        "weights and paths, or one for train, valid and test; found an object with shape"
+    ]
 
 
 def test_page_one(store, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

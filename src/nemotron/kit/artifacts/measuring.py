@@ -125,17 +125,20 @@ def _tell(reaction: str, said: str) -> None:
 
 
 def _say_unreadable(found: Measured, marks: Mapping[str, str], files: "Files") -> None:
+    """Say why counts are claims; or are unknown, where nothing can be read and nobody said anything."""
     for item in found.unreadable:
-        if marks.get(item.field) == CLAIMED:
+        if (claimed := marks.get(item.field) == CLAIMED) or not (found.values or CLAIMED in marks.values()):
             # Where nothing lies yet, as on page one of the manual, nobody expects to be read.
             level = logging.WARNING if _holds_data(found.source, files) else logging.INFO
-            _say_claimed(found.source, item.why, level)
+            _say_once(
+                found.source, "recorded as they were claimed" if claimed else "unknown", item.why, level
+            )
 
 
 @cache
-def _say_claimed(source: str, why: str, level: int) -> None:
+def _say_once(source: str, how: str, why: str, level: int) -> None:
     """Once for each reason, however often it is saved."""
-    log.log(level, "Counts of %s are recorded as they were claimed: %s", source, why)
+    log.log(level, "Counts of %s are %s: %s", source, how, why)
 
 
 def _holds_data(source: str, files: "Files") -> bool:

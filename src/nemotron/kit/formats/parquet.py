@@ -132,7 +132,7 @@ def _all_or_none(numbers: Iterable[int | None]) -> int | None:
 
 
 def loss_share(paths: PathLike | Iterable[PathLike], files: Files = LOCAL) -> float | None:
-    """The share of tokens whose `loss_mask` is not zero. Reads that column of one or several files, in batches.
+    """The share of tokens whose `loss_mask` is not zero. Reads that column of one or more files, in batches.
 
     It is read by pyarrow, after the kit's own look at each footer: what a damaged page makes of memory is
     pyarrow's. So neither `save()` nor `inspect` does it unasked.
