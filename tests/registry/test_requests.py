@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from nemotron.kit.documents.manifest import Manifest
+from nemotron.kit.errors import ArtifactNotFoundError
 from nemotron.kit.registry import digest_cache, layout
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.versions import Versions
 from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.testing.faults import FaultyStore
@@ -139,6 +141,53 @@ def test_a_withdrawn_latest_and_what_is_named(many):
     store = Far(many)
     assert Registry(store).resolve("m").version == 9998
     many.remove(layout.tombstone("m", 10_000))
+
+
+@pytest.mark.parametrize("at_once", [1, 128])
+def test_a_name_of_three_segments_takes_a_request_for_each_shorter_reading(tmp_path, at_once):
+    inner = MemoryStore("memory://three")
+    registry = Registry(inner)
+    for step in range(5):
+        registry.publish(Draft(name="nano3/sft/data", source=tmp_path, metadata={"step": step}))
+    store = Far(inner)
+    store.at_once = at_once
+    fresh = Registry(store)
+    assert fresh.find("art://nano3/sft/data")[0].version == 5
+    assert len(store.calls) <= 1 + 3 + 4, shown(store.calls)  # how it was founded, three names, the latest
+    if at_once > 1:
+        assert store.trips <= 1 + 1 + 2, shown(store.calls)
+    with store.counting() as calls:  # it is known now what the text means
+        assert fresh.find("art://nano3/sft/data")[0].version == 5
+    assert len(calls) <= 4, shown(calls)
+
+
+def test_a_root_of_older_tools_that_is_only_read_is_listed_once(tmp_path):
+    inner = MemoryStore("memory://older")
+    store = FaultyStore(inner)
+    reader = Registry(store)
+    with pytest.raises(ArtifactNotFoundError):
+        reader.resolve("m")
+    for number in (1, 2):
+        inner.create(f"m/v{number}/manifest.json", b'{"name": "m", "version": "v%d"}' % number)
+    assert reader.resolve("m").version == 2  # it was empty, and is asked again
+    with store.counting() as calls:
+        for _ in range(10):
+            assert reader.resolve("m:v1").version == 1
+    assert [key for method, key in calls if method == "list"] == []
+    assert [key for _, key in calls if key == layout.FORMAT] == []
+
+
+def test_a_root_that_is_founded_while_it_is_looked_at_is_of_this_format(tmp_path):
+    inner = MemoryStore("memory://founded")
+    store = FaultyStore(inner, on_call=lambda method, key: method == "list" and key == "" and found())
+
+    def found():
+        if not inner.exists("m/v1/manifest.json"):
+            Registry(inner).publish(Draft(name="m", source=tmp_path))
+
+    versions = Versions(store)
+    assert versions.older.present is False
+    assert versions.older.numbers("m") == frozenset()
 
 
 def test_what_there_is_of_ten_thousand_versions_takes_one_walk(many):

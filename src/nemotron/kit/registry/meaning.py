@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from nemotron.kit.errors import (
     AmbiguousReferenceError,
@@ -38,9 +39,13 @@ def find(
     """
     records: dict[ArtifactRef, Record] = {}
     problem: KitError | None = None
-    for reading in readings:
-        if not versions.is_there(reading.name.key):
-            continue  # saying well what is not there takes a listing, and most readings are not
+    # Saying well what is not there takes a listing, and most readings are not. How the root was founded is
+    # asked before, once; then every name at the same time.
+    _ = versions.older.present
+    there = versions.store.together([partial(versions.is_there, reading.name.key) for reading in readings])
+    for reading, is_there in zip(readings, there, strict=True):
+        if not is_there:
+            continue
         try:
             records[reading] = resolve(reading)
         except ArtifactNotFoundError as error:  # the key of another spelling

@@ -10,6 +10,7 @@ An *adopted* version (`adopting.py`) has a manifest of this format beside, in `.
 import json
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,8 +59,14 @@ class OlderGenerations:
         if self._present is None:
             data = self._store.read(layout.FORMAT)
             if data is None:
-                # Not founded yet. It may be before its first publish, so this is asked again.
-                return bool(self._store.list())
+                # Not founded yet. It may be before its first publish, so this is asked again, unless older
+                # tools were here; names of this format come after its founding.
+                if not holds_older(self._store.list()):
+                    return False
+                data = self._store.read(layout.FORMAT)
+            if data is None:
+                self._present = True
+                return True
             try:
                 founded = codec.decode(data, f"{self._store.url}/{layout.FORMAT}")
             except CorruptError as error:
@@ -215,6 +222,11 @@ class OlderGenerations:
                 document, self._index_is_damaged = _salvaged(data or b""), True
             self._index = {name: _indexed(entry) for name, entry in document.items() if _is_name(name)}
         return self._index
+
+
+def holds_older(names: Iterable[str]) -> bool:
+    """Whether what lies at the top of a root that no kit has founded may be of older tools."""
+    return any(not name.startswith(".") or name == layout.OLDER_INDEX for name in names)
 
 
 def _salvaged(data: bytes) -> dict[str, Any]:

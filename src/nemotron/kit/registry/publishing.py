@@ -24,6 +24,7 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.names import ArtifactName
 from nemotron.kit.registry import changes, content, layout, scan, stamps
+from nemotron.kit.registry.older import holds_older
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.registry.trees import Listed, is_listed, readable_tree, with_tree
@@ -317,7 +318,7 @@ def prepare(store: Store) -> None:
     data = store.read(layout.FORMAT)
     if data is None:
         store.probe()
-        older = any(not name.startswith(".") or name == ".art_index.json" for name in store.list())
+        older = holds_older(store.list())
         document = {
             "format_version": layout.STORE_FORMAT,
             "store_id": stamps.uuid7(),

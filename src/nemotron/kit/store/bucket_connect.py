@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.errors import MissingExtraError, MisuseError
+from nemotron.kit.store.access_points import AccessPoint
 from nemotron.kit.store.bucket_errors import first_line
 from nemotron.kit.store.bucket_options import Settings, settle
 
@@ -26,13 +27,16 @@ def connect_bucket(scheme: str, host: str, options: Mapping[str, Any]) -> "Bucke
     return connect(scheme, host, options)[0]
 
 
-def connect(scheme: str, host: str, options: Mapping[str, Any]) -> "tuple[Bucket, Settings]":
+def connect(
+    scheme: str, host: str, options: Mapping[str, Any], point: AccessPoint | None = None
+) -> "tuple[Bucket, Settings]":
     """Make obstore's client of a bucket, and tell how it reaches it.
 
     Args:
         scheme: `s3`, `gs`, `az`, …
         host: the bucket, as in the URL.
         options: as `BucketStore` takes them; they win over the environment.
+        point: the access point, if that is what the URL names.
 
     Raises:
         MissingExtraError: obstore is not installed.
@@ -46,6 +50,11 @@ def connect(scheme: str, host: str, options: Mapping[str, Any]) -> "tuple[Bucket
         raise MissingExtraError(
             f"Stores at {scheme}:// need obstore: pip install 'nemotron-kit[{kind}]'"
         ) from error
+    if point is not None:
+        # An endpoint in the environment is one for buckets, and a host of its own answers for this.
+        there = {"region": point.region, "virtual_hosted_style_request": True}
+        given = "endpoint" in options or "endpoint_url" in options
+        options = {**there, **({} if given else {"endpoint": point.endpoint}), **options}
     settings = settle(kind, host, options)
     said: dict[str, Any] = {
         "config": settings.config,

@@ -108,6 +108,8 @@ def _s3(given: dict[str, Any], client: dict[str, Any], host: str) -> Settings:
         value = config.get(key) or next(filter(None, map(environment, names)), None) or said.get(key)
         if value:
             config[key] = value
+    if environment("AWS_ENDPOINT_URL_S3") not in (None, "", config.get("endpoint")):
+        config["aws_endpoint_url_s3"] = config["endpoint"]  # obstore takes the variable before the option
     source = source or "the metadata service of this instance, as AWS_ACCESS_KEY_ID is not set"
     return Settings(config, client, retry, source, provider)
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from nemotron.kit.errors import KitError, MisuseError, OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.store import bucket_upkeep
+from nemotron.kit.store.access_points import access_point
 from nemotron.kit.store.bucket_connect import EXTRAS, connect
 from nemotron.kit.store.bucket_errors import ThereAlreadyError, translate, translate_botocore
 from nemotron.kit.store.protocol import CHUNK_SIZE, Found, Staging, Store, check_key
@@ -33,7 +34,8 @@ class BucketStore(Store):
     """Objects below a prefix of a bucket.
 
     Args:
-        url: `s3://bucket/prefix`, `gs://…`, `az://container/prefix` or `abfs://…`.
+        url: `s3://bucket/prefix`, `gs://…`, `az://container/prefix` or `abfs://…`. An access point of S3 is
+            named by its alias, like a bucket, or by its ARN, `s3://arn:aws:s3:…:accesspoint/NAME/prefix`.
         options: in obstore's words or in those of s3fs, gcsfs and adlfs (see `bucket_options`); they win
             over the environment. Client options of obstore (`timeout`, `proxy_url`, …) go under the key
             `client_options`, those of its retries under `retry_config`.
@@ -47,6 +49,9 @@ class BucketStore(Store):
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         parts = urlsplit(url)
+        point = access_point(url.partition("://")[2]) if EXTRAS[parts.scheme.lower()] == "s3" else None
+        if point is not None:
+            parts = parts._replace(netloc=point.name, path=point.prefix)
         if not parts.netloc:
             raise MisuseError(
                 f"Cannot open the root {url}: it names no bucket; expected {parts.scheme}://bucket/prefix"
@@ -65,7 +70,7 @@ class BucketStore(Store):
             check_key(self._prefix)
         self._is_azure = EXTRAS[scheme] == "azure"
         self._options = dict(options or {})
-        self._bucket, self._settings = connect(scheme, parts.netloc, self._options)
+        self._bucket, self._settings = connect(scheme, parts.netloc, self._options, point)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return BucketStore, (self.url, self._options)
