@@ -143,6 +143,27 @@ def test_a_withdrawn_latest_and_what_is_named(many):
     many.remove(layout.tombstone("m", 10_000))
 
 
+def test_a_lost_claim_costs_a_few_requests_and_no_new_search(many, tmp_path):
+    """As among writers of one name: others commit between the look and the claim."""
+    many.replace("m/latest", b"v10000")
+    losses = 5
+
+    def others(method, key):
+        if method == "create" and key.endswith("manifest.json") and taken[-1] < 10_000 + losses:
+            taken.append(taken[-1] + 1)
+            inner.create(key, replace(first, version=taken[-1], write_id="other").to_bytes())
+
+    inner = MemoryStore("memory://raced")
+    inner._objects.update(many._objects)
+    inner._modified.update(many._modified)
+    taken, first = [10_000], Manifest.from_bytes(inner.read("m/v1/manifest.json"), "m")
+    store = Far(inner)
+    store._on_call = lambda method, key: (others(method, key), store._travel(method, key))
+    published = Registry(store).publish(Draft(name="m", source=tmp_path, metadata={"mine": 1}))
+    assert published.record.version == 10_001 + losses
+    assert len(store.calls) <= 8 + OPENING_MAX + 6 * losses, shown(store.calls)
+
+
 @pytest.mark.parametrize("at_once", [1, 128])
 def test_a_name_of_three_segments_takes_a_request_for_each_shorter_reading(tmp_path, at_once):
     inner = MemoryStore("memory://three")
