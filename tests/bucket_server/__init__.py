@@ -1,12 +1,16 @@
 """A bucket on loopback: a real S3 server (moto), and a proxy in front of it that misbehaves on request."""
 
 import http.client
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from store_servers import free_port, running, wait_for
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret", "AWS_REGION": "us-east-1"}
 
@@ -127,6 +131,16 @@ def serving() -> Iterator[tuple[str, int]]:
         yield server.get_host_and_port()
     finally:
         server.stop()
+
+
+@contextmanager
+def serving_apart(folder: Path) -> Iterator[tuple[str, int]]:
+    """A moto server in a process of its own, for tests that keep it busy; what it says goes to the folder."""
+    port, log = free_port(), folder / "moto.out"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, log) as process:
+        wait_for(port, process, log)
+        yield "127.0.0.1", port
 
 
 def new_bucket(target: tuple[str, int]) -> str:
