@@ -2,7 +2,8 @@
 
 import pytest
 
-from nemotron.kit.store.redaction import one_line, public, public_url
+from nemotron.kit.documents.urls import clean_urls
+from nemotron.kit.store.redaction import one_line, public_url
 
 
 @pytest.mark.parametrize(
@@ -12,6 +13,8 @@ from nemotron.kit.store.redaction import one_line, public, public_url
         ("sftp://me:secret@host:22/x", "sftp://host:22/x"),
         ("https://secret@github.com/o/r", "https://github.com/o/r"),
         ("git+https://me:secret@host/r.git", "git+https://host/r.git"),
+        ("zip://a::https://me:secret@host/x.zip", "zip://a::https://host/x.zip"),
+        ("simplecache::https://secret@host/x", "simplecache::https://host/x"),
         ("https://h/x?X-Amz-Signature=secret&X-Amz-Date=1", "https://h/x"),
         ("https://h/x?a=1&sig=secret", "https://h/x"),
         ("https://h/x?access_token=secret", "https://h/x"),
@@ -21,7 +24,7 @@ from nemotron.kit.store.redaction import one_line, public, public_url
 )
 def test_secrets_go(url, left):
     assert public_url(url) == left
-    assert public({"a": [url, 1], "b": {"c": url}}) == {"a": [left, 1], "b": {"c": left}}
+    assert clean_urls({"a": [url, 1], "b": {"c": url}}) == {"a": [left, 1], "b": {"c": left}}
     assert "secret" not in one_line(f"Error performing GET {url} in 3 ms - 403")
 
 
@@ -41,7 +44,7 @@ def test_secrets_go(url, left):
 )
 def test_the_rest_stays(url):
     assert public_url(url) == url
-    assert public(url) == url
+    assert clean_urls(url) == url
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def _shown(text: str) -> str:
     """A short, printable form of whatever was passed, for messages."""
+    scheme, mark, rest = text.rpartition("://")
+    if mark and re.search("[@?]", rest):  # a URL, which may hold a password or a signature
+        text = f"{scheme}://…"
     shown = repr(text)
     return shown if len(shown) <= 80 else f"{shown[:60]}… ({len(text)} characters)"
 

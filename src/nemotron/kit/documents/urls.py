@@ -1,14 +1,15 @@
 """URLs as they may be written down: without a signature, a key, or a password before the host.
 
 What is left is a reference that others can open with their own rights, and that reads the same on every day;
-texts that are no references are `secrets.py`'s.
+texts that are no references are `secrets.py`'s. What clients say, which is shown and never written down, is
+`store/redaction.py`'s.
 """
 
 import re
 from typing import Any
 
 _URL = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>\\]+")
-_USER = re.compile(r"^(https?://)[^/@?#]*@|^([A-Za-z][A-Za-z0-9+.-]*://)[^/@?#]*:[^/@?#]*@", re.IGNORECASE)
+_USER = re.compile(r"\b(https?://)[^/@?#]*@|\b([A-Za-z][A-Za-z0-9+.-]*://)[^/@?#]*:[^/@?#]*@", re.IGNORECASE)
 # One of these, and all of the query is a signature: Amazon's, Google's, Azure's, CloudFront's.
 _SIGNED = re.compile(
     r"(?:^|&)(?:x-amz-|x-goog-)?(?:signature|sig|awsaccesskeyid|googleaccessid)=", re.IGNORECASE

@@ -6,6 +6,7 @@ are believed, and what a reader holds in memory is bounded by constants, not by 
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -133,12 +134,23 @@ def translate(error: OSError, path: str, doing: str = "read") -> KitError:
     """The kit's error for what the operating system said."""
     if isinstance(error, KitError):
         return error
-    said = f"Cannot {doing} {path}: {error.strerror or error}"
+    said = f"Cannot {doing} {_shown(path)}: {error.strerror or _shown(str(error))}"
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return PathNotFoundError(f"{said}. Check the path")
     if isinstance(error, PermissionError | IsADirectoryError):
         return RefusedError(f"{said}. Check what it is, its owner and its mode")
     return UnavailableError(f"{said}. The file system may be down; try again")
+
+
+def _shown(path: str) -> str:
+    """A path for a message; a URL without its user and parameters, which may be secret.
+
+    >>> _shown("https://me:pw@host/x.jsonl?sig=abc")
+    'https://host/x.jsonl'
+    """
+    if "://" not in path:
+        return path
+    return re.sub(r"(?<=://)[^/@\s]*@", "", path.partition("?")[0])
 
 
 def damaged(path: str, what: str) -> CorruptError:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 
 from nemotron.kit.documents.alias import AliasMove
+from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import (
     ConflictError,
     CorruptError,
@@ -127,7 +128,7 @@ class Aliases:
                 previous=points_at,
                 moved_at=stamps.now(),
                 moved_by=stamps.who(),
-                why=why,
+                why=clean_urls(why),
                 write_id=write_id,
                 protected=protected,
                 undoes=undoes,

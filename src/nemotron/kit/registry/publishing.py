@@ -12,6 +12,7 @@ from nemotron.kit.documents import codec
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import Tree
+from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import (
     ConflictError,
     CorruptError,
@@ -30,7 +31,6 @@ from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.registry.trees import Listed, is_listed, readable_tree, with_tree
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.store.protocol import Store
-from nemotron.kit.store.redaction import public, public_url
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def publish(
 ) -> Published:
     """See `Registry.publish`."""
     name = ArtifactName.parse(draft.name)
-    metadata = public(codec.plain(draft.metadata, "metadata"))
+    metadata = clean_urls(codec.plain(draft.metadata, "metadata"))
     assert isinstance(metadata, dict)
     source = _source(draft)
     latest = versions.latest(name.key) if draft.snapshot else None
@@ -68,7 +68,7 @@ def publish(
         created_at=draft.created_at or stamps.now(),
         producer=draft.producer,
         metadata=metadata,
-        inputs=tuple(dict.fromkeys(map(public_url, draft.inputs))),
+        inputs=tuple(dict.fromkeys(map(clean_urls, draft.inputs))),
         used_artifacts=tuple(dict.fromkeys(draft.used_artifacts)),
         edges=_edges(draft),
         run=draft.run,
@@ -79,8 +79,8 @@ def publish(
 
 
 def _edges(draft: Draft) -> tuple[InputEdge, ...]:
-    """What is said of inputs beyond that they are some, by their public URIs."""
-    told = (replace(edge, uri=public_url(edge.uri)) for edge in draft.edges if not edge.is_plain)
+    """What is said of inputs beyond that they are some, by their URIs without secrets."""
+    told = (replace(edge, uri=clean_urls(edge.uri)) for edge in draft.edges if not edge.is_plain)
     return tuple(dict.fromkeys(told))
 
 
@@ -89,8 +89,10 @@ def _source(draft: Draft) -> str:
     text = os.fspath(draft.source)
     if "://" in text:
         if draft.snapshot:
-            raise MisuseError(f"Cannot take a snapshot of {text}: this version copies local files only")
-        return public_url(text)
+            raise MisuseError(
+                f"Cannot take a snapshot of {clean_urls(text)}: this version copies local files only"
+            )
+        return str(clean_urls(text))
     if "\x00" in text or not text:
         raise MisuseError(f"Not a path: {text!r}")
     path = os.path.abspath(os.path.expanduser(text))
@@ -203,6 +205,7 @@ def _commit(
             versions.learn(manifest)
             _write_companions(store, manifest)
             return Published(Record(manifest, store.url), created=True)
+        versions.lost(draft.name, number + 1)
         winner = versions.read_whole(draft.name, number + 1)
         if winner and _says_the_same(store, winner, draft, tree):
             return Published(Record(winner, store.url), created=False)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from nemotron.kit.documents.remap import Remap, RemapLog, moved
+from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import (
     CorruptError,
     FormatTooNewError,
@@ -75,7 +76,13 @@ class Remaps:
             MisuseError: it is no absolute path or URL, would lead in a circle, or lies in the store, whose
                 paths move with it.
         """
-        remap = Remap(old=_checked(old), new=_checked(new), set_at=stamps.now(), set_by=stamps.who(), why=why)
+        remap = Remap(
+            old=_checked(old),
+            new=_checked(new),
+            set_at=stamps.now(),
+            set_by=stamps.who(),
+            why=clean_urls(why),
+        )
         root = self._store.url
         if remap.old == root or remap.old.startswith(f"{root}/"):
             raise MisuseError(f"Cannot remap {remap.old}: paths inside {root} move with it, nothing to do")
@@ -165,7 +172,9 @@ def _checked(text: str) -> str:
         raise MisuseError(f"Cannot remap {shown}: it has control characters")
     if match := _URL.fullmatch(text):
         scheme, host, path = match[1].lower(), match[2], match[3] or ""
-        if "@" in host or "?" in text:  # what is written down here, everybody who reads the store can read
+        if (
+            "@" in host or "?" in text or clean_urls(text) != text
+        ):  # what is written down here, everybody who reads the store can read
             raise MisuseError("Cannot remap a URL with credentials or a query; write the plain location")
         if scheme == "file":
             return _checked(path)

@@ -12,6 +12,7 @@ from typing import Any
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.documents.manifest import Manifest
+from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import CorruptError, FormatTooNewError, MisuseError, RefusedError
 from nemotron.kit.names import is_key
 from nemotron.kit.registry import layout, stamps
@@ -104,7 +105,10 @@ class Versions:
     def withdraw(self, name: str, number: int, reason: str) -> bool:
         """Withdraw a version; False if somebody else did."""
         stone = Tombstone(
-            reason=reason, withdrawn_at=stamps.now(), withdrawn_by=stamps.who(), write_id=stamps.uuid7()
+            reason=clean_urls(reason),
+            withdrawn_at=stamps.now(),
+            withdrawn_by=stamps.who(),
+            write_id=stamps.uuid7(),
         )
         # "Exists" may mean this very one: the reply to the first try was lost.
         created = self.store.create(layout.tombstone(name, number), stone.to_bytes())
@@ -173,6 +177,10 @@ class Versions:
         """Know a version that was just committed, without asking for it."""
         self._manifests[manifest.name, manifest.version] = manifest
         self._newest[manifest.name] = manifest.version
+
+    def lost(self, name: str, number: int) -> None:
+        """Know that somebody else took a number, so that the next look begins there, not below it."""
+        self._newest[name] = max(self._newest.get(name, 0), number)
 
     def _is_still_there(self, name: str, number: int) -> bool:
         """False when somebody cleared the root, which versions do not survive in memory either."""

@@ -1,4 +1,6 @@
-"""Secrets kept out of what is written down or said: passwords in URLs, signed parameters, tokens.
+"""Secrets kept out of what clients of stores say, and of how a root is shown: URLs, signatures, tokens.
+
+What is written into documents is cleaned by the rooms that know documents: `documents/urls.py`, `secrets.py`.
 
 >>> public_url("https://me:pass@host/data?sig=abc&sv=1")
 'https://host/data'
@@ -7,8 +9,6 @@
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 # `user:password@`, and `token@` where a user name alone makes no sense.
 _USER_INFO = re.compile(
@@ -36,18 +36,6 @@ def public_url(url: str) -> str:
     if "://" in url:
         url = _USER_INFO.sub(r"\1", url)
     return url.partition("?")[0] if _SIGNED.search(url) else url
-
-
-def public(value: Any) -> Any:
-    """A JSON value whose strings are public URLs where they are URLs, at any depth."""
-    match value:
-        case str() if "://" in value:
-            return public_url(value)
-        case Mapping():
-            return {key: public(item) for key, item in value.items()}
-        case list() | tuple():
-            return [public(item) for item in value]
-    return value
 
 
 def one_line(text: str, length_max: int = 300) -> str:

@@ -27,7 +27,10 @@ def translate(error: OSError, doing: str, path: object) -> KitError:
     """
     if isinstance(error, KitError):  # some of them are OSErrors too, and say it already
         return error
-    said = f"Cannot {doing} {path}: {error.strerror or error}"
+    # Here, since it is needed when something went wrong only. The path may be a URL.
+    from nemotron.kit.store.redaction import one_line, public_url
+
+    said = f"Cannot {doing} {public_url(str(path))}: {error.strerror or one_line(str(error))}"
     if error.errno in _FULL:
         return DiskFullError(f"{said}. Free some space or raise the quota, then try again; nothing was lost")
     if error.errno in _DENIED:
