@@ -8,7 +8,7 @@ python := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-stores test-executors check format bench test-omegaconf test-install test-browser clean
+.PHONY: help demo test test-stores test-executors check format bench bench-full test-omegaconf test-install test-browser clean
 
 help: ## list the targets
 	@echo 'nemotron.kit: needs git, make and Python 3.11 or newer; all else goes into .venv'
@@ -54,10 +54,13 @@ test-megatron-bridge: ## the checkpoint hook in Megatron-Bridge's own module
 	@.ci/venv dev
 	@$(python) .ci/test_megatron_bridge.py
 
-bench: ## measure the kit beside its peers
-	@.ci/venv dev
-	@$(python) bench/house.py $(ARGS)
-	@$(python) bench/content.py
+bench: ## measure the kit beside its peers, and write bench/RESULTS.md (under 10 minutes)
+	@.ci/bench
+	@.venv/bench/bin/python bench/report.py $(ARGS)
+
+bench-full: ## the same with more and larger data (25 minutes); goes on where it was stopped
+	@.ci/bench
+	@.venv/bench/bin/python bench/report.py --full $(ARGS)
 	@$(python) bench/configs.py
 
 test-executors: ## read, hash and copy on local Ray and Dask clusters, installing them (a minute)

@@ -2,10 +2,11 @@
 
 Two sets of data, a few large files and many small ones, are stored for the first time, again unchanged, and
 again with one file changed. Prints medians, ranges, and ratios to plain `cp -r`; asserts nothing. MLflow and
-DVC take part when they are installed (`pip install mlflow dvc`).
+DVC take part when they are installed (`pip install mlflow dvc`); `make bench` installs them.
 """
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -23,6 +24,9 @@ from blake3 import blake3
 Store = Callable[[Path], object]
 STEPS = ("first", "unchanged", "one changed")
 BASE = "cp -r"
+FEW_FILES = 100
+# How often the data is on the disk at the end of a round.
+COPIES_IN_A_ROUND = 30
 
 
 def walk(folder: Path) -> list[str]:
@@ -65,8 +69,8 @@ def hash_some(paths: list[str]) -> list[bytes]:
 
 
 def link_floor(root: Path) -> Store:
-    """Hard links only."""
-    return lambda data: shutil.copytree(data, fresh(root), copy_function=os.link)
+    """Hard links only; of a copy of the data, because a link changes the time of the inode that it is to."""
+    return lambda data: shutil.copytree(root / "data", fresh(root), copy_function=os.link)
 
 
 def plain_copy(root: Path) -> Store:
@@ -238,17 +242,28 @@ def settle(scratch: Path, size: int) -> None:
     subprocess.run(["sync", "-f", str(scratch)], check=True)
 
 
-def race(scratch: Path, data: Path, rounds: int, only: str) -> dict[str, dict[str, list[float]]]:
-    """Seconds of each step of each contestant; they take turns, so that drift hits all alike."""
+def race(
+    scratch: Path, data: Path, rounds: int, only: str, seconds: float = float("inf")
+) -> dict[str, dict[str, list[float]]]:
+    """Seconds of each step of each contestant; they take turns, so that drift hits all alike.
+
+    Another round begins only if it will likely be over within `seconds`; there is always one.
+    """
+    began = time.perf_counter()
     chosen = {name: make for name, make in contestants().items() if only in name or name == BASE}
     taken: dict[str, dict[str, list[float]]] = {name: {step: [] for step in STEPS} for name in chosen}
     size = sum(os.stat(path).st_size for path in walk(data))
-    for _ in range(rounds):
-        stores = {}
+    are_few = len(walk(data)) <= FEW_FILES
+    for turn in range(rounds):
+        spent = time.perf_counter() - began
+        if turn and spent * (turn + 1) / turn > seconds:
+            break
+        stores, roots = {}, []
         for name, make_one in chosen.items():
             root = Path(tempfile.mkdtemp(dir=scratch))
+            roots.append(root)
             stores[name] = make_one(root)
-            if name.startswith("DVC"):
+            if name.startswith(("DVC", "floor: hard links")):
                 shutil.copytree(data, root / "data")
         for step in STEPS:
             if step == "one changed":
@@ -258,7 +273,16 @@ def race(scratch: Path, data: Path, rounds: int, only: str) -> dict[str, dict[st
                 start = time.perf_counter()
                 store(data)
                 taken[name][step].append(time.perf_counter() - start)
+        if are_few:  # they are large, and the disk is not; many small ones stay until the end
+            for root in roots:
+                shutil.rmtree(root)
     return taken
+
+
+def affordable(scratch: Path, files: int, size: int) -> int:
+    """The size for each of some files at which a round fits on the disk, in bytes."""
+    free = shutil.disk_usage(scratch).free
+    return min(size, max(1 << 20, free // (COPIES_IN_A_ROUND * files) >> 20 << 20))
 
 
 def show(title: str, taken: dict[str, dict[str, list[float]]]) -> None:
@@ -281,21 +305,29 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=8, help="how many large files")
     parser.add_argument("--large-mib", type=int, default=64, help="MiB of each")
     parser.add_argument("--small", type=int, default=5000, help="how many files of 4 KiB")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="for each set of data, about")
+    parser.add_argument("--json", type=Path, help="also write the seconds of all rounds to this file")
     parser.add_argument("--only", default="", help="contestants whose name has this in it")
     parser.add_argument("--keep", action="store_true", help="keep the scratch folder")
     arguments = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="kit-bench-"))
     os.environ["XDG_CACHE_HOME"] = str(scratch / "cache")
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, scratch in {scratch.parent}")
+    large = affordable(scratch, max(1, arguments.large), arguments.large_mib << 20)
     sets = (
-        (f"{arguments.large} files of {arguments.large_mib} MiB", arguments.large, arguments.large_mib << 20),
+        (f"{arguments.large} files of {large >> 20} MiB", arguments.large, large),
         (f"{arguments.small} files of 4 KiB", arguments.small, 4096),
     )
+    results = {}
     for title, files, size in sets:
         if files:
             data = make(scratch / f"data-{files}", files, size)
             time.sleep(2.1)  # what was written a moment ago is not believed to be as it was looked at
-            show(title, race(scratch, data, arguments.rounds, arguments.only))
+            taken = race(scratch, data, arguments.rounds, arguments.only, arguments.seconds)
+            show(title, taken)
+            results[title] = taken
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1))
     if not arguments.keep:
         shutil.rmtree(scratch)  # last: ext4 is slow for a while after a mass deletion
 
