@@ -243,11 +243,17 @@ def settle(scratch: Path, size: int) -> None:
 
 
 def race(
-    scratch: Path, data: Path, rounds: int, only: str, seconds: float = float("inf")
+    scratch: Path,
+    data: Path,
+    rounds: int,
+    only: str,
+    seconds: float = float("inf"),
+    told: Callable[[dict[str, dict[str, list[float]]]], object] = lambda taken: None,
 ) -> dict[str, dict[str, list[float]]]:
     """Seconds of each step of each contestant; they take turns, so that drift hits all alike.
 
-    Another round begins only if it will likely be over within `seconds`; there is always one.
+    Another round begins only if it will likely be over within `seconds`; there is always one. After each,
+    `told` hears what was taken so far.
     """
     began = time.perf_counter()
     chosen = {name: make for name, make in contestants().items() if only in name or name == BASE}
@@ -273,6 +279,7 @@ def race(
                 start = time.perf_counter()
                 store(data)
                 taken[name][step].append(time.perf_counter() - start)
+        told(taken)
         if are_few:  # they are large, and the disk is not; many small ones stay until the end
             for root in roots:
                 shutil.rmtree(root)
@@ -323,11 +330,13 @@ def main() -> None:
         if files:
             data = make(scratch / f"data-{files}", files, size)
             time.sleep(2.1)  # what was written a moment ago is not believed to be as it was looked at
-            taken = race(scratch, data, arguments.rounds, arguments.only, arguments.seconds)
-            show(title, taken)
-            results[title] = taken
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1))
+
+            def keep(taken: dict[str, dict[str, list[float]]], title: str = title) -> None:
+                results[title] = taken
+                if arguments.json:
+                    arguments.json.write_text(json.dumps(results, indent=1))
+
+            show(title, race(scratch, data, arguments.rounds, arguments.only, arguments.seconds, keep))
     if not arguments.keep:
         shutil.rmtree(scratch)  # last: ext4 is slow for a while after a mass deletion
 

@@ -13,6 +13,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,12 +26,12 @@ PACKAGES = ("nemotron-kit", "blake3", "wandb", "dvc", "mlflow")
 PARTS: dict[str, dict[str, tuple[list[str], float]]] = {
     "quick": {
         "large": (["content.py", "--small", "0", "--large-mib", "64", "--seconds", "70"], 150),
-        "small": (["content.py", "--large", "0", "--small", "2000", "--seconds", "80"], 150),
+        "small": (["content.py", "--large", "0", "--small", "2000", "--seconds", "80"], 200),
         "scaling": (
             ["scaling.py", "--files", "100000", "--mib", "256", "--versions", "500", "--seconds", "60"],
             120,
         ),
-        "house": (["house.py", "--rounds", "7", "--versions", "500", "--names", "200"], 120),
+        "house": (["house.py", "--rounds", "5", "--versions", "300", "--names", "100"], 120),
     },
     "full": {
         "large": (
@@ -55,9 +56,10 @@ def run_part(name: str, command: list[str], limit_s: float, folder: Path) -> str
     figures, text = folder / f"{name}.json", folder / f"{name}.txt"
     if name != "house":
         command = [*command, "--json", str(figures)]
-    with open(text, "w+") as out:
+    with open(text, "w+") as out, tempfile.TemporaryDirectory(prefix="kit-bench-") as scratch:
         process = subprocess.Popen(
-            [sys.executable, str(HERE / command[0]), *command[1:]],
+            [sys.executable, "-u", str(HERE / command[0]), *command[1:]],
+            env={**os.environ, "TMPDIR": scratch},
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -101,7 +103,9 @@ def run(parts: dict[str, tuple[list[str], float]], folder: Path) -> None:
 def machine() -> list[str]:
     """What it was measured on, without names of hosts or places."""
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    kind = subprocess.run(["stat", "-f", "-c", "%T", str(HERE)], capture_output=True, text=True, check=False)
+    kind = subprocess.run(
+        ["df", "--output=fstype", tempfile.gettempdir()], capture_output=True, text=True, check=False
+    )
     versions = []
     for package in PACKAGES:
         try:
@@ -110,7 +114,7 @@ def machine() -> list[str]:
             versions.append(f"{package} not installed")
     return [
         f"- {os.cpu_count()} cores ({platform.machine()}), {memory_gib:.0f} GiB of memory, "
-        f"{kind.stdout.strip() or 'unknown'} file system, page cache warm",
+        f"{(kind.stdout.split() or ['unknown'])[-1]} file system, page cache warm",
         f"- Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, "
         f"{', '.join(versions)}",
     ]
@@ -221,9 +225,9 @@ def report(mode: str, parts: dict[str, Any], folder: Path, target: Path) -> None
     figures, missing = {}, []
     for name in parts:
         file = folder / f"{name}.json"
-        if (folder / f"{name}.done").exists() and file.exists():
+        if file.exists():  # what was not over has the rounds that were
             figures[name] = json.loads(file.read_text())
-        elif not (folder / f"{name}.done").exists():
+        if not (folder / f"{name}.done").exists():
             why = folder / f"{name}.failed"
             missing.append(f"{name} ({why.read_text() if why.exists() else 'not run'})")
     lines = [
@@ -235,7 +239,7 @@ def report(mode: str, parts: dict[str, Any], folder: Path, target: Path) -> None
         *machine(),
     ]
     if missing:
-        lines += ["", f"Not measured this time: {', '.join(missing)}."]
+        lines += ["", f"Not measured to the end: {', '.join(missing)}."]
     if plot(figures, target / "results.svg"):
         lines += ["", "![Seconds, CPU a file and memory](results.svg)"]
     for part in ("large", "small"):
@@ -243,7 +247,7 @@ def report(mode: str, parts: dict[str, Any], folder: Path, target: Path) -> None
             lines += content_table(title, taken)
     if "scaling" in figures:
         lines += scaling_tables(figures["scaling"])
-    if (folder / "house.done").exists():
+    if (folder / "house.txt").exists():
         said = [line for line in (folder / "house.txt").read_text().splitlines() if "scratch in" not in line]
         lines += ["", "## Start-up, versions, names, writers", "", "```text", *said, "```"]
     (target / "RESULTS.md").write_text("\n".join(lines) + "\n")
