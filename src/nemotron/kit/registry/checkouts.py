@@ -7,7 +7,7 @@ from nemotron.kit.documents import codec
 from nemotron.kit.documents.digest import digest_of, hex_of
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, RefusedError
-from nemotron.kit.registry import layout
+from nemotron.kit.registry import checkout_cache, layout
 from nemotron.kit.registry.findings import some
 from nemotron.kit.registry.laying_out import lay_out
 from nemotron.kit.registry.publishing import companion
@@ -37,8 +37,17 @@ def check_out(store: Store, record: Record, tree: Tree | None) -> str:
             return _laid_out(store, record, tree, str(inside))
         except RefusedError:
             pass_on = _cached(store, record)  # a root that this user may only read
-        return _laid_out(store, record, tree, pass_on)
-    return _laid_out(store, record, tree, _cached(store, record))
+        return _in_cache(store, record, tree, pass_on)
+    return _in_cache(store, record, tree, _cached(store, record))
+
+
+def _in_cache(store: Store, record: Record, tree: Tree, target: str) -> str:
+    """Lay out in the user's cache, and let what was not used for longest make room for it."""
+    most = checkout_cache.limit()
+    checkout_cache.mark_used(target, tree.size)
+    if not os.path.isdir(target):
+        checkout_cache.make_room(_cache_folder(), max(0, most - tree.size))
+    return _laid_out(store, record, tree, target)
 
 
 def laid_out(store: Store, record: Record) -> list[str]:
@@ -49,11 +58,15 @@ def laid_out(store: Store, record: Record) -> list[str]:
 
 
 def _cached(store: Store, record: Record) -> str:
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     place = hex_of(digest_of(store.url.encode()))[:16]
     # Another store may come to lie at this place: the write id tells this version from every other.
     mark = hex_of(digest_of(f"{record.manifest.write_id} {record.manifest.created_at}".encode()))[:16]
-    return f"{cache}/nemotron-kit/checkouts/{place}/{record.name}/v{record.version}-{mark}"
+    return f"{_cache_folder()}/{place}/{record.name}/v{record.version}-{mark}"
+
+
+def _cache_folder() -> str:
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return f"{cache}/nemotron-kit/checkouts"
 
 
 def _laid_out(store: Store, record: Record, tree: Tree, target: str) -> str:
