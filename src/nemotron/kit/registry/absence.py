@@ -46,7 +46,8 @@ def not_found(
         )
     names = versions.names()
     meant = near(name.key, names, 3)
-    hint = f"did you mean {' or '.join(meant)}?" if meant else f"it holds {len(names)} other artifacts"
+    others = f"it holds {len(names)} other artifact{'' if len(names) == 1 else 's'}"
+    hint = f"did you mean {' or '.join(meant)}?" if meant else others
     if not names:
         empty = "nothing was published there yet; is it the right root?"
         hint = "it holds no artifacts" if versions.store.list() else empty
