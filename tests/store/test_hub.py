@@ -16,6 +16,7 @@ from nemotron.kit.errors import (
     RefusedError,
     UnavailableError,
 )
+from nemotron.kit.registry import garbage, layout
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store import hub as module
@@ -133,6 +134,28 @@ def test_a_snapshot_and_a_reference_come_back(hub, data):
     assert (again.folder(again.resolve("art://x")) / "a").read_text() == "a"
     assert again.resolve("art://y:good").path == str(data)
     assert [entry.name for entry in again.list()] == ["x", "y"]
+
+
+def test_garbage_goes_by_way_of_the_trash_there_too(hub, data, monkeypatch):
+    registry = Registry.open(ROOT)
+    registry.publish(Draft(name="x", source=data, snapshot=True))
+    (data / "a").write_text("other")
+    registry.publish(Draft(name="x", source=data, snapshot=True))
+    registry.withdraw("x:v1", "bad")
+    monkeypatch.setattr(garbage, "is_over", lambda modified, now, age: now >= modified)  # time flies
+
+    def gc(**options):
+        items = Registry.open(ROOT).gc(**options).items
+        return [(item.action, item.count) for item in items if item.what == "blobs"]
+
+    assert gc() == [("set aside", 1)]
+    assert gc(apply=True) == [("set aside", 1)]
+    assert gc(apply=True) == [("deleted", 1)]
+    again = Registry.open(ROOT)
+    assert again.verify("x", "full").ok
+    blobs = sorted(again.store.read(found.key) for found in again.store.walk(layout.BLOBS))
+    assert blobs == [b"b", b"c", b"other"]
+    assert again.get("x").versions == (2,)
 
 
 def test_a_publish_takes_few_commits(hub, data):
