@@ -172,9 +172,8 @@ def _checked(text: str) -> str:
         raise MisuseError(f"Cannot remap {shown}: it has control characters")
     if match := _URL.fullmatch(text):
         scheme, host, path = match[1].lower(), match[2], match[3] or ""
-        if (
-            "@" in host or "?" in text or clean_urls(text) != text
-        ):  # what is written down here, everybody who reads the store can read
+        # What is written down here, everybody who reads the store can read.
+        if "@" in host or "?" in text or clean_urls(text) != text:
             raise MisuseError("Cannot remap a URL with credentials or a query; write the plain location")
         if scheme == "file":
             return _checked(path)
