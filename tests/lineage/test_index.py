@@ -122,6 +122,36 @@ def test_what_goes_in_comes_out() -> None:
         assert index.descendants("hf://\ud800") == ("art://a:v1",)
 
 
+def of(name: str, *inputs: str) -> Reading:
+    return Reading(
+        Node(uri=f"art://{name}:v1", kind="artifact", type="T", name=name, version=1, inputs=inputs)
+    )
+
+
+def test_what_was_rolled_back_leaves_no_wrong_edges(tmp_path: Path) -> None:
+    with Index(str(tmp_path / "i.sqlite")) as index, Index(str(tmp_path / "i.sqlite")) as other:
+        with pytest.raises(ZeroDivisionError), index.writing():  # noqa: PT012 - what is undone comes first
+            index.add([of("a", "hf://x"), of("b", "art://a:v1")])
+            raise ZeroDivisionError
+        other.add([of("c", "hf://y"), of("d", "art://c:v1")])
+        index.add([of("b", "art://a:v1", "art://c:v1"), of("a", "hf://x")])
+        other.add([of("e", "art://b:v1"), of("b", "art://a:v1"), of("b", "art://d:v1")])
+        for each in (index, other):
+            assert set(each.ancestors("art://e:v1")) == {f"art://{one}:v1" for one in "bdc"} | {"hf://y"}
+            assert set(each.descendants("hf://x")) == {"art://a:v1"}
+            assert each.inputs("art://d:v1") == ("art://c:v1",)
+
+
+def test_remembered_ids_are_bounded_and_change_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nemotron.kit.lineage.index.IDS_REMEMBERED_MAX", 2)
+    monkeypatch.setattr("nemotron.kit.lineage.index.ASKED_AT_ONCE", 2)
+    with Index(":memory:") as index:
+        for at in range(20):
+            index.add([of(f"n{at}", *(f"art://n{below}:v1" for below in range(at)))])
+        assert len(index.ancestors("art://n19:v1")) == 19
+        assert len(index.inputs("art://n7:v1")) == 7
+
+
 def test_cycles_end_and_a_node_is_no_ancestor_of_itself() -> None:
     with Index(":memory:") as index:
         index.add([node("art://a:v1", "art://b:v1"), node("art://b:v1", "art://a:v1", "art://b:v1")])

@@ -4,6 +4,7 @@ On disk it keeps the fields of the manifests that came before `format_version` e
 read ours and we read theirs. Fields that this kit does not know are kept, not dropped.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
@@ -217,7 +218,7 @@ class Manifest:
     @classmethod
     def _from_document(cls, document: dict[str, Any], format_version: int, where: str) -> "Manifest":
         try:
-            name = ArtifactName(_text(document, "name", where))
+            name = _name(_text(document, "name", where))
             number = Version.parse(document.get("version", "")).number
         except (InvalidNameError, InvalidReferenceError) as error:
             raise CorruptError(f"{where} is damaged: {error}") from error
@@ -246,6 +247,8 @@ class Manifest:
         )
 
 
+# A name has many versions.
+_name = functools.lru_cache(maxsize=1024)(ArtifactName)
 _KNOWN = frozenset({f.name for f in fields(Manifest)} - {"extra"})
 _CONTENT_KNOWN = frozenset({f.name for f in fields(Content)} - {"extra"})
 

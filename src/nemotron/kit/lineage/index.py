@@ -12,7 +12,7 @@ that this is everything. Any number of processes may use one file: whatever they
 """
 
 import fcntl
-import json
+import itertools
 import logging
 import os
 import sqlite3
@@ -23,10 +23,8 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from nemotron.kit.documents.digest import digest_of, hex_of
-from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import KitError
-from nemotron.kit.lineage.graph import Node
-from nemotron.kit.lineage.reading import Reading
+from nemotron.kit.lineage.reading import Reading, from_text, to_text
 from nemotron.kit.registry import layout
 from nemotron.kit.store.protocol import Store
 
@@ -37,7 +35,8 @@ MEMORY = ":memory:"
 # Part of the file's name: an index of another form is left alone, and a new one is made beside it.
 INDEX_FORMAT = 2
 PATIENCE_S = 20.0
-_STORED = ("type", "name", "version", "path", "created_at", "producer", "run", "metadata", "inputs", "edges")
+IDS_REMEMBERED_MAX = 500_000
+ASKED_AT_ONCE = 500
 _TABLES = """
 create table if not exists nodes (
     id integer primary key,
@@ -147,6 +146,7 @@ class Index:
 
     def __init__(self, place: str) -> None:
         _found(place)
+        self._ids: dict[str, int] = {}  # of rows that are there: none is ever deleted
         name = place if place == MEMORY else f"file:{quote(place)}?mode=rw"
         self._db = sqlite3.connect(name, timeout=PATIENCE_S, isolation_level=None, uri=place != MEMORY)
         try:
@@ -154,6 +154,8 @@ class Index:
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = normal")
             self._db.execute("pragma cache_size = -65536")
+            # Pages that change again and again while an index is built go into the file once, not each time.
+            self._db.execute("pragma wal_autocheckpoint = 16384")
             if not self._db.execute("select 1 from sqlite_master where name = 'facts'").fetchone():
                 with self.writing():
                     for statement in _TABLES.split(";"):
@@ -181,6 +183,7 @@ class Index:
             yield
         except BaseException:
             self._db.rollback()
+            self._ids.clear()
             raise
         self._db.commit()
 
@@ -234,44 +237,53 @@ class Index:
         row = self._db.execute(sql, (_blob(uri),)).fetchone()
         if row is None:
             return None
-        said = json.loads(row[0])
-        said["inputs"] = tuple(said["inputs"])
-        edges = (InputEdge.from_document(one) for one in said["edges"])
-        said["edges"] = tuple(edge for edge in edges if edge is not None)
-        return Reading(Node(uri=uri, kind="artifact", **said), row[1])
+        return Reading(from_text(uri, row[0]), row[1])
 
     # -- what was read -------------------------------------------------------------------------------------
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Put versions in; those that are there are replaced."""
-        rows, edges = [], []
-        spellings = []
-        for node, write_id, other_spelling in readings:
-            said = node.to_document()
-            document = json.dumps({key: said[key] for key in _STORED})
-            rows.append((_blob(node.uri), node.name, node.version, write_id, document))
-            edges += [(_blob(node.uri), _blob(source)) for source in node.inputs]
-            spellings += [other_spelling] if other_spelling else []
+        said = {reading.node.uri: reading for reading in readings}
+        edges = [(uri, source) for uri, reading in said.items() for source in reading.node.inputs]
         run = self._db.executemany
-        run(
-            "insert into nodes (uri, name, version, write_id, document) values (?, ?, ?, ?, ?)"
-            " on conflict (uri) do update set name = excluded.name, version = excluded.version,"
-            " write_id = excluded.write_id, document = excluded.document",
-            rows,
-        )
-        run(
-            "delete from edges where target = (select id from nodes where uri = ?)",
-            [(row[0],) for row in rows],
-        )
-        run("insert or ignore into nodes (uri) values (?)", [(source,) for _, source in edges])
-        run(
-            "insert or ignore into edges (target, source)"
-            " select target.id, source.id from nodes as target, nodes as source"
-            " where target.uri = ? and source.uri = ?",
-            edges,
-        )
-        # Who took them for artifacts of W&B, before they were here, must be read again.
-        self.forget(target for spelling in spellings for target in self.outputs(spelling))
+        with self.writing():
+            ids, new = self._numbered(dict.fromkeys((*said, *(source for _, source in edges))))
+            run(
+                "insert into nodes (id, uri, name, version, write_id, document) values (?, ?, ?, ?, ?, ?)"
+                " on conflict (id) do update set name = excluded.name, version = excluded.version,"
+                " write_id = excluded.write_id, document = excluded.document",
+                [
+                    (ids[uri], _blob(uri), node.name, node.version, write_id, to_text(node))
+                    for uri, (node, write_id, _) in said.items()
+                ],
+            )
+            run(
+                "insert into nodes (id, uri) values (?, ?)",
+                [(ids[one], _blob(one)) for one in new - said.keys()],
+            )
+            run("delete from edges where target = ?", [(ids[uri],) for uri in said if uri not in new])
+            run(
+                "insert or ignore into edges (target, source) values (?, ?)",
+                [(ids[target], ids[source]) for target, source in edges],
+            )
+            # Who took them for artifacts of W&B, before they were here, must be read again.
+            others = [reading.other_spelling for reading in said.values() if reading.other_spelling]
+            self.forget(target for spelling in others for target in self.outputs(spelling))
+
+    def _numbered(self, uris: Iterable[str]) -> tuple[dict[str, int], set[str]]:
+        """The ids of URIs, inside `writing`; and those that are new, whose ids are free."""
+        if len(self._ids) > IDS_REMEMBERED_MAX:
+            self._ids.clear()
+        unknown = [uri for uri in uris if uri not in self._ids]
+        for at in range(0, len(unknown), ASKED_AT_ONCE):
+            some = [_blob(uri) for uri in unknown[at : at + ASKED_AT_ONCE]]
+            places = ", ".join("?" * len(some))
+            rows = self._db.execute(f"select uri, id from nodes where uri in ({places})", some)
+            self._ids.update((_text(data), number) for data, number in rows)
+        (highest,) = self._db.execute("select coalesce(max(id), 0) from nodes").fetchone()
+        new = [uri for uri in unknown if uri not in self._ids]
+        self._ids.update(zip(new, itertools.count(highest + 1), strict=False))
+        return {uri: self._ids[uri] for uri in uris}, set(new)
 
     def forget(self, uris: Iterable[str]) -> None:
         """Versions whose manifest is no longer what was read: they are to be read again."""

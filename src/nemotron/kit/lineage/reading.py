@@ -3,10 +3,12 @@
 What can't be read is a node that says so; it never spoils the rest.
 """
 
+import json
 import re
 from dataclasses import replace
 from typing import NamedTuple
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, InvalidReferenceError, OutsideRootError, RefusedError
 from nemotron.kit.lineage.graph import Node
@@ -18,6 +20,9 @@ from nemotron.kit.registry.versions import Versions
 
 # Most inputs are spelt like this already, and millions of them are looked at.
 _CANONICAL = re.compile(r"art://[A-Za-z0-9][A-Za-z0-9._-]*:v[1-9][0-9]*", re.ASCII)
+
+_STORED = ("type", "name", "version", "path", "created_at", "producer", "run", "metadata", "inputs", "edges")
+_ENCODER = json.JSONEncoder(check_circular=False)  # what was read from JSON has no circles
 
 
 class Reading(NamedTuple):
@@ -138,6 +143,21 @@ class Reader:
 def write_id_of(manifest: Manifest) -> str:
     """By what a version is known to be the same one; "" where an older tool wrote it."""
     return manifest.write_id if manifest.format_version else ""
+
+
+def to_text(node: Node) -> str:
+    """What an index keeps of a version's node."""
+    said = node.to_document()
+    return _ENCODER.encode({key: said[key] for key in _STORED})
+
+
+def from_text(uri: str, text: str) -> Node:
+    """Read `to_text()` back."""
+    said = json.loads(text)
+    said["inputs"] = tuple(said["inputs"])
+    edges = (InputEdge.from_document(one) for one in said["edges"])
+    said["edges"] = tuple(edge for edge in edges if edge is not None)
+    return Node(uri=uri, kind="artifact", **said)
 
 
 def is_external(uri: str) -> bool:
