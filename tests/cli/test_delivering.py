@@ -153,3 +153,22 @@ def test_what_was_set_aside_can_be_tried_again(kit, store: Registry, monkeypatch
     assert tried == []
     kit("sync", "--again")
     assert tried == [bad.id]
+
+
+def test_what_is_kept_without_a_store_is_shown_beside_it_and_alone(
+    kit, store: Registry, tmp_path, monkeypatch
+) -> None:
+    Outbox(store.store).add(record("art://in-the-store:v1"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    kept = Registry.open(tmp_path / "state" / "nemotron-kit")
+
+    def shown(*arguments: str) -> list[str]:
+        return [one["uri"] for one in kit(*arguments, "--json").json["records"]]
+
+    assert shown("outbox") == ["art://in-the-store:v1"]
+    Outbox(kept.store).add(record("art://kept:v1"))
+    assert shown("outbox") == ["art://in-the-store:v1", "art://kept:v1"]
+    assert shown("sync", "--dry-run") == ["art://in-the-store:v1", "art://kept:v1"]
+    assert shown("outbox", "--root", kept.root) == ["art://kept:v1"]
+    monkeypatch.delenv("NEMO_ARTIFACT_ROOT")
+    assert shown("outbox") == ["art://kept:v1"]

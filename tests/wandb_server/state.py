@@ -171,7 +171,8 @@ class State:
         Raises:
             ValueError: the collection is of another type.
         """
-        key = (request["entityName"], request["projectName"], request["artifactCollectionName"])
+        entity = request["entityName"] or self.entity
+        key = (entity, request["projectName"], request["artifactCollectionName"])
         collection = self.collections.get(key)
         if collection is None:
             collection = Collection(self.new_id("Collection"), key[2], request["artifactTypeName"], *key[:2])

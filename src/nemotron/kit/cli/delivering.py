@@ -1,15 +1,18 @@
 """`outbox`, `sync`: what W&B has not taken yet, and giving it to W&B."""
 
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nemotron.kit.cli.failures import FAILED
-from nemotron.kit.cli.options import Json, Quiet, Root, session
+from nemotron.kit.cli.options import Json, Quiet, Root
+from nemotron.kit.console.output import choose
 
 if TYPE_CHECKING:
     from nemotron.kit.console.outbox import OutboxView
+    from nemotron.kit.registry.registry import Registry
     from nemotron.kit.tracking.outbox import Outbox
 
 WATCH_S = 30.0
@@ -18,13 +21,13 @@ WATCH_S = 30.0
 def outbox(root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Show what waits for W&B, since when and why. Nobody is asked and nothing is sent.
 
+    Without --root it looks beside the store into the folder that stands in for one where W&B is used alone.
+
     Example: nemotron kit outbox --json
     """
-    from nemotron.kit.tracking.outbox import Outbox
-
-    registry, output = session(root, as_json, quiet)
-    there = Outbox(registry.store)
-    output.show(view(there, there.count_receipts()))
+    there = [outbox for _, outbox in _outboxes(root)]
+    output = choose(as_json=as_json, quiet=quiet)
+    output.show(view(there, sum(outbox.count_receipts() for outbox in there)))
 
 
 def sync(
@@ -45,35 +48,47 @@ def sync(
     """Give W&B what it has not taken yet: of offline runs, of outages, of jobs that were killed.
 
     Inputs go before what was made of them, each on the run that made it, under your own login. Exit code 1
-    means that something is still there: `nemotron kit outbox` says why.
+    means that something is still there: `nemotron kit outbox` says why. Without --root it looks beside the
+    store into the folder that stands in for one where W&B is used alone.
 
     Example: nemotron kit sync --dry-run
     """
     from nemotron.kit.integrations.wandb import delivery_sync
-    from nemotron.kit.tracking.outbox import Outbox
 
-    registry, output = session(root, as_json, quiet)
-    there = Outbox(registry.store)
+    both = _outboxes(root)
+    there = [outbox for _, outbox in both]
+    output = choose(as_json=as_json, quiet=quiet)
     if dry_run:
-        planned = [record.id for record in delivery_sync.plan(registry)]
+        planned = [record.id for registry, _ in both for record in delivery_sync.plan(registry)]
         output.show(view(there, 0, f"{len(planned):,} to be sent; nothing was sent", planned))
         return
     if again:
-        for one in there.set_aside_records():
-            there.retry(one.id)
+        for outbox in there:
+            for one in outbox.set_aside_records():
+                outbox.retry(one.id)
     delivered = 0
     while True:
-        with output.progress("Sending") as progress:
-            outcome = delivery_sync.sync(registry, progress=progress)
-        delivered += len(outcome.delivered)
-        for server, why in outcome.stopped.items():
-            output.note(f"{server} takes nothing at the moment: {why}")
+        for registry, _ in both:
+            with output.progress("Sending") as progress:
+                outcome = delivery_sync.sync(registry, progress=progress)
+            delivered += len(outcome.delivered)
+            for server, why in outcome.stopped.items():
+                output.note(f"{server} takes nothing at the moment: {why}")
         if not watch or _interrupted(WATCH_S):
             break
     shown = view(there, delivered)
     output.show(shown)
     if shown.lines_there:
         raise typer.Exit(FAILED)
+
+
+def _outboxes(root: str | None) -> "list[tuple[Registry, Outbox]]":
+    from nemotron.kit.cli.roots import outbox_roots
+    from nemotron.kit.registry.registry import Registry
+    from nemotron.kit.tracking.outbox import Outbox
+
+    registries = [Registry.open(where) for where in outbox_roots(root)]
+    return [(registry, Outbox(registry.store)) for registry in registries]
 
 
 def _interrupted(seconds: float) -> bool:
@@ -85,21 +100,31 @@ def _interrupted(seconds: float) -> bool:
     return False
 
 
-def view(outbox: "Outbox", delivered: int, done: str = "", planned: list[str] | None = None) -> "OutboxView":
-    """What an outbox holds.
+def view(
+    outboxes: "Sequence[Outbox]", delivered: int, done: str = "", planned: list[str] | None = None
+) -> "OutboxView":
+    """What outboxes hold.
 
     Args:
-        outbox: the outbox.
+        outboxes: the outboxes.
         delivered: how many records were.
         done: one sentence on what was done, instead of the counts.
         planned: show these records alone, in this order.
     """
     from nemotron.kit.console.outbox import Line, OutboxView
 
-    waiting = [Line(one.record.id, "waiting", one.record, one.failure) for one in outbox.waiting()]
+    waiting = [
+        Line(one.record.id, "waiting", one.record, one.failure)
+        for outbox in outboxes
+        for one in outbox.waiting()
+    ]
     if planned is not None:
         place = {record_id: n for n, record_id in enumerate(planned)}
         lines = sorted((one for one in waiting if one.id in place), key=lambda line: place[line.id])
         return OutboxView(delivered, lines, done)
-    aside = [Line(one.id, "set_aside", one.record, one.failure) for one in outbox.set_aside_records()]
+    aside = [
+        Line(one.id, "set_aside", one.record, one.failure)
+        for outbox in outboxes
+        for one in outbox.set_aside_records()
+    ]
     return OutboxView(delivered, [*waiting, *aside], done)

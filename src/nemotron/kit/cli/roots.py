@@ -19,15 +19,39 @@ def find_root(root: str | None) -> str:
     Raises:
         MisuseError: nothing names a root, or an `env.toml` can't be understood.
     """
-    if root is not None:
-        return root
-    found = os.environ.get(ROOT_VARIABLE) or _from_env_files()
+    found = root if root is not None else named_root()
     if found is None:
         raise MisuseError(
             f'Which artifact store? Pass --root ROOT, set {ROOT_VARIABLE}, or write {_SECTION} = "…" into an '
             f"{ENV_FILE} in this folder or above it"
         )
     return found
+
+
+def named_root() -> str | None:
+    """What `$NEMO_ARTIFACT_ROOT` or an `env.toml` says, or None.
+
+    Raises:
+        MisuseError: an `env.toml` can't be understood.
+    """
+    return os.environ.get(ROOT_VARIABLE) or _from_env_files()
+
+
+def outbox_roots(root: str | None) -> list[str]:
+    """Where something may wait for W&B: in the store, and in the folder that stands in where there is none.
+
+    Args:
+        root: the value of `--root`, which alone is looked at then.
+
+    Raises:
+        MisuseError: there is neither, or an `env.toml` can't be understood.
+    """
+    from nemotron.kit.tracking.outbox import FOLDER, state_root
+
+    state = state_root()
+    if root is not None or not os.path.isdir(os.path.join(state, FOLDER)):
+        return [find_root(root)]
+    return list(dict.fromkeys(one for one in (named_root(), state) if one))
 
 
 def _from_env_files() -> str | None:

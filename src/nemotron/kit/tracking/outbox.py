@@ -6,11 +6,17 @@
     .kit/outbox/receipts/<destination>/<name>/v<N>.json  what the tracker calls a version of the store
     .kit/outbox/leases/<session>/<n>.json              who delivers at the moment
 
+Where there is no store, the same folders are in `state_root()`, with two more:
+
+    .kit/outbox/versions/<name>/v<N>                   the numbers that are taken
+    .kit/outbox/places/<destination>/<place>.json      a hint: which version was saved of the data there
+
 A record is created before the tracker is asked, and removed after its receipt is there. A crash in between
 means that it is delivered again, which trackers must take for what it is: the same.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +34,12 @@ log = logging.getLogger(__name__)
 FOLDER = ".kit/outbox"
 # A record that can't be read may be one that is being written, where a store writes in place.
 TORN_S = 60.0
+
+
+def state_root() -> str:
+    """The folder of the user's that has an outbox where there is no store."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state, "nemotron-kit")
 
 
 @dataclass(frozen=True, slots=True)

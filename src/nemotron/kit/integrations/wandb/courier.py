@@ -105,7 +105,7 @@ class Courier:
         if self._pid != os.getpid():
             self._begin()
         run = self._run()
-        where = self._destination(run)
+        where = self.destination_of(run)
         if where is None:
             return empty_record(artifact.type)
         outbox = Outbox(registry.store)
@@ -120,7 +120,7 @@ class Courier:
             id=stamps.uuid7(),
             created_at=stamps.now(),
             destination=where,
-            run=self._identity(run),
+            run=self.identity_of(run),
             maker=this_process(),
             subject=subject,
             used=tuple(
@@ -140,7 +140,7 @@ class Courier:
 
     def follows(self) -> bool:
         """Whether what is saved now goes to W&B, at once or later."""
-        return self._destination(self._run()) is not None
+        return self.destination_of(self._run()) is not None
 
     def _run(self) -> Any | None:
         """The active run, if it is this process's own to use."""
@@ -149,7 +149,7 @@ class Courier:
             return None
         return run
 
-    def _destination(self, run: Any | None) -> Destination | None:
+    def destination_of(self, run: Any | None) -> Destination | None:
         """Where records go; None where nobody wants them on W&B."""
         if run is None and wandb_run.configured_mode() == "disabled":
             return None
@@ -168,7 +168,8 @@ class Courier:
         server = server if isinstance(server, str) else wandb_run.configured_server()
         return Destination(server=clean_urls(server), entity=entity, project=project)
 
-    def _identity(self, run: Any | None) -> RunIdentity:
+    def identity_of(self, run: Any | None) -> RunIdentity:
+        """The run that records belong to."""
         kit_run = context.current_run().id
         if run is None:
             # A run that has ended is still the one that made it.

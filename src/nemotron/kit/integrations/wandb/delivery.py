@@ -74,8 +74,11 @@ def deliver(sender: Sender, run: Any, record: OutboxRecord, outbox: Outbox) -> d
         description = Description.from_document(record.payload)
     except CorruptError as error:
         raise CorruptError(f"Record {record.id} of the outbox can't be sent: {error}") from error
-    foreign = [ref for ref in description.used if "/" in ref.removeprefix(SCHEME)]
-    aliases = _aliases(record, where, description.aliases, outbox)
+    # Without a store every name is W&B's own; what the record knows by a version of its own is in `used`.
+    foreign = [ref for ref in description.used if _canonical(ref) not in record.used]
+    aliases = description.aliases
+    if record.subject is not None:
+        aliases = _aliases(record, where, aliases, outbox)
     said = sender.send(run, replace(description, used=(*twins, *foreign), aliases=aliases))
     if record.subject is not None:
         receipt = Receipt(
@@ -121,6 +124,10 @@ def _twins(record: OutboxRecord, where: Destination, outbox: Outbox) -> tuple[li
     return twins, missing
 
 
+def _canonical(ref: str) -> str:
+    return f"{SCHEME}{ref.removeprefix(SCHEME)}"
+
+
 # -- aliases -----------------------------------------------------------------------------------------------
 
 
@@ -129,7 +136,7 @@ def _aliases(
 ) -> tuple[str, ...]:
     """The aliases that no later version of the store has got on W&B meanwhile."""
     name, version = _name_and_version(record)
-    later = [receipt for number, receipt in outbox.receipts(where, name) if name and number > version]
+    later = [receipt for number, receipt in outbox.receipts(where, name) if number > version]
     taken = {alias for receipt in later for alias in receipt.aliases}
     return tuple(alias for alias in asked if alias not in taken)
 

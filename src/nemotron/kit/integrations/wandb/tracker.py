@@ -17,11 +17,13 @@ from nemotron.kit.integrations.wandb.describing import describe
 from nemotron.kit.integrations.wandb.description import Description
 from nemotron.kit.integrations.wandb.exit import watch_run
 from nemotron.kit.integrations.wandb.folders import folder_of
+from nemotron.kit.integrations.wandb.keeping import Keeper
 from nemotron.kit.integrations.wandb.limits import within
 from nemotron.kit.integrations.wandb.resolving import look_up
 from nemotron.kit.integrations.wandb.sending import Sender, use_reference
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.tracking.outbox import state_root
 from nemotron.kit.tracking.protocol import SaveOptions, empty_record
 from nemotron.kit.tracking.run import Run
 
@@ -32,8 +34,8 @@ class WandbTracker:
     """Records artifacts and their inputs on the active W&B run.
 
     What W&B does not take is an error of the kit's (`UnavailableError`, `RefusedError`, …); behind a store,
-    `CompositeTracker` turns it into a warning. Offline, artifacts go into the client's own log; it can't
-    record edges there, so inputs are kept in the artifact's metadata and the run's config.
+    `CompositeTracker` turns it into a warning. Offline and without a store, artifacts go into the client's
+    own log; it can't record edges there, so they are kept in a folder of the user's as well, see `Keeper`.
 
     Args:
         project: where artifacts are looked for while no run is active; `$WANDB_PROJECT` by default.
@@ -49,6 +51,7 @@ class WandbTracker:
         self.entity = entity
         self.sender = Sender()
         self.courier = Courier(self.sender, project, entity)
+        self.keeper = Keeper(self.courier)
         self._told_of_offline: set[str] = set()
         own = Run()
         self._kit_run: Callable[[], Run] = lambda: own
@@ -178,9 +181,12 @@ class WandbTracker:
         if mode == "online":
             if wandb_run.is_real():
                 watch_run(run)
+                return self.keeper.send(run, description, lambda: self.sender.send(run, description))
             return self.sender.send(run, description)
+        # The client has the files that are to be uploaded; by the time of a delivery they may be others.
+        is_kept = wandb_run.is_real() and not description.draft.uploads and self.keeper.keep(run, description)
         if description.used or description.sources:
-            self._tell_of_offline(run)
+            self._tell_of_offline(run, is_kept)
         return self.sender.write_down(run, description)
 
     def _run(self) -> Any:
@@ -197,10 +203,13 @@ class WandbTracker:
         if isinstance(url := getattr(run, "url", None), str) and url:
             self._kit_run().wandb_url = url
 
-    def _tell_of_offline(self, run: Any) -> None:
+    def _tell_of_offline(self, run: Any, is_kept: bool) -> None:
         if run.id not in self._told_of_offline:
             self._told_of_offline.add(run.id)
             log.warning(
                 "W&B is offline and can't record what an artifact was made from: the inputs are kept in the "
-                "artifact's metadata and in the run's config, and are no edges on W&B yet"
+                "artifact's metadata and in the run's config, and are no edges on W&B yet. %s",
+                f"To make them: nemotron kit sync (it looks in {state_root()})"
+                if is_kept
+                else "A store would keep them: kit.init(root=…)",
             )

@@ -1,0 +1,154 @@
+"""W&B alone: what it has not got is kept in a folder of the user's, and arrives later, with its edges."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from nemotron import kit
+from nemotron.kit.integrations.wandb.delivery_sync import sync
+from nemotron.kit.registry.registry import Registry
+from nemotron.kit.tracking.outbox import Outbox, state_root
+from wandb_server import WandbServer
+
+
+@pytest.fixture
+def alone(real_wandb: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    kit.init(backend="wandb", wandb_project="proj")
+
+
+def outbox() -> Outbox:
+    return Outbox(Registry.open(state_root()).store)
+
+
+def folder(path: Path) -> Path:
+    path.mkdir(parents=True)
+    (path / "part.bin").write_text(path.name)
+    return path
+
+
+def offline_stages(wandb: ModuleType, tmp_path: Path) -> list[str]:
+    """Data, a model made of it, and another made of that one in a run that knows its folder alone."""
+    ids = []
+    with wandb.init(project="proj", mode="offline") as run:
+        ids.append(run.id)
+        data = kit.PretrainBlendsArtifact(path=folder(tmp_path / "data"), source_datasets=["hf://org/corpus"])
+        data.save(name="nano/data")
+        assert data.uri is None
+        base = kit.ModelArtifact(path=folder(tmp_path / "base"), step=1)
+        base.save(name="base", inputs=[data], aliases=["best"])
+        base.save(name="base", inputs=[data], aliases=["best"])
+    with wandb.init(project="proj", mode="offline") as run:
+        ids.append(run.id)
+        kit.ModelArtifact(path=folder(tmp_path / "sft"), step=2).save(name="sft", inputs=[tmp_path / "base"])
+    return ids
+
+
+def wandb_sync(wandb: ModuleType, tmp_path: Path) -> None:
+    wandb.teardown()
+    logs = sorted(str(path) for path in tmp_path.rglob("offline-run-*") if path.is_dir())
+    environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}
+    command = [sys.executable, "-m", "wandb", "sync", *logs]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("when", ["never", "before", "after"])
+def test_offline_runs_without_a_store_keep_their_edges(
+    wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path, when: str
+) -> None:
+    first, second = offline_stages(real_wandb, tmp_path)
+    assert wandb_server.requests == []
+    assert [(one.record.subject, one.record.used) for one in outbox().waiting()] == [
+        ("art://nano-data:v1", ()),
+        ("art://base:v1", ("art://nano-data:v1",)),
+        ("art://sft:v1", ("art://base:v1",)),
+    ]
+    if when == "before":
+        wandb_sync(real_wandb, tmp_path)
+    assert len(sync(Registry.open(state_root())).delivered) == 3
+    if when == "after":
+        wandb_sync(real_wandb, tmp_path)
+
+    assert outbox().ids() == []
+    assert sorted(wandb_server.names()) == ["base:v0", "nano-data:v0", "org-corpus:v0", "sft:v0"]
+    assert wandb_server.artifact("base:v0").aliases == ["best", "latest"]
+    runs = {
+        run.name: (sorted(one.name for one in run.inputs), sorted(one.name for one in run.outputs))
+        for run in wandb_server.state.runs.values()
+    }
+    assert runs == {
+        first: (["nano-data:v0", "org-corpus:v0"], ["base:v0", "nano-data:v0"]),
+        second: (["base:v0"], ["sft:v0"]),
+    }
+    assert sync(Registry.open(state_root())).delivered == []
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_w_and_b_can_t_take_now_is_an_error_and_is_kept(
+    wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path, status: int
+) -> None:
+    run = real_wandb.init(project="proj")
+    model = kit.ModelArtifact(path=folder(tmp_path / "m"), step=1)
+    wandb_server.fail("CreateArtifact", status)
+    with pytest.raises(kit.errors.KitError, match=f"error {status}") as raised:
+        model.save(name="model")
+    if status == 404:  # not what another day would change
+        assert outbox().ids() == []
+        return
+    assert "nemotron kit sync" in str(raised.value)
+    assert state_root() in str(raised.value)
+    (waiting,) = outbox().waiting()
+    assert waiting.failure is not None
+    assert (waiting.record.subject, waiting.failure.kind) == ("art://model:v1", "refused")
+    run.finish()
+    assert len(sync(Registry.open(state_root())).delivered) == 1
+    assert wandb_server.names() == ["model:v0"]
+    assert wandb_server.only_run().name == run.id
+
+
+def test_what_w_and_b_has_taken_leaves_nothing(
+    wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path
+) -> None:
+    with real_wandb.init(project="proj"):
+        kit.ModelArtifact(path=folder(tmp_path / "m"), step=1).save(name="model")
+    assert wandb_server.names() == ["model:v0"]
+    assert not [path for path in Path(state_root()).rglob("*") if path.is_file()]
+
+
+def test_a_job_that_is_killed_while_w_and_b_is_asked_is_told_later(
+    wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path
+) -> None:
+    run = real_wandb.init(project="proj")
+    pid = os.fork()
+    if pid == 0:
+        from nemotron.kit import context
+
+        tracker = context.current_tracker()
+        tracker.sender.send = lambda run, description: os._exit(9)  # type: ignore[union-attr]
+        kit.ModelArtifact(path=folder(tmp_path / "m"), step=1).save(name="model")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+    run.finish()
+    assert len(sync(Registry.open(state_root())).delivered) == 1
+    assert wandb_server.names() == ["model:v0"]
+
+
+def test_a_folder_that_can_t_be_written_stops_nothing(
+    offline_wandb: ModuleType, alone: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "state").write_text("in the way")
+    with offline_wandb.init(project="proj"):
+        kit.ModelArtifact(path=folder(tmp_path / "m"), step=1).save(name="model")
+    assert "model is not kept for W&B" in caplog.text
+
+
+def test_a_user_who_has_switched_w_and_b_off_keeps_nothing(
+    real_wandb: ModuleType, alone: None, tmp_path: Path
+) -> None:
+    with real_wandb.init(project="proj", mode="disabled"):
+        kit.ModelArtifact(path=folder(tmp_path / "m"), step=1).save(name="model")
+    assert not Path(state_root()).exists()
