@@ -141,7 +141,9 @@ def snapshot(
         if (old := before.get(columns.paths[at])) and old[1] == columns.sizes[at]
     }
     work = partial(copy_chunk if executor is None else copy_chunk_durably, store, folder, likely)
-    taken = known.with_entries(reading.on_all(work, known, wanted, executor=executor, progress=progress))
+    taken = known.with_entries(
+        reading.on_all(work, known, wanted, executor=executor, progress=progress, is_remote=store.at_once > 1)
+    )
     _warn_of_links(folder, taken)
     store.sync()
     if wanted or cache.files != taken.files:
@@ -168,7 +170,8 @@ def take_again(store: Store, folder: str, tree: Tree, *, progress: Progress | No
         ConflictError: something is gone from the store, and the file is another one by now.
     """
     work = partial(copy_chunk, store, folder, {})
-    for at, taken in reading.on_all(work, tree, tree.unread(known=0), progress=progress):
+    files, is_remote = tree.unread(known=0), store.at_once > 1
+    for at, taken in reading.on_all(work, tree, files, progress=progress, is_remote=is_remote):
         if taken.digest != tree.entries[at].digest:
             raise ConflictError(f"Cannot publish {folder}: {taken.path} changed meanwhile; publish it again")
     store.sync()

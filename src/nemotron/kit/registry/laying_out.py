@@ -44,9 +44,8 @@ def lay_out(
     try:
         os.makedirs(building)
         _make_folders(tree, building)
-        for _ in reading.on_all(
-            partial(write_chunk, store, building), tree, tree.unread(known=0), progress=progress
-        ):
+        work, is_remote = partial(write_chunk, store, building), store.at_once > 1
+        for _ in reading.on_all(work, tree, tree.unread(known=0), progress=progress, is_remote=is_remote):
             pass  # nothing is learnt of what is written
         _make_links(tree, building)  # last: nothing is written through a link
         for name, data in extra.items():

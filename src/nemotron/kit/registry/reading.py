@@ -29,8 +29,10 @@ CHUNK_BYTES = 32 << 20
 SMALL_SIZE_MAX = 1 << 20
 # Chunks that are handed out before the first of them is asked for: enough to keep all workers busy, of which
 # an executor of many machines has many.
-AHEAD_THREADS = 4 * WORKERS
 AHEAD_EXECUTOR = 1024
+# Where each file is a round trip or more.
+REMOTE_WORKERS = 16
+REMOTE_CHUNK_FILES = 16
 # A buffer that stays in the core's own cache between reading, hashing and writing.
 BUFFER_SIZE = 256 << 10
 SHARED_BUFFER_SIZE = 4 << 20
@@ -78,17 +80,18 @@ class Meter:
                 self._progress(self._done, self._total)
 
 
-def chunked(positions: Iterable[int], sizes: Sequence[int]) -> Iterator[list[int]]:
+def chunked(positions: Iterable[int], sizes: Sequence[int], most: int = CHUNK_FILES) -> Iterator[list[int]]:
     """Positions of files in chunks, by number and by bytes.
 
     Args:
         positions: in the order in which they are to be read.
         sizes: of the files at all positions, bytes.
+        most: files in a chunk.
     """
     chunk: list[int] = []
     size = 0
     for at in positions:
-        if size >= CHUNK_BYTES or len(chunk) >= CHUNK_FILES:
+        if size >= CHUNK_BYTES or len(chunk) >= most:
             yield chunk
             chunk, size = [], 0
         chunk.append(at)
@@ -104,6 +107,7 @@ def on_all(
     *,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    is_remote: bool = False,
 ) -> Iterator[tuple[int, Entry]]:
     """Do some work to many files; yields the position of each, and its entry, completed.
 
@@ -113,12 +117,14 @@ def on_all(
         positions: of the files in the tree.
         executor: who does it; threads of this process by default.
         progress: told the bytes done and those in all.
+        is_remote: the work waits for replies more than it computes, so many threads do it.
     """
     if not positions:
         return
     sizes, entry = tree.columns.sizes, tree.columns.entry
-    chunks = chunked(_large_first(positions, sizes), sizes)
-    first = list(islice(chunks, WORKERS))
+    workers_most, files_most = (REMOTE_WORKERS, REMOTE_CHUNK_FILES) if is_remote else (WORKERS, CHUNK_FILES)
+    chunks = chunked(_large_first(positions, sizes), sizes, files_most)
+    first = list(islice(chunks, workers_most))
     meter = Meter(progress, sum(sizes[at] for at in positions))
     threads = max(1, WORKERS // len(first))
     pool: AbstractContextManager[Executor]
@@ -128,7 +134,7 @@ def on_all(
     else:
         pool = nullcontext(executor)
     # What waits or is done and not yet asked for is held as objects, so that is never all of it.
-    ahead = AHEAD_THREADS if executor is None else AHEAD_EXECUTOR
+    ahead = 4 * workers_most if executor is None else AHEAD_EXECUTOR
     running: deque[tuple[list[int], Future[list[Entry]]]] = deque()
     with pool as workers:
         try:

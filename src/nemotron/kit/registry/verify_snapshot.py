@@ -41,8 +41,8 @@ def in_store(
     found: list[changes.Difference] = []
     read = 0
     told = None if evidence == "stat" else progress
-    files = tree.unread(known=0)
-    for at, entry in reading.on_all(work, tree, files, executor=executor, progress=told):
+    files, is_remote = tree.unread(known=0), store.at_once > 1
+    for at, entry in reading.on_all(work, tree, files, executor=executor, progress=told, is_remote=is_remote):
         size = max(0, entry.size)
         read += 0 if evidence == "stat" else size
         if entry.size == MISSING:
@@ -56,7 +56,7 @@ def look_chunk(
     store: Store, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
 ) -> list[Entry]:
     """The entries, with the store's sizes where these are free to know; MISSING where it has none."""
-    return store.together([partial(_looked_at, store, entry) for entry in entries])
+    return [_looked_at(store, entry) for entry in entries]
 
 
 def _looked_at(store: Store, entry: Entry) -> Entry:

@@ -20,6 +20,7 @@ from nemotron.kit.store import bucket_upkeep
 from nemotron.kit.store.access_points import access_point
 from nemotron.kit.store.bucket_connect import EXTRAS, connect
 from nemotron.kit.store.bucket_errors import ThereAlreadyError, translate, translate_botocore
+from nemotron.kit.store.bucket_streams import StreamedFile
 from nemotron.kit.store.protocol import CHUNK_SIZE, Found, Staging, Store, check_key
 from nemotron.kit.store.system_errors import translate as translate_os
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from nemotron.kit.store.bucket_options import Settings
 
 _STAGED_IN_MEMORY_MAX = 8 << 20
+_SENT_UNASKED_MAX = 64 << 10
 T = TypeVar("T")
 
 
@@ -153,6 +155,22 @@ class BucketStore(Store):
 
         self._call("write", key, lambda path: obstore.put(self._bucket, path, file))
 
+    def stream(self, key: str, source: StreamedFile) -> bool:
+        """Write an object from a file, in parts; False, and nothing is there, if the file has changed."""
+        import obstore
+
+        try:
+            self._call("write", key, lambda path: obstore.put(self._bucket, path, source.again()))
+        except KitError:
+            if source.has_changed:
+                return False
+            raise
+        return True
+
+    def put(self, key: str, data: bytes) -> bool:
+        """Store content under the key of its digest: of what is small, sending it costs less than asking."""
+        return self.create(key, data) if len(data) <= _SENT_UNASKED_MAX else super().put(key, data)
+
     def sync(self) -> None:
         """Nothing to do: what an object store acknowledged is durable."""
 
@@ -234,6 +252,7 @@ class _Reader(io.RawIOBase):
 class _BucketStaging(Staging):
     def __init__(self, store: BucketStore) -> None:
         self._store = store
+        self._source: StreamedFile | None = None
         self._file = tempfile.SpooledTemporaryFile(_STAGED_IN_MEMORY_MAX, prefix="kit-")  # noqa: SIM115 - see abort
 
     def write(self, chunk: bytes | memoryview) -> None:
@@ -243,12 +262,19 @@ class _BucketStaging(Staging):
             self.abort()
             raise translate_os(error, "write", tempfile.gettempdir()) from error
 
+    def fill(self, source: int, seen: Callable[[memoryview], object], buffer_size: int) -> int:
+        """Show what a file holds; it is read once more, and uploaded, if the bucket does not have it yet."""
+        self._source = StreamedFile(source, buffer_size)
+        return self._source.read(seen)
+
     def commit(self, key: str) -> bool:
         # The key is the content's digest, so no condition is needed, and the parts of a large upload (which
         # some servers can't make conditional) do no harm.
         try:
             if self._store.exists(key):
                 return False
+            if self._source is not None:
+                return self._store.stream(key, self._source)
             self._file.seek(0)
             self._store.upload(key, cast(BinaryIO, self._file))
         finally:

@@ -1,0 +1,59 @@
+"""A large file on its way into a bucket: read once for its digest, and once more as it is uploaded.
+
+So a publish that was killed goes on where it was: what the bucket has is read, and not sent again. And no copy
+is kept on a local disk meanwhile. What the second reading finds is compared with the first before the upload
+is completed: a file that changes in between never gets another file's key.
+
+An upload that was cut off is not completed by anybody; the parts of it that a bucket keeps are for its own
+rule that clears incomplete uploads away.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+from blake3 import blake3
+
+PART_SIZE = 5 << 20
+
+
+class StreamedFile:
+    """A file that is read twice.
+
+    Args:
+        descriptor: of the file; it stays open.
+        buffer_size: bytes to read at a time.
+
+    Attributes:
+        has_changed: the second reading found something else than the first.
+    """
+
+    def __init__(self, descriptor: int, buffer_size: int) -> None:
+        self._descriptor = descriptor
+        self._buffer_size = buffer_size
+        self._digest = b""
+        self.has_changed = False
+
+    def read(self, seen: Callable[[memoryview], object]) -> int:
+        """Show all of it, in order; returns the number of bytes."""
+        buffer, hasher, done = memoryview(bytearray(self._buffer_size)), blake3(), 0
+        while count := os.preadv(self._descriptor, [buffer], done):
+            hasher.update(buffer[:count])
+            seen(buffer[:count])
+            done += count
+        self._digest = hasher.digest()
+        return done
+
+    def again(self) -> Iterator[bytes]:
+        """All of it once more, in parts.
+
+        Raises:
+            OSError: it is not what it was.
+        """
+        hasher, done = blake3(), 0
+        while part := os.pread(self._descriptor, PART_SIZE, done):
+            hasher.update(part)
+            done += len(part)
+            yield part
+        if hasher.digest() != self._digest:
+            self.has_changed = True
+            raise OSError("the file has changed while it was uploaded")
