@@ -1,8 +1,8 @@
 """A large file on its way into a bucket: read once for its digest, and once more as it is uploaded.
 
-So a publish that was killed goes on where it was: what the bucket has is read, and not sent again. And no copy
-is kept on a local disk meanwhile. What the second reading finds is compared with the first before the upload
-is completed: a file that changes in between never gets another file's key.
+So a publish that was killed goes on where it was: what the bucket has is read, and not sent again. And no
+copy is kept on a local disk meanwhile. What the second reading finds is compared with the first before the
+upload is completed: a file that changes in between never gets another file's key.
 
 An upload that was cut off is not completed by anybody; the parts of it that a bucket keeps are for its own
 rule that clears incomplete uploads away.
