@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from nemotron.kit.errors import CorruptError, PathNotFoundError
-from nemotron.kit.formats import blend, checkpoint, counts, energon, jsonl, npy, parquet, safetensors, tar
+from nemotron.kit.formats import blend, checkpoint, counts, energon, jsonl, parquet, safetensors
 from nemotron.kit.formats.counts import BLEND_FILE, Measured
 from nemotron.kit.formats.reading import LOCAL, Files, PathLike, Unreadable, each, read_json, text_of, walk
 
@@ -180,6 +180,8 @@ def _rows(found: Measured) -> Measured:
 
 
 def _tars(source: str, paths: list[str], files: Files) -> Measured:
+    from nemotron.kit.formats import tar
+
     shards = each(lambda path: tar.read(path, files), paths, files)
     values = {
         "total_samples": sum(shard.samples for shard in shards),
@@ -191,6 +193,8 @@ def _tars(source: str, paths: list[str], files: Files) -> Measured:
 
 
 def _arrays(source: str, paths: list[str], files: Files) -> Measured:
+    from nemotron.kit.formats import npy
+
     arrays = each(lambda path: npy.read(path, files), paths, files)
     values: dict[str, Any] = {"arrays": len(arrays), "items": sum(array.items for array in arrays)}
     if len(arrays) == 1:
