@@ -1,8 +1,8 @@
 """What reading heads costs: 500 Parquet shards, an index of 20 million sequences, 1,000 tensors.
 
-Prints medians of the call alone, and the CPU time of `nemotron kit inspect` as a process beside that of a bare
-interpreter and of one that imports Typer, numpy, or both; asserts nothing. Bytecode is cached, as it is where the
-kit is installed.
+Prints medians of the call alone, and the CPU time of `nemotron kit inspect` as a process beside that of a
+bare interpreter and of one that imports Typer and numpy; asserts nothing. Bytecode is cached, as it is where
+the kit is installed.
 Run: python bench/formats.py
 """
 

@@ -80,7 +80,7 @@ def test_packed_data(tmp_path: Path) -> None:
         "num_shards": 2,
         "total_conversations": 8,
     }
-    assert [item.field for item in found.unreadable] == ["pack_size"]
+    assert [item.field for item in found.unreadable] == ["pack_size", "loss_share"]
 
 
 def test_a_hugging_face_folder(tmp_path: Path) -> None:
