@@ -73,19 +73,19 @@ _watched: int | None = None
 
 
 @contextlib.contextmanager
-def guarded(run: Any) -> Iterator[list[int]]:
+def guarded(run: Any) -> Iterator[Callable[[], list[int]]]:
     """Let what waits for the client's service come to an end although the server has gone.
 
     Args:
         run: the client's run, online; None for none.
 
     Yields:
-        A list, in which the services are that had to be ended.
+        Ends the guard, and says which services it had to end.
     """
     ended: list[int] = []
     server = getattr(getattr(run, "settings", None), "base_url", None)
     if run is None or not isinstance(server, str):
-        yield ended
+        yield lambda: ended
         return
     folder = str(getattr(run.settings, "sync_dir", ""))
     done = threading.Event()
@@ -93,9 +93,17 @@ def guarded(run: Any) -> Iterator[list[int]]:
     def guard() -> None:
         ended.extend(end_service(server, folder, sleep=done.wait, grace_s=GRACE_S, is_done=done.is_set))
 
-    threading.Thread(target=guard, daemon=True, name="nemotron-kit-finish").start()
+    thread = threading.Thread(target=guard, daemon=True, name="nemotron-kit-finish")
+    thread.start()
+
+    def stop() -> list[int]:
+        # The client notices the end of its service before the guard has said that it was it.
+        done.set()
+        thread.join()
+        return ended
+
     try:
-        yield ended
+        yield stop
     finally:
         done.set()
 

@@ -161,12 +161,12 @@ def finish(exit_code: int = 0) -> None:
     run = active()
     if run is None:
         return
-    with guarded(run if is_real() and mode(run) == "online" else None) as ended:
+    with guarded(run if is_real() and mode(run) == "online" else None) as ended_services:
         try:
             with translated("finish the run"):
                 client().finish(exit_code=exit_code)
         except KitError as error:
-            if not ended:
+            if not ended_services():
                 raise
             _forget_service()
             if context.current_registry() is None:
