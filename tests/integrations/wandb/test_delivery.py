@@ -124,6 +124,8 @@ def test_online(wandb_server: WandbServer, real_wandb: ModuleType, tmp_path: Pat
 
 def wandb_sync(wandb: ModuleType, tmp_path: Path) -> None:
     """What a user does with the client's own transaction logs."""
+    if wandb.__version__.startswith("0.22."):
+        pytest.skip("`wandb sync` of this client uses operations of its own, which the test's server lacks")
     wandb.teardown()
     logs = sorted(map(str, tmp_path.rglob("offline-run-*")))
     logs = [log for log in logs if Path(log).is_dir()]

@@ -49,6 +49,8 @@ def offline_stages(wandb: ModuleType, tmp_path: Path) -> list[str]:
 
 
 def wandb_sync(wandb: ModuleType, tmp_path: Path) -> None:
+    if wandb.__version__.startswith("0.22."):
+        pytest.skip("`wandb sync` of this client uses operations of its own, which the test's server lacks")
     wandb.teardown()
     logs = sorted(str(path) for path in tmp_path.rglob("offline-run-*") if path.is_dir())
     environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}
