@@ -25,22 +25,22 @@ PACKAGES = ("nemotron-kit", "blake3", "wandb", "dvc", "mlflow")
 # Each part: its script and arguments, and after how many seconds it is given up.
 PARTS: dict[str, dict[str, tuple[list[str], float]]] = {
     "quick": {
-        "large": (["content.py", "--small", "0", "--large-mib", "64", "--seconds", "70"], 150),
-        "small": (["content.py", "--large", "0", "--small", "2000", "--seconds", "80"], 200),
+        "large": (["content.py", "--small", "0", "--large-mib", "64", "--seconds", "60"], 110),
+        "small": (["content.py", "--large", "0", "--small", "2000", "--seconds", "70"], 150),
         "scaling": (
             ["scaling.py", "--files", "100000", "--mib", "256", "--versions", "500", "--seconds", "60"],
-            120,
+            110,
         ),
-        "house": (["house.py", "--rounds", "5", "--versions", "300", "--names", "100"], 120),
+        "house": (["house.py", "--rounds", "5", "--versions", "300", "--names", "100"], 100),
     },
     "full": {
         "large": (
-            ["content.py", "--small", "0", "--large-mib", "256", "--rounds", "5", "--seconds", "270"],
-            420,
+            ["content.py", "--small", "0", "--large-mib", "256", "--rounds", "5", "--seconds", "240"],
+            360,
         ),
         "small": (
-            ["content.py", "--large", "0", "--small", "20000", "--rounds", "5", "--seconds", "270"],
-            480,
+            ["content.py", "--large", "0", "--small", "20000", "--rounds", "5", "--seconds", "240"],
+            420,
         ),
         "scaling": (
             ["scaling.py", "--files", "1000000", "--mib", "1024", "--versions", "2000", "--seconds", "420"],
