@@ -102,6 +102,19 @@ def test_a_snapshot_needs_nothing_outside(publish, plan, data):
         plan("copy:v1")
 
 
+@pytest.mark.parametrize("evidence", ["stat", "full"])
+def test_another_time_means_another_file_unless_a_digest_says_no(publish, plan, data, evidence):
+    publish(evidence=evidence)
+    text = (data / "part.txt").read_text()
+    (data / "part.txt").write_text(text if evidence == "full" else text[::-1])
+    os.utime(data / "part.txt", ns=(1, 1))
+    if evidence == "full":
+        assert len(plan().files) == 2
+        return
+    with pytest.raises(RefusedError, match=r"part\.txt in .* changed since"):
+        plan()
+
+
 def test_files_that_changed_are_somebody_elses(publish, plan, data):
     publish()
     (data / "part.txt").write_text("other content")

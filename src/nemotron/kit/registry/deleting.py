@@ -87,7 +87,13 @@ def plan(registry: Registry, ref: str | ArtifactRef, path: str, progress: Progre
     if tree is None:
         raise MisuseError(f"Cannot delete the data of {record.uri}: no listing of its files was recorded")
     found = registry.check(record)
-    changed = [difference.path for difference in found if difference.verdict == "changed"]
+    # Another time may be another file of the same size, unless a digest has settled that.
+    known = {entry.path for entry in tree.entries if entry.digest}
+    changed = [
+        item.path
+        for item in found
+        if item.verdict == "changed" or (item.verdict == "touched" and item.path not in known)
+    ]
     if changed:
         raise RefusedError(
             f"Refused to delete the data of {record.uri}: {some(changed)} in {record.folder} changed since "
