@@ -365,3 +365,13 @@ def test_no_secret_of_a_url_is_written_down(root):
     written = [path for path in root.rglob("*") if path.is_file()]
     assert written
     assert not [path for path in written if b"Xs3cr3tX" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("said", [{}, {"evidence": "sampled"}, {"evidence": "full"}, {"snapshot": True}])
+def test_a_time_after_2262_keeps_no_file_out(publish, registry, data, said):
+    """64 bits of nanoseconds end there; a broken clock and some file systems do not."""
+    late = 2**34 - 1
+    os.utime(data / "part.txt", ns=(late * 10**9, late * 10**9))
+    record = publish(**said).record
+    assert registry.verify(record.uri).ok
+    assert not publish(**said).created

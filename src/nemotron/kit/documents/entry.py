@@ -17,6 +17,15 @@ CODES = {kind: code for code, kind in enumerate(KINDS)}
 INTEGER_MAX = 2**63 - 1
 
 
+def kept_time(time_ns: int) -> int:
+    """A time of a file as a listing keeps it: file systems go beyond the years 1677 to 2262, it does not.
+
+    >>> kept_time(5), kept_time(2**70) == INTEGER_MAX
+    (5, True)
+    """
+    return max(-INTEGER_MAX, min(INTEGER_MAX, time_ns))
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One file, link or empty folder of a tree.

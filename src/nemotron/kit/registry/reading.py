@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from blake3 import blake3
 
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
+from nemotron.kit.documents.entry import kept_time
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError
 from nemotron.kit.store.system_errors import translate
@@ -261,16 +262,16 @@ def steadily(folder: str, entry: Entry, read: Callable[[int, int], tuple[str, in
                 os.close(descriptor)
         except OSError as error:
             raise translate(error, "read", path) from error
-        now = (after.st_size, after.st_mtime_ns, after.st_ctime_ns)
+        now = (after.st_size, kept_time(after.st_mtime_ns), kept_time(after.st_ctime_ns))
         if now == known and size == after.st_size:
             return Entry(
                 entry.path,
                 size,
-                after.st_mtime_ns,
+                now[1],
                 digest,
                 entry.kind,
                 inode=after.st_ino,
-                ctime_ns=after.st_ctime_ns,
+                ctime_ns=now[2],
             )
         known = now  # it changed since the scan, which is fine, or while it was read: once more
     raise ConflictError(f"{path} keeps changing while it is read; save it when its writer is done")

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from nemotron.kit.documents.columns import Columns
+from nemotron.kit.documents.entry import kept_time
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import KitError, PathNotFoundError, RefusedError
 from nemotron.kit.store.system_errors import translate
@@ -157,7 +158,7 @@ def _look(child: "os.DirEntry[str]", path: str, scan: _Scan) -> None:
 
 
 def _seen(info: os.stat_result) -> tuple[int, int, int, int, int]:
-    return info.st_size, info.st_mtime_ns, info.st_mode, info.st_ino, info.st_ctime_ns
+    return info.st_size, kept_time(info.st_mtime_ns), info.st_mode, info.st_ino, kept_time(info.st_ctime_ns)
 
 
 def leaves(path: str, top: str) -> bool:
