@@ -1,10 +1,12 @@
 """A job ends, with the same words and the same exit code, whatever has become of W&B."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -15,9 +17,11 @@ from nemotron.kit import wandb_kit
 from nemotron.kit.errors import UnavailableError
 from nemotron.kit.integrations.wandb import exit as at_end
 from nemotron.kit.integrations.wandb import service
-from nemotron.kit.integrations.wandb.delivery_sync import sync
+from nemotron.kit.integrations.wandb.delivery_sync import end_orphan, sync
 from nemotron.kit.integrations.wandb.probing import answers
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.store.memory import MemoryStore
+from nemotron.kit.tracking.leases import Lease, Leases
 from nemotron.kit.tracking.outbox import Outbox
 from wandb_server import WandbServer
 
@@ -190,6 +194,30 @@ def test_only_the_client_s_own_service_is_ended() -> None:
         assert service.services_of(os.getpid()) == []
     finally:
         sleeper.communicate(b"\n")
+
+
+def test_the_service_of_a_killed_deliverer_is_ended_and_no_other_of_its_process_id() -> None:
+    """A process id is given again, and what has it by then may be the service of a job that trains."""
+    running = subprocess.Popen(
+        [service.PROGRAM, "-c", "input()"], executable=sys.executable, stdin=subprocess.PIPE
+    )
+    try:
+        assert service.is_service(running.pid)
+        leases = Leases(MemoryStore(), "leases")
+        taken = leases.take("run")
+        assert taken is not None
+        lease = leases.renew(taken, service=running.pid)
+        assert lease is not None
+        end_orphan(lease)  # its deliverer lives
+        gone = replace(lease, holder=replace(lease.holder, started="1"))
+        end_orphan(replace(gone, service_started="1"))
+        end_orphan(replace(gone, service_started=""))  # as earlier kits wrote it down
+        assert running.poll() is None
+        end_orphan(Lease.from_bytes(gone.to_bytes(), "there"))
+        assert running.wait() == -signal.SIGKILL
+    finally:
+        running.kill()
+        running.communicate()
 
 
 def test_a_probe_tells_an_answer_from_a_failure(wandb_server: WandbServer) -> None:

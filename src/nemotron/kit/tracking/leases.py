@@ -31,6 +31,7 @@ class Lease:
         holder: the process.
         expires_at: seconds since the epoch.
         service: the process id of a helper that ends with the lease, 0 for none.
+        service_started: when that began, so that no other process of the same id is taken for it.
     """
 
     folder: str
@@ -39,6 +40,7 @@ class Lease:
     holder: Maker
     expires_at: float
     service: int = 0
+    service_started: str = ""
 
     @property
     def key(self) -> str:
@@ -65,6 +67,7 @@ class Lease:
                 holder=Maker(**values["holder"]),
                 expires_at=float(values["expires_at"]),
                 service=int(values.get("service") or 0),
+                service_started=str(values.get("service_started") or ""),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptError(f"{where} is damaged: {type(error).__name__}: {error}") from error
@@ -129,11 +132,9 @@ class Leases:
             lease: as it was taken or renewed last.
             service: the process id of a helper that ends with the lease; None leaves it.
         """
-        longer = replace(
-            lease,
-            expires_at=self._clock() + self._lease_s,
-            service=lease.service if service is None else service,
-        )
+        longer = replace(lease, expires_at=self._clock() + self._lease_s)
+        if service is not None:
+            longer = replace(longer, service=service, service_started=processes.start_of(service))
         # The next one removes what was before it, so its absence alone says enough.
         if max(self._numbers(lease.folder), default=0) != lease.number:
             return None
@@ -144,7 +145,9 @@ class Leases:
         """End it now. Its number stays taken."""
         there = self._read(lease.folder, lease.number)
         if there is not None and there.nonce == lease.nonce:
-            self._store.replace(lease.key, replace(lease, expires_at=0.0, service=0).to_bytes())
+            self._store.replace(
+                lease.key, replace(lease, expires_at=0.0, service=0, service_started="").to_bytes()
+            )
 
     def _holds(self, lease: Lease | None) -> bool:
         return lease is not None and lease.expires_at > self._clock() and not processes.is_gone(lease.holder)

@@ -33,6 +33,11 @@ def is_gone(maker: Maker) -> bool:
     return state in ("", *_ZOMBIE) or started != maker.started
 
 
+def start_of(pid: int) -> str:
+    """When a process began, in the words of this machine; empty if there is none, or no way to know."""
+    return _status(pid)[1]
+
+
 @cache
 def _host() -> str:
     """The machine, its boot and its process ids: those of two containers are not the same numbers."""

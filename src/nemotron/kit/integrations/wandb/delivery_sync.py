@@ -26,7 +26,7 @@ from nemotron.kit.integrations.wandb.probing import answers
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.leases import Lease
 from nemotron.kit.tracking.outbox import Outbox, in_sessions
-from nemotron.kit.tracking.processes import is_gone, is_here, this_process
+from nemotron.kit.tracking.processes import is_gone, is_here, start_of, this_process
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class _Deliverer:
         while left := [record for record in records if record.id not in self._tried]:
             sessions = in_sessions(left)
             for session in sessions:
-                self._end_orphan(self._outbox.leases.last(session[0].session))
+                end_orphan(self._outbox.leases.last(session[0].session))
             why = self._one_process([[record.id for record in session] for session in sessions])
             if why is None:
                 return
@@ -244,10 +244,17 @@ class _Deliverer:
             service.kill(pid)
         self._services = []
 
-    def _end_orphan(self, lease: Lease | None) -> None:
-        """End the service of a deliverer that was killed: it would stay for hours."""
-        if lease is not None and lease.service and is_here(lease.holder) and is_gone(lease.holder):
-            service.kill(lease.service)
+
+def end_orphan(lease: Lease | None) -> None:
+    """End the service of a deliverer that was killed: it would stay for hours.
+
+    Args:
+        lease: the deliverer's. By now another service, such as a job's, may have the same process id.
+    """
+    if lease is None or not (is_here(lease.holder) and is_gone(lease.holder)):
+        return
+    if lease.service_started and start_of(lease.service) == lease.service_started:
+        service.kill(lease.service)
 
 
 @contextlib.contextmanager
