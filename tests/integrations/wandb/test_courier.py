@@ -4,6 +4,7 @@ import base64
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -216,6 +217,74 @@ def test_after_the_run_has_ended_and_after_a_teardown_it_is_still_its_own(
     assert outbox().ids() == []
     only = wandb_server.only_run()
     assert (only.name, [made.name for made in only.outputs]) == (run.id, ["model:v0", "model:v1", "model:v2"])
+
+
+@pytest.fixture
+def ending(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From Python 3.12 on no thread begins in a process that ends."""
+    start = threading.Thread.start
+
+    def refuse(self: threading.Thread) -> None:
+        if self.name.startswith("nemotron-kit"):
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        start(self)
+
+    return lambda: monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+def test_a_process_that_ends_without_new_threads_delivers_all_the_same(
+    wandb_server: WandbServer,
+    real_wandb: ModuleType,
+    save: Callable[..., Any],
+    ending: Callable[[], None],
+) -> None:
+    real_wandb.init(project="proj")
+    wandb_server.failing = 403
+    save(1)
+    save(2)
+    wandb_server.failing = None
+    ending()
+    courier().at_exit()
+    assert outbox().ids() == []
+    assert wandb_server.names() == ["model:v0", "model:v1"]
+
+
+def test_a_process_that_ends_leaves_what_it_can_t_deliver_to_others(
+    wandb_server: WandbServer,
+    real_wandb: ModuleType,
+    save: Callable[..., Any],
+    ending: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = real_wandb.init(project="proj")
+    save(1)
+    run.finish()
+    save(2)
+    ending()
+    courier().at_exit()
+    assert len(outbox().ids()) == 1
+    assert outbox().set_aside_records() == []
+    assert "This process is ending" in warnings(caplog)[-1]
+    assert "nemotron kit sync --root" in warnings(caplog)[-1]
+
+
+def test_a_store_that_fails_as_well_does_not_end_the_thread(
+    wandb_server: WandbServer,
+    real_wandb: ModuleType,
+    save: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(self: Outbox, record_id: str, error: object) -> None:
+        raise UnavailableError("the disk is full")
+
+    real_wandb.init(project="proj")
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "failed", full)
+        wandb_server.failing = 403
+        save(1)
+    assert not courier().breaker.is_closed
+    assert courier()._thread is not None
+    assert courier()._thread.is_alive()
 
 
 def test_a_fork_writes_and_leaves_the_asking_to_its_parent(

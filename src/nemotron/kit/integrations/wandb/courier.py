@@ -253,14 +253,11 @@ class Courier:
             error = translate(caught, f"take {record.subject}")
             known = error if isinstance(error, KitError) else KitError(f"{type(error).__name__}: {error}")
             if isinstance(known, NOT_NOW):
-                outbox.failed(record.id, known)
+                _note(outbox.failed, record, known)
                 self._failed(record, known, registry)
                 _answer(answer, error=known)
                 return False
-            if isinstance(known, InputMissingError):
-                outbox.failed(record.id, known)
-            else:
-                outbox.set_aside(record.id, known)
+            _note(outbox.failed if isinstance(known, InputMissingError) else outbox.set_aside, record, known)
             self._forget(record, known, answer)
             return True
         if self.breaker.succeeded():
@@ -290,7 +287,12 @@ class Courier:
         for work in (self.deliver_own, self._deliver_left):
             # A daemon: what hangs is left to the outbox.
             thread = threading.Thread(target=work, daemon=True, name="nemotron-kit-wandb-exit")
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                # From Python 3.12 on a process that ends begins no threads. `exit` sees that this one ends.
+                work()
+                continue
             thread.join(max(0.0, deadline - self._clock()))
 
     def _deliver_left(self) -> None:
@@ -298,7 +300,10 @@ class Courier:
         left, self._left = self._left, {}
         for registry in {registry.root: registry for registry in left.values()}.values():
             ids = [record_id for record_id, its in left.items() if its.root == registry.root]
-            sync(registry, only=ids, silence_s=self._timeout_s)
+            try:
+                sync(registry, only=ids, silence_s=self._timeout_s)
+            except KitError as error:
+                log.warning("%s. To send what is kept: nemotron kit sync --root %s", error, registry.root)
 
     # -- what is said --------------------------------------------------------------------------------------
 
@@ -323,6 +328,14 @@ class Courier:
                 why,
                 registry.root,
             )
+
+
+def _note(keep: Callable[[str, KitError], object], record: OutboxRecord, why: KitError) -> None:
+    """Note in the outbox what became of a record; a store that fails as well must not end the thread."""
+    try:
+        keep(record.id, why)
+    except KitError as error:
+        log.warning("Why %s is not on W&B could not be noted: %s", record.subject or record.id, error)
 
 
 def _answer(answer: "Future[Said]", *, said: Said | None = None, error: KitError | None = None) -> None:

@@ -286,7 +286,12 @@ def _process(
         events.put(None)
 
     reader = threading.Thread(target=read, daemon=True, name="nemotron-kit-sync")
-    reader.start()
+    try:
+        reader.start()
+    except RuntimeError as error:
+        process.kill()
+        process.communicate()
+        raise UnavailableError("This process is ending, and can deliver nothing any more") from error
     try:
         with contextlib.suppress(BrokenPipeError):
             json.dump(job, process.stdin)

@@ -181,9 +181,14 @@ def _each(work: Callable[[One], object], items: Sequence[One]) -> None:
                 errors.append(error)
 
     count = min(THREADS, len(items)) - 1 if wandb_run.is_real() else 0
-    threads = [threading.Thread(target=go_on, daemon=True) for _ in range(count)]
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
+    for _ in range(count):
+        thread = threading.Thread(target=go_on, daemon=True, name="nemotron-kit-wandb-sources")
+        try:
+            thread.start()
+        except RuntimeError:
+            break  # from Python 3.12 on a process that ends begins none: this one does it all
+        threads.append(thread)
     go_on()
     for thread in threads:
         thread.join()
