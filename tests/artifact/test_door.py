@@ -29,7 +29,7 @@ def test_the_contract_is_exported() -> None:
         (
             "save",
             "(self, name=None, *, inputs=None, snapshot=None, evidence=None, aliases=(), all_ranks=False, "
-            "follow_links=False)",
+            "follow_links=False, executor=None)",
         ),
         ("load", "(path=None, tracked_artifact=None)"),
         ("from_uri", "(uri)"),

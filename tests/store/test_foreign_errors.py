@@ -21,8 +21,8 @@ def classes_of(module):
 # -- obstore -------------------------------------------------------------------------------------------------
 
 OBSTORE = {
-    "AlreadyExistsError": "conflict",
-    "PreconditionError": "conflict",
+    "AlreadyExistsError": "there_already",
+    "PreconditionError": "there_already",
     "NotFoundError": "path_not_found",
     "PermissionDeniedError": "refused",
     "UnauthenticatedError": "refused",
@@ -75,7 +75,7 @@ def test_what_a_reply_says_tells_them_apart(reply, kind):
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (FileExistsError("x"), "conflict"),
+        (FileExistsError("x"), "there_already"),
         (FileNotFoundError("x"), "path_not_found"),
         (PermissionError("x"), "refused"),
         (NotImplementedError("x"), "misuse"),

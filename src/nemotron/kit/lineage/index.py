@@ -3,6 +3,7 @@
 It is derived: who deletes it loses time and nothing else. It knows of what was read; `catch_up` sees to it
 that this is everything. Any number of processes may use one file: whatever they add is true for all.
 
+>>> from nemotron.kit.lineage.graph import Node
 >>> with Index(":memory:") as index:
 ...     data = Node(uri="art://data:v1", kind="artifact", type="T", name="data")
 ...     model = Node(uri="art://model:v1", kind="artifact", type="T", name="model", inputs=(data.uri,))

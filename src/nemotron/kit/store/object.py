@@ -22,6 +22,7 @@ from nemotron.kit.store.bucket_connect import EXTRAS, connect
 from nemotron.kit.store.bucket_errors import ThereAlreadyError, translate, translate_botocore
 from nemotron.kit.store.bucket_streams import StreamedFile
 from nemotron.kit.store.protocol import CHUNK_SIZE, Found, Staging, Store, check_key
+from nemotron.kit.store.redaction import Unshown
 from nemotron.kit.store.system_errors import translate as translate_os
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ class BucketStore(Store):
         if self._prefix:
             check_key(self._prefix)
         self._is_azure = EXTRAS[scheme] == "azure"
-        self._options = dict(options or {})
-        self._bucket, self._settings = connect(scheme, parts.netloc, self._options, point)
+        self._options = Unshown(dict(options or {}))
+        self._bucket, self._settings = connect(scheme, parts.netloc, self._options.value, point)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return BucketStore, (self.url, self._options)
+        return BucketStore, (self.url, self._options.value)
 
     # -- reading -------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from nemotron.kit.errors import (
     UnavailableError,
 )
 from nemotron.kit.store.protocol import Staging, Store, check_key
-from nemotron.kit.store.redaction import one_line, public_url
+from nemotron.kit.store.redaction import Unshown, one_line, public_url
 
 # Roots of the errors that file systems let through which are no OSError; looked up only if they are loaded.
 _FOREIGN = {
@@ -53,7 +53,7 @@ class ReadableStore(Store):
 
         self.url = public_url(url).rstrip("/")
         self._full_url = url
-        self._options = dict(options or {})
+        self._options = Unshown(dict(options or {}))
         self._scheme = url.partition("::")[0].partition("://")[0].lower()
         try:
             fsspec.get_filesystem_class(self._scheme)
@@ -70,15 +70,15 @@ class ReadableStore(Store):
         """The file system, and the root's path in it; some connect when they are made."""
         import fsspec
 
-        options = {"skip_instance_cache": True, "use_listings_cache": False} | self._options
+        options = {"skip_instance_cache": True, "use_listings_cache": False} | self._options.value
         if "::" in self._full_url:
-            options = self._options
+            options = self._options.value
         with self._translated("open", ""):
             fs, path = fsspec.core.url_to_fs(self._full_url, **options)
         return fs, path.rstrip("/")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ReadableStore, (self._full_url, self._options)
+        return ReadableStore, (self._full_url, self._options.value)
 
     # -- reading -------------------------------------------------------------------------------------------
 

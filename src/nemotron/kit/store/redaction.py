@@ -9,6 +9,7 @@ What is written into documents is cleaned by the rooms that know documents: `doc
 """
 
 import re
+from typing import Any
 
 # `user:password@`, and `token@` where a user name alone makes no sense.
 _USER_INFO = re.compile(
@@ -48,3 +49,19 @@ def one_line(text: str, length_max: int = 300) -> str:
     for token in _TOKENS:
         text = token.sub("…", text)
     return text[:length_max].rstrip(" .:<")
+
+
+class Unshown:
+    """Options that may hold keys: no log, message or debugger's list of variables shows them by itself.
+
+    >>> Unshown({"secret": "s3cr3t"})
+    options
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "options"
