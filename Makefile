@@ -14,7 +14,7 @@ help: ## list the targets
 	@echo 'nemotron.kit: needs git, make and Python 3.11 or newer; all else goes into .venv'
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
-	    printf '%-20s %s\n' "$$target" "$$what"; done
+	    printf '%-28s %s\n' "$$target" "$$what"; done
 
 demo: ## run the whole pipeline on real text, and show where the final model comes from
 	@.ci/venv examples

@@ -120,6 +120,7 @@ def test_json_lines(tmp_path: Path) -> None:
     (tmp_path / "val.jsonl").write_text("{}\n")
     assert detect(tmp_path).measured["total_sequences"] == 4
     assert detect(tmp_path).measured["broken_lines"] == 1
+    assert "_sequences" not in detect(tmp_path).measured  # nothing divides them
     (tmp_path / "manifest.json").write_text('{"train": "train.jsonl", "val": ["val.jsonl", "val.jsonl"]}')
     found = detect(tmp_path)
     assert (found.type, found.path) == ("SplitJsonlDataArtifact", str(tmp_path / "manifest.json"))

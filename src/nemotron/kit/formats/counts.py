@@ -288,6 +288,8 @@ def _lines(
     counted = dict(zip(every, read, strict=True))
     values: dict[str, Any] = {"total_sequences": sum(lines.records for lines in counted.values())}
     for split, names in paths.items():
+        if not split:
+            continue  # a folder of JSON lines that nothing divides
         values[f"{split}_sequences"] = sum(counted[path].records for path in dict.fromkeys(names))
     values["text_bytes"] = sum(lines.bytes for lines in counted.values())
     if parse:
