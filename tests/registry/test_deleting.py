@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +121,16 @@ def test_files_that_changed_are_somebody_elses(publish, plan, data):
     (data / "part.txt").write_text("other content")
     with pytest.raises(RefusedError, match=r"part\.txt in .* changed since"):
         plan()
+
+
+def test_what_is_written_while_somebody_is_asked_stays(publish, plan, data):
+    publish()
+    deletion = plan()
+    victim = Path(deletion.files[-1])
+    victim.write_text("somebody's work")
+    with pytest.raises(RefusedError, match="changed since it was looked at"):
+        deletion.carry_out()
+    assert victim.read_text() == "somebody's work"
 
 
 def test_a_version_that_can_not_be_read_may_need_it(publish, plan, root):

@@ -36,6 +36,7 @@ class Deletion:
         path: where its data lies.
         files: all that is deleted, absolute.
         size: bytes of them.
+        seen: what each was when it was looked at: inode, size, time of the last change.
         kept: other files that lie there, and stay; relative.
     """
 
@@ -44,17 +45,21 @@ class Deletion:
     path: str
     files: tuple[str, ...]
     size: int
+    seen: tuple[tuple[int, int, int], ...]
     kept: tuple[str, ...]
 
     def carry_out(self) -> None:
         """Delete the files, and the folders that are empty then.
 
         Raises:
-            RefusedError: one of them may not be deleted; the others before it are.
+            RefusedError: one of them may not be deleted, or is another than was looked at (somebody was
+                asked in between); the others before it are deleted.
         """
-        for path in self.files:
+        for path, seen in zip(self.files, self.seen, strict=True):
             with translating("delete", path):
                 try:
+                    if _seen(path) != seen:
+                        raise RefusedError(f"Refused to delete {path}: it changed since it was looked at")
                     os.unlink(path)
                 except FileNotFoundError:
                     continue
@@ -108,10 +113,21 @@ def plan(registry: Registry, ref: str | ArtifactRef, path: str, progress: Progre
     stay = sorted(
         {*extra, *(p for p in listed if os.path.lexists(f"{record.folder}/{p}"))} - _relative(record, files)
     )
-    size = sum(os.lstat(file).st_size for file in files)
+    seen = tuple(map(_seen, files))
     return Deletion(
-        record=record, is_withdrawn=is_withdrawn, path=target, files=tuple(files), size=size, kept=tuple(stay)
+        record=record,
+        is_withdrawn=is_withdrawn,
+        path=target,
+        files=tuple(files),
+        size=sum(size for _, size, _ in seen),
+        seen=seen,
+        kept=tuple(stay),
     )
+
+
+def _seen(path: str) -> tuple[int, int, int]:
+    info = os.lstat(path)
+    return info.st_ino, info.st_size, info.st_mtime_ns
 
 
 def _find(registry: Registry, ref: str | ArtifactRef) -> tuple[Record, bool]:
