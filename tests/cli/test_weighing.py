@@ -107,9 +107,9 @@ def test_recall_of_a_shard_knows_which_shards_were_taken(kit, registry: Registry
     }
     assert holding["art://all:v1"]["path"] == ["art://corpus:v1/part-0.bin", "art://all:v1"]
     assert holding["art://all:v1"]["confidence"] == "estimated"
-    assert holding["art://all:v1"]["rule"] == "by the sizes of the files that were taken"
+    assert holding["art://all:v1"]["rule"] == "by the sizes of the data files that were taken"
     text = kit("recall", "corpus:v1/part-0.bin").out
-    assert text.splitlines()[-1] == "Shares of a part: by the sizes of the files that were taken"
+    assert text.splitlines()[-1] == "Shares of a part: by the sizes of the data files that were taken"
     shares = {one["uri"]: one["share"] for one in kit("impact", "corpus:v1/part-0.bin", "--json").json}
     assert shares == {"art://all:v1": 0.75, "art://first:v1": 1.0, "art://second:v1": 0.0}
     assert len(kit("recall", "corpus:v1", "--json").json) == 3

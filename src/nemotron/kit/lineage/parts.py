@@ -5,6 +5,8 @@
 (0.3, 0.75)
 >>> share_of_part(sizes, "train/a.bin", ("train/b.bin",))
 0.0
+>>> share_of_part({**sizes, "tokenizer.json": 10}, "tokenizer.json", ()) is None
+True
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +17,9 @@ from nemotron.kit.documents.tree import Tree
 from nemotron.kit.lineage.composition import Cut
 from nemotron.kit.lineage.mixing import Confidence, Mix
 
-RULE = "by the sizes of the files that were taken"
+RULE = "by the sizes of the data files that were taken"
+# Files that say something of the data beside them: blends, tokenizers, indexes, notes.
+_BESIDE_DATA = (".json", ".yaml", ".yml", ".toml", ".md", ".idx", ".model")
 
 
 def covers(said: str, file: str) -> bool:
@@ -36,7 +40,10 @@ def share_of_part(sizes: Mapping[str, int], part: str, taken: Sequence[str]) -> 
         part: a file, a folder, or a name without endings (`data/part-0` for its `.bin` and `.idx`).
         taken: the same of what was taken; () for all.
     """
-    whole = {file for file in sizes if not taken or any(covers(one, file) for one in taken)}
+    data = {file for file in sizes if not file.endswith(_BESIDE_DATA)} or set(sizes)
+    if part and sizes and not any(covers(part, file) for file in data):
+        return None  # a tokenizer, say: it is no share of the data
+    whole = {file for file in data if not taken or any(covers(one, file) for one in taken)}
     if taken and not whole:  # called by names that are no files, or the files are not known
         return None if part not in taken else 1.0 if len(set(taken)) == 1 else None
     size = sum(sizes[file] for file in whole)
