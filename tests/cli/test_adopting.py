@@ -20,7 +20,7 @@ def test_the_table_says_what_and_why(kit, root: Path) -> None:
     said = kit("adopt", str(root))
     assert said.out.splitlines()[1].split() == ["eval-set:v1", "adopted", "1", "4", "B", "stat"]
     assert "eval-set:v3  skipped" in said.out
-    assert "no version: the number was taken, not filled" in said.out
+    assert "no version: its manifest.json is none, or the number was taken and not filled" in said.out
     assert f"{root}: 2 adopted, 0 were already, 1 skipped" in said.out
     assert kit("verify", "eval-set:v1", "--root", str(root)).code == 0
 

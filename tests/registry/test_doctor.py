@@ -268,6 +268,15 @@ def test_a_manifest_root_of_an_earlier_tool_is_healthy(tmp_path: Path, data: Pat
     assert problems(look(tmp_path / "old")) == set()
 
 
+def test_a_manifest_of_an_earlier_tool_that_is_none_is_told(tmp_path: Path, data: Path) -> None:
+    root = tmp_path / "old"
+    for number, content in ((1, "[1]"), (2, "{}")):
+        (root / f"m/v{number}").mkdir(parents=True)
+        (root / f"m/v{number}/manifest.json").write_text(content)
+    found = [one for one in examine(Registry.open(root)) if one.kind == "unreadable_manifest"]
+    assert [Path(one.where).parent.name for one in found] == ["v1", "v2"]
+
+
 def test_an_index_root_of_an_earlier_tool_is_healthy(tmp_path: Path) -> None:
     folder = tmp_path / "old" / "model" / "v1"
     folder.mkdir(parents=True)

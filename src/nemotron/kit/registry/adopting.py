@@ -110,7 +110,8 @@ class _Adopting:
         try:
             manifest = self._versions.read(name, number)
             if manifest is None:
-                yield Adoption(uri=uri, status="skipped", why="no version: the number was taken, not filled")
+                why = "no version: its manifest.json is none, or the number was taken and not filled"
+                yield Adoption(uri=uri, status="skipped", why=why)
                 return
             if manifest.format_version:
                 return

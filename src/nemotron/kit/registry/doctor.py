@@ -205,6 +205,16 @@ class _Doctor:
                 fix="restore the file from a backup, or publish again",
             )
             return
+        if manifest is None and "manifest.json" in children:
+            yield Finding(
+                kind="unreadable_manifest",
+                where=self._where(layout.manifest(name, number)),
+                what="it is no manifest of a version: a file of the user's own, or an older tool's without "
+                "name, version or path; the version can't be used",
+                fix="if it should be one, restore it from a backup; else nothing",
+                level="note",
+            )
+            return
         if manifest is None:
             yield Finding(
                 kind="empty_version",
