@@ -3,6 +3,8 @@
 A `conftest.py` takes them by `from wandb_server.fixtures import *`.
 """
 
+import gc
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +35,10 @@ def real_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modu
     if wandb.run is not None:
         wandb.finish()
     wandb.teardown()
+    # The client never waits for a service that was killed: what is left of it would be found in another test.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

@@ -202,6 +202,8 @@ def test_the_service_of_a_killed_deliverer_is_ended_and_no_other_of_its_process_
         [service.PROGRAM, "-c", "input()"], executable=sys.executable, stdin=subprocess.PIPE
     )
     try:
+        while not Path(f"/proc/{running.pid}/cmdline").read_bytes():
+            os.sched_yield()  # the kernel has not put down yet what was executed
         assert service.is_service(running.pid)
         leases = Leases(MemoryStore(), "leases")
         taken = leases.take("run")

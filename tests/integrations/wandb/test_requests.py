@@ -136,11 +136,15 @@ def test_drafts_are_sent_from_several_threads(
     import threading
 
     real_wandb.init(project="proj")
-    threads = set()
+    threads: set[int] = set()
+    together = threading.Barrier(3)  # of three threads that are at it at once, or it breaks
     original = sending.make
 
     def make(*arguments: Any) -> Any:
-        threads.add(threading.current_thread().name)
+        is_first = threading.get_ident() not in threads
+        threads.add(threading.get_ident())
+        if is_first and len(threads) <= 3:
+            together.wait(timeout=60)
         return original(*arguments)
 
     monkeypatch.setattr(sending, "make", make)
