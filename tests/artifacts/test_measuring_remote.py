@@ -1,6 +1,5 @@
 """Artifacts behind a URL are measured like those on disk, by range requests that are counted."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from bucket_server import Proxy, environment, new_bucket, serving
+from bucket_server import Proxy, new_bucket
+from bucket_server.fixtures import proxy, server
 from formats.counting import GOLDEN
 from nemotron.kit import start
 from nemotron.kit.artifacts import measuring
@@ -33,20 +33,7 @@ from nemotron.kit.formats import megatron_idx
 
 MEGATRON = ["a.bin", "a.idx", "b.bin", "b.idx", "c.bin", "c.idx"]
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[tuple[str, int]]:
-    with serving() as address:
-        yield address
-
-
-@pytest.fixture
-def proxy(server: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    proxy = Proxy(server)
-    for name, value in environment(proxy.url).items():
-        monkeypatch.setenv(name, value)
-    yield proxy
-    proxy.close()
+__all__ = ["proxy", "server"]  # fixtures
 
 
 @pytest.fixture(params=["memory", "s3"])

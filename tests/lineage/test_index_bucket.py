@@ -1,12 +1,12 @@
 """The index of a store in a bucket: the same answers, few requests, and an outage is no absence."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bucket_server import Proxy, environment, new_bucket, serving
+from bucket_server import Proxy, new_bucket
+from bucket_server.fixtures import proxy, server
 from nemotron.kit.errors import UnavailableError
 from nemotron.kit.lineage import catch_up as catching
 from nemotron.kit.lineage.collect import collect
@@ -16,21 +16,7 @@ from nemotron.kit.registry.registry import Registry
 pytest.importorskip("obstore")
 pytest.importorskip("moto.server")
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[tuple[str, int]]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with serving() as target:
-        yield target
-
-
-@pytest.fixture
-def proxy(server: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    proxy = Proxy(server)
-    for key, value in environment(proxy.url).items():
-        monkeypatch.setenv(key, value)
-    yield proxy
-    proxy.close()
+__all__ = ["proxy", "server"]  # fixtures
 
 
 @pytest.fixture

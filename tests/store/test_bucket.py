@@ -1,15 +1,14 @@
 """The bucket store against a real S3 server: what it decides, what it costs, what it says."""
 
 import json
-import logging
 import multiprocessing
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bucket_server import Proxy, environment, new_bucket, serving
+from bucket_server import Proxy, new_bucket
+from bucket_server.fixtures import proxy, server
 from nemotron.kit.errors import MisuseError, NotFoundError, OutsideRootError, RefusedError, UnavailableError
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
@@ -19,21 +18,7 @@ from nemotron.kit.store.object import BucketStore
 pytest.importorskip("obstore")
 pytest.importorskip("moto.server")
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[tuple[str, int]]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with serving() as target:
-        yield target
-
-
-@pytest.fixture
-def proxy(server: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    proxy = Proxy(server)
-    for key, value in environment(proxy.url).items():
-        monkeypatch.setenv(key, value)
-    yield proxy
-    proxy.close()
+__all__ = ["proxy", "server"]  # fixtures
 
 
 @pytest.fixture
