@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nemotron.kit.documents.run import Process
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.registry import checkout_cache
+from nemotron.kit.registry.checkout_options import parse_limit
 from nemotron.kit.registry.processes import this_process
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
@@ -139,15 +140,15 @@ def test_what_is_changed_in_the_cache_is_noticed_on_use(cache, data):
     ],
 )
 def test_sizes(text, size):
-    assert checkout_cache.parse_limit(text) == size
+    assert parse_limit(text) == size
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "1PiBs", "1 2", "GB", "1e9"])
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(MisuseError, match="Not a size"):
-        checkout_cache.parse_limit(text)
+        parse_limit(text)
 
 
 @given(st.integers(0, 2**50))
 def test_plain_bytes_are_bytes(size):
-    assert checkout_cache.parse_limit(str(size)) == size
+    assert parse_limit(str(size)) == size

@@ -226,8 +226,8 @@ def test_who_is_second_takes_what_the_first_laid_out(publish, opened, monkeypatc
     mine, other = opened(), opened()
     real, raced = checkouts._not_laid_out, []
 
-    def look(record, tree, target):
-        found = real(record, tree, target)
+    def look(store, record, tree, target):
+        found = real(store, record, tree, target)
         if not raced:
             raced.append(True)
             raced.append(other.folder(other.resolve("m")))

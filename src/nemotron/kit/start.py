@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nemotron.kit.lineage.composition import Composition
     from nemotron.kit.lineage.graph import Graph
     from nemotron.kit.lineage.questions import Holding
+    from nemotron.kit.registry.checkout_options import CheckoutOptions, Way
     from nemotron.kit.registry.registry import Registry
     from nemotron.kit.tracking.protocol import LineageTracker
     from nemotron.kit.tracking.run import Run
@@ -31,6 +32,8 @@ def init(
     on_mismatch: context.Reaction = "error",
     storage_options: Mapping[str, Any] | None = None,
     wandb_timeout_s: float = 30.0,
+    checkout: "Way | None" = None,
+    checkout_limit: int | str | None = None,
 ) -> None:
     """Say where artifacts are kept and who is told of them; the second call replaces the first.
 
@@ -49,6 +52,11 @@ def init(
         storage_options: options of the store's backend.
         wandb_timeout_s: how long a save may wait for W&B where there is a store; after that it is kept in the
             store's outbox and the job goes on.
+        checkout: how a snapshot is laid out as a folder: "reflink" (shared blocks where the file system has
+            them, else copies), "copy", or "hardlink" (the store's own read-only files: no copy and no space,
+            but who writes to one after all, as root can, damages the store); `$NEMO_CHECKOUT` by default.
+        checkout_limit: what checkouts in the user's cache may take, in bytes or such as "500GiB";
+            `$NEMO_CHECKOUT_LIMIT` by default.
 
     Raises:
         ValueError: an argument is missing or unknown.
@@ -69,8 +77,11 @@ def init(
         raise MisuseError(
             "root is required for fsspec/manifest backend: pass root=… to kit.init, or set NEMO_ARTIFACT_ROOT"
         )
+    from nemotron.kit.registry.checkout_options import CheckoutOptions
+
     settings = _settings(evidence, on_drift, on_mismatch, wandb_timeout_s)
-    registry = None if where is None else _open(where, storage_options)
+    options = CheckoutOptions(checkout, checkout_limit)
+    registry = None if where is None else _open(where, storage_options, options)
     tracker = _tracker(registry, settings, wandb_project, wandb_entity)
     context.set_settings(settings)
     context.set_registry(registry)
@@ -92,10 +103,10 @@ def _settings(evidence: str, on_drift: str, on_mismatch: str, wandb_timeout_s: f
     return context.Settings(evidence, on_drift, on_mismatch, wandb_timeout_s)  # type: ignore[arg-type]
 
 
-def _open(root: str, storage_options: Mapping[str, Any] | None) -> "Registry":
+def _open(root: str, storage_options: Mapping[str, Any] | None, checkouts: "CheckoutOptions") -> "Registry":
     from nemotron.kit.registry.registry import Registry
 
-    return Registry.open(root, storage_options=storage_options)
+    return Registry.open(root, storage_options=storage_options, checkouts=checkouts)
 
 
 def _tracker(

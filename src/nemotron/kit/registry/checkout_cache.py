@@ -8,7 +8,6 @@ shares the home folder) until its mark is a week old.
 import json
 import logging
 import os
-import re
 import secrets
 import shutil
 import time
@@ -16,45 +15,14 @@ from dataclasses import asdict
 from functools import cache
 
 from nemotron.kit.documents.run import Process
-from nemotron.kit.errors import MisuseError
 from nemotron.kit.registry.processes import life_of, this_process
 
 log = logging.getLogger(__name__)
 
-LIMIT_VARIABLE = "NEMO_CHECKOUT_LIMIT"
-LIMIT_DEFAULT = 200 << 30
 UNKNOWN_KEPT_S = 7 * 86_400
 MARKS = ".used"
+TEMPORARY = ".tmp-"
 _SIZE = "size"
-_UNITS = {"": 1, "B": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_TEXT = re.compile(r"(\d+(?:\.\d+)?) ?(?:([KMGT])(I?))?B?", re.IGNORECASE)
-
-
-def parse_limit(text: str) -> int:
-    """Bytes, from a text such as `500GiB`, `1.5TB` or `0`.
-
-    Raises:
-        MisuseError: it is none.
-
-    >>> parse_limit("2KiB"), parse_limit("1.5MB"), parse_limit("100")
-    (2048, 1500000, 100)
-    """
-    match = _TEXT.fullmatch(text.strip())
-    if match is None:
-        raise MisuseError(
-            f"Not a size: {LIMIT_VARIABLE}={text!r}; expected bytes, or such as 500GiB or 1.5TB"
-        )
-    number, unit, binary = match.groups()
-    factor = _UNITS[(unit or "").upper()]
-    if binary:
-        factor = 1024 ** " KMGT".index(unit.upper())
-    return int(float(number) * factor)
-
-
-def limit() -> int:
-    """The bytes that checkouts in the user's cache may take: `$NEMO_CHECKOUT_LIMIT`, or 200 GiB."""
-    text = os.environ.get(LIMIT_VARIABLE, "")
-    return parse_limit(text) if text.strip() else LIMIT_DEFAULT
 
 
 def mark_used(target: str, size: int) -> None:
@@ -128,8 +96,20 @@ def _checkouts(base: str) -> list[tuple[float, int, str]]:
                     found.append((os.stat(target + MARKS).st_mtime, int(file.read()), target))
             except (OSError, ValueError):
                 continue  # being marked, or being removed by somebody else
-        names[:] = [name for name in names if not marked and not name.startswith(".tmp-")]
+        for name in names:
+            if name.startswith(TEMPORARY) and _is_given_up(f"{folder}/{name}"):
+                shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
+        names[:] = [name for name in names if not marked and not name.startswith(TEMPORARY)]
     return found
+
+
+def _is_given_up(building: str) -> bool:
+    """Whether nothing was laid out for so long in what a killed process may have left."""
+    try:
+        newest_s = max(os.stat(folder).st_mtime for folder, _, _ in os.walk(building))
+    except (OSError, ValueError):
+        return False  # it was given its name, or removed by somebody else
+    return time.time() - newest_s > UNKNOWN_KEPT_S
 
 
 def _is_used(target: str) -> bool:
@@ -154,7 +134,7 @@ def _is_living(mark: str) -> bool:
 
 
 def _remove(target: str) -> bool:
-    aside = f"{os.path.dirname(target)}/.tmp-{secrets.token_hex(8)}"
+    aside = f"{os.path.dirname(target)}/{TEMPORARY}{secrets.token_hex(8)}"
     try:
         os.rename(target, aside)
     except OSError:

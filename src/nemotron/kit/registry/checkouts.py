@@ -8,6 +8,7 @@ from nemotron.kit.documents.digest import digest_of, hex_of
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, RefusedError
 from nemotron.kit.registry import checkout_cache, layout
+from nemotron.kit.registry.checkout_options import CheckoutOptions
 from nemotron.kit.registry.findings import some
 from nemotron.kit.registry.laying_out import lay_out
 from nemotron.kit.registry.publishing import companion
@@ -22,8 +23,14 @@ log = logging.getLogger(__name__)
 _told: set[str] = set()
 
 
-def check_out(store: Store, record: Record, tree: Tree | None) -> str:
+def check_out(store: Store, record: Record, tree: Tree | None, options: CheckoutOptions) -> str:
     """The folder of a snapshot: in the store where it can be written, else in the user's cache.
+
+    Args:
+        store: holds the blobs.
+        record: the snapshot.
+        tree: its listing.
+        options: how it is laid out if it is not yet, and how much of the cache may be taken.
 
     Raises:
         CorruptError: the listing or a blob is missing or damaged.
@@ -34,20 +41,20 @@ def check_out(store: Store, record: Record, tree: Tree | None) -> str:
     inside = store.local_path(layout.checkout(record.name, record.version))
     if inside is not None:
         try:
-            return _laid_out(store, record, tree, str(inside))
+            return _laid_out(store, record, tree, str(inside), options)
         except RefusedError:
             pass_on = _cached(store, record)  # a root that this user may only read
-        return _in_cache(store, record, tree, pass_on)
-    return _in_cache(store, record, tree, _cached(store, record))
+        return _in_cache(store, record, tree, pass_on, options)
+    return _in_cache(store, record, tree, _cached(store, record), options)
 
 
-def _in_cache(store: Store, record: Record, tree: Tree, target: str) -> str:
+def _in_cache(store: Store, record: Record, tree: Tree, target: str, options: CheckoutOptions) -> str:
     """Lay out in the user's cache, and let what was not used for longest make room for it."""
-    most = checkout_cache.limit()
+    most = options.limit_in_force
     checkout_cache.mark_used(target, tree.size)
     if not os.path.isdir(target):
         checkout_cache.make_room(_cache_folder(), max(0, most - tree.size))
-    return _laid_out(store, record, tree, target)
+    return _laid_out(store, record, tree, target, options)
 
 
 def laid_out(store: Store, record: Record) -> list[str]:
@@ -69,21 +76,22 @@ def _cache_folder() -> str:
     return f"{cache}/nemotron-kit/checkouts"
 
 
-def _laid_out(store: Store, record: Record, tree: Tree, target: str) -> str:
+def _laid_out(store: Store, record: Record, tree: Tree, target: str, options: CheckoutOptions) -> str:
     # Asked first: what appears while this looks was laid out by somebody else, whole.
     was_there = os.path.lexists(target)
-    problem = _not_laid_out(record, tree, target)
+    way = options.way_in_force  # a value that is none is refused before anything is looked at
+    problem = _not_laid_out(store, record, tree, target)
     if problem is None:
         return target
     if was_there:
         _set_aside(record, target, problem)
     taken = any(entry.path == METADATA_FILE for entry in tree.entries)
     extra = {} if taken else {METADATA_FILE: codec.encode(companion(record, target))}
-    lay_out(store, tree, target, extra)
+    lay_out(store, tree, target, extra, way)
     return target
 
 
-def _not_laid_out(record: Record, tree: Tree, target: str) -> str | None:
+def _not_laid_out(store: Store, record: Record, tree: Tree, target: str) -> str | None:
     """Why a folder is not the one where a snapshot is laid out; None if it is.
 
     Files that somebody added, such as indices that a framework caches beside its data, are left there, and a
@@ -91,7 +99,7 @@ def _not_laid_out(record: Record, tree: Tree, target: str) -> str | None:
     """
     if os.path.islink(target) or not os.path.isdir(target):
         return "it is no folder"
-    found = settled_checkout(target, tree)
+    found = settled_checkout(store, record, target, tree)
     wrong = [item for item in found if item.verdict != "extra"]
     if wrong:
         return some([f"{item.path} {item.verdict}" for item in wrong])

@@ -13,6 +13,7 @@ from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import CorruptError, PathNotFoundError
 from nemotron.kit.registry import layout, objects, reading
+from nemotron.kit.registry.checkout_options import Way
 from nemotron.kit.registry.reading import Progress, Told
 from nemotron.kit.registry.scan import leaves
 from nemotron.kit.store import files
@@ -21,19 +22,26 @@ from nemotron.kit.store.system_errors import translate
 
 
 def lay_out(
-    store: Store, tree: Tree, target: str, extra: dict[str, bytes], *, progress: Progress | None = None
+    store: Store,
+    tree: Tree,
+    target: str,
+    extra: dict[str, bytes],
+    way: Way = "reflink",
+    *,
+    progress: Progress | None = None,
 ) -> None:
     """Write the files of a snapshot into a folder, whole or not at all.
 
     The files are read-only: they are everybody's. They share blocks with the store where the file system
-    can; they are no hard links, through which root would write into the store. Links that would leave the
-    folder are left out.
+    can; they are no hard links, through which root would write into the store, unless these are asked for.
+    Links that would leave the folder are left out.
 
     Args:
         store: holds the blobs.
         tree: what to write.
         target: the folder to make; if it is there already, it is taken as it is.
         extra: further small files by name.
+        way: how files come to be there; what can't be a hard link is copied.
         progress: told the bytes done and those in all.
 
     Raises:
@@ -44,7 +52,7 @@ def lay_out(
     try:
         os.makedirs(building)
         _make_folders(tree, building)
-        work, is_remote = partial(write_chunk, store, building), store.at_once > 1
+        work, is_remote = partial(write_chunk, store, building, way=way), store.at_once > 1
         for _ in reading.on_all(work, tree, tree.unread(known=0), progress=progress, is_remote=is_remote):
             pass  # nothing is learnt of what is written
         _make_links(tree, building)  # last: nothing is written through a link
@@ -82,7 +90,13 @@ def _into_place(building: str, target: str) -> None:
 
 
 def write_chunk(
-    store: Store, folder: str, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
+    store: Store,
+    folder: str,
+    entries: Sequence[Entry],
+    threads: int = 1,
+    told: Told | None = None,
+    *,
+    way: Way = "reflink",
 ) -> list[Entry]:
     """Write files of a snapshot below a folder whose own folders are there."""
     for entry in entries:
@@ -91,13 +105,38 @@ def write_chunk(
                 f"The listing of a snapshot has no digest for {entry.path}; `nemotron kit doctor` tells more"
             )
         path, mode = f"{folder}/{entry.path}", 0o555 if entry.kind == "exec" else 0o444
+        if way == "hardlink" and entry.kind != "exec" and _link(store, entry, path, threads, told):
+            continue  # the mode is that of all names, and a blob is not executable
         if entry.size <= reading.SMALL_SIZE_MAX:
             _create(path, _small(store, entry), mode, entry.mtime_ns)
             if told is not None:
                 told(entry.size)
         else:
-            _copy_out(store, entry, path, mode, threads, told)
+            _copy_out(store, entry, path, mode, threads, told, share=way != "copy")
     return list(entries)
+
+
+def _link(store: Store, entry: Entry, path: str, threads: int, told: Told | None) -> bool:
+    """Make a file another name of its blob, once that is known to be right; False where there is no such."""
+    key = objects.locate(store, layout.blob(entry.digest or ""))
+    blob = store.local_path(key) if key else None
+    if blob is None or not files.link_read_only(str(blob), path):
+        return False
+    hasher = blake3(max_threads=threads)
+
+    def seen(block: memoryview) -> None:
+        hasher.update(block)
+        if told is not None:
+            told(len(block))
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        files.show(descriptor, seen, memoryview(bytearray(reading.buffer_size(threads))))
+    finally:
+        os.close(descriptor)
+    if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
+        raise _damaged(store, entry)
+    return True
 
 
 def _small(store: Store, entry: Entry) -> bytes:
@@ -110,7 +149,9 @@ def _small(store: Store, entry: Entry) -> bytes:
     return data
 
 
-def _copy_out(store: Store, entry: Entry, path: str, mode: int, threads: int, told: Told | None) -> None:
+def _copy_out(
+    store: Store, entry: Entry, path: str, mode: int, threads: int, told: Told | None, share: bool
+) -> None:
     hasher = blake3(max_threads=threads)
 
     def seen(block: bytes | memoryview) -> None:
@@ -122,7 +163,7 @@ def _copy_out(store: Store, entry: Entry, path: str, mode: int, threads: int, to
     try:
         with _opened(store, entry) as blob:
             if store.local_path(layout.BLOBS) is not None:
-                files.copy(blob.fileno(), descriptor, seen, reading.buffer_size(threads))
+                files.copy(blob.fileno(), descriptor, seen, reading.buffer_size(threads), share=share)
             else:
                 while chunk := blob.read(CHUNK_SIZE):
                     files.write_all(descriptor, chunk)
@@ -163,4 +204,7 @@ def _missing(store: Store, entry: Entry) -> CorruptError:
 
 def _damaged(store: Store, entry: Entry) -> CorruptError:
     key = layout.blob(entry.digest or "")
-    return CorruptError(f"The content of {entry.path} is damaged in the store: {key} in {store.url}")
+    return CorruptError(
+        f"The content of {entry.path} is damaged in the store: {key} in {store.url}. "
+        "`nemotron kit verify REF --repair-from PLACE` takes it again from wherever it still is"
+    )

@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING, Any
 from nemotron.kit.documents.alias import AliasMove
 from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.documents.tree import Tree
-from nemotron.kit.errors import (
-    MisuseError,
-    OutsideRootError,
-    PathNotFoundError,
-    RefusedError,
-)
+from nemotron.kit.errors import MisuseError, OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.names import Alias, ArtifactName, ArtifactRef, Version, parse_selector
 from nemotron.kit.registry import changes
 from nemotron.kit.registry.catalog import Catalog
+from nemotron.kit.registry.checkout_options import CheckoutOptions
 from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.store.connect import open_store
 from nemotron.kit.store.protocol import Store
@@ -49,19 +45,25 @@ class Registry(Catalog):
 
     Args:
         store: where everything lies.
+        checkouts: how snapshots are laid out.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, checkouts: CheckoutOptions | None = None) -> None:
         super().__init__(store)
+        self._checkouts = checkouts or CheckoutOptions()
         self._checked_out: dict[tuple[str, int], str] = {}
         self._prepared = 0
 
     @classmethod
     def open(
-        cls, root: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None
+        cls,
+        root: str | os.PathLike[str],
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        checkouts: CheckoutOptions | None = None,
     ) -> "Registry":
         """Open the registry at a root; see `open_store`. Nothing is written until something is published."""
-        return cls(open_store(root, storage_options))
+        return cls(open_store(root, storage_options), checkouts)
 
     # -- publishing ----------------------------------------------------------------------------------------
 
@@ -151,7 +153,9 @@ class Registry(Catalog):
 
         key = (record.name, record.version)
         if look or not os.path.isdir(self._checked_out.get(key, "")):
-            self._checked_out[key] = checkouts.check_out(self.store, record, self.tree(record))
+            self._checked_out[key] = checkouts.check_out(
+                self.store, record, self.tree(record), self._checkouts
+            )
         return Path(self._checked_out[key])
 
     def location(self, record: Record) -> Path:
@@ -169,14 +173,9 @@ class Registry(Catalog):
         record, path = self.find(ref)
         folder = self.folder(record)
         found = folder / path if path else folder
-        if (
-            record.scope == "file"
-            and record.manifest.content
-            and path not in ("", record.manifest.content.entry)
-        ):
-            raise PathNotFoundError(
-                f"No {path} in {record.uri}: it is the file {record.manifest.content.entry} alone"
-            )
+        entry = record.manifest.content.entry if record.manifest.content else None
+        if record.scope == "file" and path not in ("", entry):
+            raise PathNotFoundError(f"No {path} in {record.uri}: it is the file {entry} alone")
         if not os.path.lexists(found):
             where = "" if os.path.isdir(folder) else ", which is gone: its data was moved or deleted"
             raise PathNotFoundError(f"No {path or 'data'} in {record.uri}: looked in {folder}{where}")

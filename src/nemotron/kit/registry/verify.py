@@ -169,7 +169,9 @@ def _verify_snapshot(
 ) -> Verification:
     found, read = verify_snapshot.in_store(store, tree, wanted, executor=executor, progress=progress)
     for folder in checkouts.laid_out(store, record):
-        more, count = verify_snapshot.in_checkout(folder, tree, wanted, executor=executor, progress=progress)
+        more, count = verify_snapshot.in_checkout(
+            store, record, folder, tree, wanted, executor=executor, progress=progress
+        )
         found += more
         read += count
     # Of a snapshot there are digests, not samples.

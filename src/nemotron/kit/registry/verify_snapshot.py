@@ -14,6 +14,7 @@ from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import PathNotFoundError
 from nemotron.kit.registry import changes, content, layout, objects, reading
 from nemotron.kit.registry.reading import Progress, Told
+from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_folder
 from nemotron.kit.store.protocol import CHUNK_SIZE, Store
 
@@ -92,6 +93,8 @@ def _read(store: Store, entry: Entry, threads: int, told: Told | None) -> Entry:
 
 
 def in_checkout(
+    store: Store,
+    record: Record,
     folder: str,
     tree: Tree,
     evidence: Evidence,
@@ -102,6 +105,8 @@ def in_checkout(
     """What is not as published in a folder where a snapshot is laid out, and how many bytes were read.
 
     Args:
+        store: of the snapshot.
+        record: the snapshot.
         folder: where it is laid out.
         tree: the listing, with digests.
         evidence: `stat` goes by size and time, else the files are read.
@@ -116,7 +121,7 @@ def in_checkout(
         now = content.hashed(folder, now, only=files, trust_cache=False, executor=executor, progress=progress)
     # Links that would leave the folder are left out; an empty folder to which something was added is there.
     links = {tree.columns.paths[at] for at in tree.columns.targets}
-    found = changes.compare(tree, now)
+    found = _less_hard_links(store, record, folder, tree, changes.compare(tree, now))
     return [
         replace(item, place="checkout")
         for item in found
@@ -124,12 +129,50 @@ def in_checkout(
     ], read
 
 
-def settled_checkout(folder: str, tree: Tree) -> list[changes.Difference]:
+def _less_hard_links(
+    store: Store, record: Record, folder: str, tree: Tree, found: list[changes.Difference]
+) -> list[changes.Difference]:
+    """Without files that are another name of their blob, which has the time when it was stored.
+
+    Blobs are written before the commit that names them. One that has a later time was written to since, or
+    is a new copy of one that was lost: its bytes have to tell.
+    """
+    touched = {item.path for item in found if item.verdict == "touched"}
+    committed = store.local_path(layout.manifest(record.name, record.version))
+    if not touched or committed is None:
+        return found
+    try:
+        committed_ns = os.stat(committed).st_mtime_ns
+    except FileNotFoundError:
+        return found
+    digests = {entry.path: entry.digest for entry in tree.entries if entry.path in touched and entry.digest}
+    same = {
+        path
+        for path, digest in digests.items()
+        if _is_link(store.local_path(layout.blob(digest)), f"{folder}/{path}", committed_ns)
+    }
+    return [item for item in found if item.path not in same]
+
+
+def _is_link(blob: os.PathLike[str] | None, path: str, committed_ns: int) -> bool:
+    try:
+        info = os.lstat(path)
+        return (
+            info.st_nlink > 1
+            and info.st_mtime_ns <= committed_ns
+            and blob is not None
+            and os.path.samestat(info, os.lstat(blob))
+        )
+    except FileNotFoundError:
+        return False
+
+
+def settled_checkout(store: Store, record: Record, folder: str, tree: Tree) -> list[changes.Difference]:
     """`in_checkout` by size and time; where only the time differs, the bytes settle it.
 
     Not every file system keeps times to the nanosecond, so a checkout may differ in these from the start.
     """
-    found, _ = in_checkout(folder, tree, "stat")
+    found, _ = in_checkout(store, record, folder, tree, "stat")
     touched = {item.path for item in found if item.verdict == "touched"}
     if not touched:
         return found

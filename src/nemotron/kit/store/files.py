@@ -2,7 +2,22 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable
+
+READ_ONLY = 0o444
+_NO_LINK = frozenset(
+    {
+        errno.EXDEV,
+        errno.EMLINK,
+        errno.EPERM,
+        errno.EACCES,
+        errno.EOPNOTSUPP,
+        errno.ENOSYS,
+        errno.EROFS,
+        errno.ENOENT,
+    }
+)
 
 
 def create_exclusive(path: str, data: bytes, durable: bool) -> bool:
@@ -73,7 +88,9 @@ _NO_RANGE = frozenset(
 )
 
 
-def copy(source: int, target: int, seen: Callable[[memoryview], object], buffer_size: int) -> int:
+def copy(
+    source: int, target: int, seen: Callable[[memoryview], object], buffer_size: int, *, share: bool = True
+) -> int:
     """Copy all of a file behind another, and show every byte that was *written*, in order.
 
     A file system that shares blocks (xfs, btrfs) copies nothing; one that can copy by itself (NFS 4.2) does.
@@ -84,13 +101,14 @@ def copy(source: int, target: int, seen: Callable[[memoryview], object], buffer_
         target: an empty file, for reading and writing.
         seen: told of each block.
         buffer_size: bytes at a time.
+        share: whether both may share blocks, or are to be two of everything.
 
     Returns:
         The number of bytes.
     """
     buffer = memoryview(bytearray(buffer_size))
-    done = _show(target, seen, buffer) if _clone(source, target) else 0
-    by_itself = hasattr(os, "copy_file_range")
+    done = show(target, seen, buffer) if share and _clone(source, target) else 0
+    by_itself = share and hasattr(os, "copy_file_range")
     while True:
         if by_itself:
             try:
@@ -123,7 +141,8 @@ def _clone(source: int, target: int) -> bool:
     return True
 
 
-def _show(descriptor: int, seen: Callable[[memoryview], object], buffer: memoryview) -> int:
+def show(descriptor: int, seen: Callable[[memoryview], object], buffer: memoryview) -> int:
+    """Show every byte of a file, in order; the number of bytes."""
     done = 0
     while count := os.preadv(descriptor, [buffer], done):
         seen(buffer[:count])
@@ -138,7 +157,7 @@ _NO_UNNAMED = frozenset(
 
 
 def create_whole(path: str, data: bytes) -> bool | None:
-    """Create a file that nobody ever sees in part, without a temporary name that a crash could leave.
+    """Create a read-only file that nobody ever sees in part, without a temporary name that may stay behind.
 
     Returns:
         False if there is one already; None, with nothing done, where the file system has no such files.
@@ -146,7 +165,7 @@ def create_whole(path: str, data: bytes) -> bool | None:
     if not _UNNAMED:
         return None
     try:
-        descriptor = os.open(os.path.dirname(path), os.O_WRONLY | _UNNAMED | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(os.path.dirname(path), os.O_WRONLY | _UNNAMED | os.O_CLOEXEC, READ_ONLY)
     except OSError as error:
         if error.errno in _NO_UNNAMED:
             return None
@@ -163,4 +182,27 @@ def create_whole(path: str, data: bytes) -> bool | None:
         raise
     finally:
         os.close(descriptor)
+    return True
+
+
+def link_read_only(source: str, target: str) -> bool:
+    """Give a file a second name, read-only: who can't write to one name of it can't write to the other.
+
+    Returns:
+        False, with nothing done, where there can be no such link: another file system, too many names (some
+        allow 1,024, others 65,000), somebody else's file, or none.
+    """
+    try:
+        mode = os.lstat(source).st_mode
+        if not stat.S_ISREG(mode):
+            return False
+        if mode & 0o222:
+            os.chmod(source, stat.S_IMODE(mode) & ~0o222)
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in _NO_LINK:
+            return False
+        # NFS may have done it and lost the reply.
+        if error.errno != errno.EEXIST or not os.path.samefile(source, target):
+            raise
     return True

@@ -330,7 +330,8 @@ class LocalStaging(Staging):
         try:
             store._refuse_links(".kit/staging/x")
             store._anew(lambda: store._make_folder(folder, durable=False))
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._descriptor = os.open(self.path, flags, files.READ_ONLY)
         except OSError as error:
             raise translate(error, "write", folder) from error
 
