@@ -13,6 +13,7 @@ import pytest
 # Paths under tests/, and what under them is not pure.
 PURE_TESTS = (
     "names",
+    "redaction",
     "test_names.py",
     "documents",
     "exporters",

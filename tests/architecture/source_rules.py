@@ -35,7 +35,7 @@ PURE_IMPORTS = {
     *("uuid", "zlib"),
 }
 # Rooms that pure rooms may lean on.
-PURE_ROOMS = ("errors", "names", "documents", "lineage", "exporters", "registry.changes")
+PURE_ROOMS = ("redaction", "errors", "names", "documents", "lineage", "exporters", "registry.changes")
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemotron.kit.documents.secrets import (
-    REDACTED,
-    command_without_secrets,
-    is_secret_name,
-    text_without_secrets,
-    without_secrets,
-)
+from nemotron.kit.documents.secrets import command_without_secrets, without_secrets
+from nemotron.kit.redaction import REDACTED, is_secret_name
 
 SECRET = [
     "token",
@@ -109,22 +104,6 @@ def test_what_looks_like_a_key_goes_wherever_it_stands(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("s3://key:pass@host/b", f"s3://{REDACTED}@host/b"),
-        ("postgresql+x://u:p@h:5/d?sslmode=on", f"postgresql+x://{REDACTED}@h:5/d?sslmode=on"),
-        ("https://h/x?token=abc&a=1", f"https://h/x?token={REDACTED}&a=1"),
-        ("https://h/x?X-Amz-Signature=abc#top", f"https://h/x?X-Amz-Signature={REDACTED}#top"),
-        ("git@host:org/repo", "git@host:org/repo"),
-        ("mail a@b.c", "mail a@b.c"),
-        ("https://h/@user/x", "https://h/@user/x"),
-    ],
-)
-def test_urls_lose_their_credentials(text: str, shown: str) -> None:
-    assert text_without_secrets(text) == shown
-
-
-@pytest.mark.parametrize(
     ("said", "shown"),
     [
         ("t.py --token abc --lr 1", f"t.py --token {REDACTED} --lr 1"),
@@ -133,7 +112,7 @@ def test_urls_lose_their_credentials(text: str, shown: str) -> None:
         ("t.py --no-auth --steps 5", "t.py --no-auth --steps 5"),
         ("t.py --password --steps 5", "t.py --password --steps 5"),
         ("t.py --max-tokens 5 eos_token=x", "t.py --max-tokens 5 eos_token=x"),
-        ("t.py a=https://u:p@h/x", f"t.py a=https://{REDACTED}@h/x"),
+        ("t.py a=https://u:p@h/x", "t.py a=https://h/x"),
     ],
 )
 def test_command_lines(said: str, shown: str) -> None:

@@ -21,17 +21,20 @@ artifact_not_found - Artifact not found: data
 
 from typing import ClassVar
 
+from nemotron.kit.redaction import clean_text
+
 
 class KitError(Exception):
     """Root of the tree.
 
     Args:
-        message: what happened, where, and how to fix it.
+        message: what happened, where, and how to fix it; passwords, signatures and keys in it are left out.
     """
 
     kind: ClassVar[str] = "kit"
 
     def __init__(self, message: str) -> None:
+        message = clean_text(message)
         super().__init__(message)
         self.message = message
 

@@ -139,4 +139,4 @@ def test_the_message_says_what_was_asked_and_tells_no_secret() -> None:
         ValueError("PUT https://me:secret@s3.test/f?X-Goog-Signature=abc giving up after 1 attempt(s)"),
         "log my-model",
     )
-    assert str(error) == "W&B could not log my-model: PUT https://s3.test/f?… giving up after 1 attempt(s)"
+    assert str(error) == "W&B could not log my-model: PUT https://s3.test/f giving up after 1 attempt(s)"

@@ -15,7 +15,6 @@ from nemotron.kit.artifacts.migrating import migrated
 from nemotron.kit.artifacts.ondisk import read, remembered
 from nemotron.kit.artifacts.paths import absolute, is_url, to_path
 from nemotron.kit.artifacts.value import STORED, ArtifactValue, TrackingInfo, split_id
-from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import (
     CorruptError,
     InvalidNameError,
@@ -25,6 +24,7 @@ from nemotron.kit.errors import (
     PathNotFoundError,
 )
 from nemotron.kit.names import SCHEME, ArtifactRef, local_path
+from nemotron.kit.redaction import clean
 from nemotron.kit.registry.changes import rebase
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
@@ -56,9 +56,7 @@ def _fits(cls: type[ArtifactValue], type_name: str) -> bool:
 def from_uri(cls: type[Kind], uri: str) -> Kind:
     """See `Artifact.from_uri`."""
     if not str(uri).startswith(SCHEME):
-        raise InvalidReferenceError(
-            f"Invalid art:// URI: {clean_urls(str(uri))!r}; expected art://NAME[:VERSION]"
-        )
+        raise InvalidReferenceError(f"Invalid art:// URI: {clean(str(uri))!r}; expected art://NAME[:VERSION]")
     if (where := local_path(uri)) is not None:
         return _load_path(cls, where)
     if is_url(rest := uri.removeprefix(SCHEME)):
@@ -89,7 +87,7 @@ def _reference(uri: str) -> ArtifactRef:
     except (InvalidReferenceError, InvalidNameError) as error:
         if error.message.startswith("Invalid art:// URI: "):
             raise
-        raise InvalidReferenceError(f"Invalid art:// URI: {clean_urls(uri)!r}: {error}") from error
+        raise InvalidReferenceError(f"Invalid art:// URI: {clean(uri)!r}: {error}") from error
 
 
 def _active_tracker() -> LineageTracker | None:

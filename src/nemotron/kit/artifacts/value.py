@@ -23,9 +23,9 @@ from pydantic import (
 from nemotron.kit.artifacts.metadata import Metadata, nearest, scalar
 from nemotron.kit.artifacts.paths import absolute, to_path_field, to_uri
 from nemotron.kit.documents.codec import plain
-from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef, Version
+from nemotron.kit.redaction import clean
 from nemotron.kit.registry.stamps import now
 
 if TYPE_CHECKING:
@@ -325,7 +325,7 @@ class ArtifactValue(BaseModel):
         Raises:
             InvalidMetadataError: a metadata value has no JSON form.
         """
-        metadata = clean_urls(plain(self.metadata, "metadata"))
+        metadata = clean(plain(self.metadata, "metadata"))
         assert isinstance(metadata, dict)
         return {
             "path": absolute(self.path),

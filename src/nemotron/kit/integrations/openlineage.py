@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from nemotron.kit.documents.secrets import text_without_secrets
 from nemotron.kit.errors import ArtifactNotFoundError
 from nemotron.kit.exporters import openlineage as events
 from nemotron.kit.lineage.graph import RUN_SCHEME, Node
 from nemotron.kit.names import SCHEME, ArtifactRef, Version
+from nemotron.kit.redaction import clean_text
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.stamps import now
 from nemotron.kit.tracking.protocol import SaveOptions, empty_record
@@ -157,7 +157,7 @@ def _end(run: Run, name: str, error: type[BaseException] | None) -> dict[str, An
 def _input(uri: str) -> Node:
     """A node for `name:vN`, `art://name:vN` or the URI of something that is no artifact."""
     if "://" in uri.replace(SCHEME, "", 1) or uri.startswith((f"{SCHEME}/", "/")):
-        plain = text_without_secrets(uri)  # a signed URL, a password: nothing for a server to know
+        plain = clean_text(uri)  # a signed URL, a password: nothing for a server to know
         return Node(uri=plain, kind="external", type="external", name=plain)
     ref = ArtifactRef.parse(uri)
     number = ref.selector.number if isinstance(ref.selector, Version) else None

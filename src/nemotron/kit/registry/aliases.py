@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterator
 
 from nemotron.kit.documents.alias import AliasMove
-from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import (
     ConflictError,
     CorruptError,
@@ -18,6 +17,7 @@ from nemotron.kit.errors import (
     UnavailableError,
 )
 from nemotron.kit.names import LATEST, Alias, is_alias
+from nemotron.kit.redaction import clean
 from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.older import OlderGenerations
 from nemotron.kit.store.protocol import Store
@@ -128,7 +128,7 @@ class Aliases:
                 previous=points_at,
                 moved_at=stamps.now(),
                 moved_by=stamps.who(),
-                why=clean_urls(why),
+                why=clean(why),
                 write_id=write_id,
                 protected=protected,
                 undoes=undoes,

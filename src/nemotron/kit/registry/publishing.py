@@ -12,7 +12,6 @@ from nemotron.kit.documents import codec
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import Tree
-from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import (
     ConflictError,
     CorruptError,
@@ -24,6 +23,7 @@ from nemotron.kit.errors import (
     UnavailableError,
 )
 from nemotron.kit.names import ArtifactName
+from nemotron.kit.redaction import clean
 from nemotron.kit.registry import changes, content, layout, scan, stamps
 from nemotron.kit.registry.older import holds_older
 from nemotron.kit.registry.reading import Progress
@@ -51,7 +51,7 @@ def publish(
 ) -> Published:
     """See `Registry.publish`."""
     name = ArtifactName.parse(draft.name)
-    metadata = clean_urls(codec.plain(draft.metadata, "metadata"))
+    metadata = clean(codec.plain(draft.metadata, "metadata"))
     assert isinstance(metadata, dict)
     source = _source(draft)
     latest = versions.latest(name.key) if draft.snapshot else None
@@ -68,7 +68,7 @@ def publish(
         created_at=draft.created_at or stamps.now(),
         producer=draft.producer,
         metadata=metadata,
-        inputs=tuple(dict.fromkeys(map(clean_urls, draft.inputs))),
+        inputs=tuple(dict.fromkeys(map(clean, draft.inputs))),
         used_artifacts=tuple(dict.fromkeys(draft.used_artifacts)),
         edges=_edges(draft),
         run=draft.run,
@@ -80,7 +80,7 @@ def publish(
 
 def _edges(draft: Draft) -> tuple[InputEdge, ...]:
     """What is said of inputs beyond that they are some, by their URIs without secrets."""
-    told = (replace(edge, uri=clean_urls(edge.uri)) for edge in draft.edges if not edge.is_plain)
+    told = (replace(edge, uri=clean(edge.uri)) for edge in draft.edges if not edge.is_plain)
     return tuple(dict.fromkeys(told))
 
 
@@ -90,9 +90,9 @@ def _source(draft: Draft) -> str:
     if "://" in text:
         if draft.snapshot:
             raise MisuseError(
-                f"Cannot take a snapshot of {clean_urls(text)}: this version copies local files only"
+                f"Cannot take a snapshot of {clean(text)}: this version copies local files only"
             )
-        return str(clean_urls(text))
+        return str(clean(text))
     if "\x00" in text or not text:
         raise MisuseError(f"Not a path: {text!r}")
     path = os.path.abspath(os.path.expanduser(text))

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 
 from nemotron.kit.documents.remap import Remap, RemapLog, moved
-from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import (
     CorruptError,
     FormatTooNewError,
@@ -19,6 +18,7 @@ from nemotron.kit.errors import (
     RefusedError,
     UnavailableError,
 )
+from nemotron.kit.redaction import clean
 from nemotron.kit.registry import layout, stamps
 from nemotron.kit.store.protocol import Store
 
@@ -81,7 +81,7 @@ class Remaps:
             new=_checked(new),
             set_at=stamps.now(),
             set_by=stamps.who(),
-            why=clean_urls(why),
+            why=clean(why),
         )
         root = self._store.url
         if remap.old == root or remap.old.startswith(f"{root}/"):
@@ -173,7 +173,7 @@ def _checked(text: str) -> str:
     if match := _URL.fullmatch(text):
         scheme, host, path = match[1].lower(), match[2], match[3] or ""
         # What is written down here, everybody who reads the store can read.
-        if "@" in host or "?" in text or clean_urls(text) != text:
+        if "@" in host or "?" in text or clean(text) != text:
             raise MisuseError("Cannot remap a URL with credentials or a query; write the plain location")
         if scheme == "file":
             return _checked(path)

@@ -12,9 +12,9 @@ from typing import Any
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.documents.manifest import Manifest
-from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import CorruptError, FormatTooNewError, MisuseError, RefusedError
 from nemotron.kit.names import is_key
+from nemotron.kit.redaction import clean
 from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.older import OlderGenerations
 from nemotron.kit.store.protocol import Store
@@ -105,7 +105,7 @@ class Versions:
     def withdraw(self, name: str, number: int, reason: str) -> bool:
         """Withdraw a version; False if somebody else did."""
         stone = Tombstone(
-            reason=clean_urls(reason),
+            reason=clean(reason),
             withdrawn_at=stamps.now(),
             withdrawn_by=stamps.who(),
             write_id=stamps.uuid7(),

@@ -12,7 +12,7 @@ from nemotron.kit.errors import (
     RefusedError,
     UnavailableError,
 )
-from nemotron.kit.store.redaction import one_line
+from nemotron.kit.redaction import one_line
 from nemotron.kit.store.system_errors import translate as translate_os
 
 # How S3, Azure and Google say in the reply's body that it is not the object that is missing.

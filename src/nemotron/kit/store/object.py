@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlsplit
 
 from nemotron.kit.errors import KitError, MisuseError, OutsideRootError, PathNotFoundError, RefusedError
+from nemotron.kit.redaction import Unshown
 from nemotron.kit.store import bucket_upkeep
 from nemotron.kit.store.access_points import access_point
 from nemotron.kit.store.bucket_connect import EXTRAS, connect
 from nemotron.kit.store.bucket_errors import ThereAlreadyError, translate, translate_botocore
 from nemotron.kit.store.bucket_streams import StreamedFile
 from nemotron.kit.store.protocol import CHUNK_SIZE, Found, Staging, Store, check_key
-from nemotron.kit.store.redaction import Unshown
 from nemotron.kit.store.system_errors import translate as translate_os
 
 if TYPE_CHECKING:

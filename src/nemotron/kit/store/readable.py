@@ -19,8 +19,8 @@ from nemotron.kit.errors import (
     RefusedError,
     UnavailableError,
 )
+from nemotron.kit.redaction import Unshown, clean_text, one_line
 from nemotron.kit.store.protocol import Staging, Store, check_key
-from nemotron.kit.store.redaction import Unshown, one_line, public_url
 
 # Roots of the errors that file systems let through which are no OSError; looked up only if they are loaded.
 _FOREIGN = {
@@ -51,7 +51,7 @@ class ReadableStore(Store):
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         import fsspec
 
-        self.url = public_url(url).rstrip("/")
+        self.url = clean_text(url).rstrip("/")
         self._full_url = url
         self._options = Unshown(dict(options or {}))
         self._scheme = url.partition("::")[0].partition("://")[0].lower()

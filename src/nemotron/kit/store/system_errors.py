@@ -28,9 +28,9 @@ def translate(error: OSError, doing: str, path: object) -> KitError:
     if isinstance(error, KitError):  # some of them are OSErrors too, and say it already
         return error
     # Here, since it is needed when something went wrong only. The path may be a URL.
-    from nemotron.kit.store.redaction import one_line, public_url
+    from nemotron.kit.redaction import clean_text, one_line
 
-    said = f"Cannot {doing} {public_url(str(path))}: {error.strerror or one_line(str(error))}"
+    said = f"Cannot {doing} {clean_text(str(path))}: {error.strerror or one_line(str(error))}"
     if error.errno in _FULL:
         return DiskFullError(f"{said}. Free some space or raise the quota, then try again; nothing was lost")
     if error.errno in _DENIED:

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.run import RunFinish, RunStart
-from nemotron.kit.documents.secrets import command_without_secrets, text_without_secrets
+from nemotron.kit.documents.secrets import command_without_secrets
 from nemotron.kit.errors import InvalidMetadataError
 from nemotron.kit.names import ArtifactRef, Version
+from nemotron.kit.redaction import clean_text
 from nemotron.kit.registry import processes
 from nemotron.kit.registry.stamps import now, uuid7
 from nemotron.kit.store.protocol import Store
-from nemotron.kit.store.redaction import public_url
 from nemotron.kit.tracking.recording import EXITED, Recording
 
 log = logging.getLogger(__name__)
@@ -200,10 +200,10 @@ def _start_of(run: Run) -> RunStart:
         experiment=os.environ.get("NEMO_EXPERIMENT_ID") or None,
         scheduler=surroundings.scheduler(os.environ),
         world_size=surroundings.world_size(os.environ),
-        image=text_without_secrets(run.image) if run.image else surroundings.image(os.environ),
+        image=clean_text(run.image) if run.image else surroundings.image(os.environ),
         config=plain_config(run.config),
         seeds=plain_config(run.seeds),
-        tags=tuple(text_without_secrets(str(tag)) for tag in run.tags),
+        tags=tuple(clean_text(str(tag)) for tag in run.tags),
     )
 
 
@@ -228,7 +228,7 @@ def _finish_of(run: Run, error: type[BaseException] | Literal["exited"] | None) 
         unchanged=run.unchanged,
         resolved=run.resolved,
         metrics=_metrics(run.summary),
-        wandb_url=public_url(run.wandb_url) if run.wandb_url else None,
+        wandb_url=clean_text(run.wandb_url) if run.wandb_url else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from nemotron.kit.documents.digest import digest_of
 from nemotron.kit.documents.run import RunEnvironment, packages_text
-from nemotron.kit.documents.secrets import text_without_secrets
+from nemotron.kit.redaction import clean_text
 
 GIT_PATIENCE_S = 20.0
 # By name, so that nothing is recorded of an environment that nobody looked at.
@@ -29,7 +29,7 @@ def scheduler(environ: Mapping[str, str]) -> dict[str, str]:
     >>> scheduler({"SLURM_JOB_ID": "42", "SECRET": "x"})
     {'SLURM_JOB_ID': '42'}
     """
-    return {name: text_without_secrets(environ[name]) for name in SCHEDULER_VARIABLES if environ.get(name)}
+    return {name: clean_text(environ[name]) for name in SCHEDULER_VARIABLES if environ.get(name)}
 
 
 def world_size(environ: Mapping[str, str]) -> int | None:
@@ -47,7 +47,7 @@ def world_size(environ: Mapping[str, str]) -> int | None:
 def image(environ: Mapping[str, str]) -> str | None:
     """The container image, where the runtime names it."""
     found = next((environ[name] for name in IMAGE_VARIABLES if environ.get(name)), None)
-    return None if found is None else text_without_secrets(found)
+    return None if found is None else clean_text(found)
 
 
 def command() -> list[str]:

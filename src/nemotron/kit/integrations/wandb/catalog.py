@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import (
     ArtifactNotFoundError,
     ArtifactVersionNotFoundError,
@@ -31,6 +30,7 @@ from nemotron.kit.integrations.wandb.folders import folder_of
 from nemotron.kit.integrations.wandb.sending import log_draft
 from nemotron.kit.integrations.wandb.uris import artifact_name, artifact_type
 from nemotron.kit.names import LATEST, SCHEME, Alias, parse_selector
+from nemotron.kit.redaction import clean
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class WandbCatalog:
         path = os.path.abspath(source)
         if not os.path.exists(path):
             raise PathNotFoundError(f"Nothing to publish: {path} does not exist")
-        said = clean_urls(fit_metadata(metadata or {}, {}))
+        said = clean(fit_metadata(metadata or {}, {}))
         upload = (path, "" if os.path.isdir(path) else os.path.basename(path))
         draft = Draft(name=artifact_name(name), type=artifact_type(type), metadata=said, uploads=(upload,))
         with self._run() as run:

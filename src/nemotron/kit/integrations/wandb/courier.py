@@ -19,7 +19,6 @@ from typing import Any
 
 from nemotron.kit import context
 from nemotron.kit.documents.outbox import Destination, OutboxRecord, RunIdentity
-from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import KitError, UnavailableError
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.breaker import Breaker
@@ -34,6 +33,7 @@ from nemotron.kit.integrations.wandb.probing import answers
 from nemotron.kit.integrations.wandb.secrets import payload_of
 from nemotron.kit.integrations.wandb.sending import Sender
 from nemotron.kit.names import SCHEME
+from nemotron.kit.redaction import clean
 from nemotron.kit.registry import stamps
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.outbox import Outbox
@@ -166,7 +166,7 @@ class Courier:
         entity = entity or self._entity or os.environ.get("WANDB_ENTITY") or None
         server = getattr(getattr(run, "settings", None), "base_url", None)
         server = server if isinstance(server, str) else wandb_run.configured_server()
-        return Destination(server=clean_urls(server), entity=entity, project=project)
+        return Destination(server=clean(server), entity=entity, project=project)
 
     def identity_of(self, run: Any | None) -> RunIdentity:
         """The run that records belong to."""

@@ -4,8 +4,8 @@ from typing import Any
 
 from nemotron.kit import context
 from nemotron.kit.documents.outbox import Destination, OutboxRecord, RunIdentity
-from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.integrations.wandb.delivery import EDGES
+from nemotron.kit.redaction import clean
 from nemotron.kit.registry import stamps
 from nemotron.kit.tracking.outbox import Outbox
 from nemotron.kit.tracking.processes import this_process
@@ -33,7 +33,7 @@ def keep_edge(run: Any, name: str) -> bool:
         id=stamps.uuid7(),
         created_at=stamps.now(),
         destination=Destination(
-            server=clean_urls(server), entity=getattr(run, "entity", None) or None, project=project
+            server=clean(server), entity=getattr(run, "entity", None) or None, project=project
         ),
         run=RunIdentity(id=run.id, kit_run=context.current_run().id),
         maker=this_process(),

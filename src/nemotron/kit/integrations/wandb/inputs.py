@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nemotron.kit.artifacts.inputs import InputDatasetInfo, to_wandb_uri
-from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.integrations.wandb.description import Draft, Source
 from nemotron.kit.integrations.wandb.drafts import fit_metadata, refer, unopened
 from nemotron.kit.integrations.wandb.run import unique
 from nemotron.kit.integrations.wandb.uris import dataset_name, tokenizer_name
+from nemotron.kit.redaction import clean
 
 
 def sources_of(artifact: Any, more: Iterable[str] = ()) -> list[Source]:
@@ -20,11 +20,11 @@ def sources_of(artifact: Any, more: Iterable[str] = ()) -> list[Source]:
         more: URIs of further datasets.
     """
     # Names are made of URIs, so what opens doors goes first.
-    tokenizer = clean_urls(getattr(artifact, "tokenizer_uri", None))
+    tokenizer = clean(getattr(artifact, "tokenizer_uri", None))
     datasets = [_info(entry) for entry in getattr(artifact, "source_datasets", None) or ()]
     known = {to_wandb_uri(info.uri) for info in datasets}
     listed = getattr(artifact, "get_input_uris", None)
-    uris = clean_urls([*(listed() if callable(listed) else ()), *more])
+    uris = clean([*(listed() if callable(listed) else ()), *more])
     rest = [uri for uri in unique(uris) if uri != tokenizer and to_wandb_uri(uri) not in known]
     sources = [_dataset(info) for info in (*datasets, *map(InputDatasetInfo, rest))]
     if tokenizer:
@@ -43,9 +43,9 @@ def agrees(metadata: Any, source: Source) -> bool:
 
 def _info(entry: InputDatasetInfo | Mapping[str, Any] | str) -> InputDatasetInfo:
     if isinstance(entry, str):
-        return InputDatasetInfo(clean_urls(entry))
+        return InputDatasetInfo(clean(entry))
     info = InputDatasetInfo(**entry) if isinstance(entry, Mapping) else entry
-    return dataclasses.replace(info, uri=clean_urls(info.uri))
+    return dataclasses.replace(info, uri=clean(info.uri))
 
 
 def _dataset(info: InputDatasetInfo) -> Source:

@@ -1,13 +1,13 @@
 """What an `ArtifactRegistry` over a store has published: told to W&B as well, or kept for it."""
 
 from nemotron.kit.documents.outbox import Destination, Receipt
-from nemotron.kit.documents.urls import clean_urls
 from nemotron.kit.errors import KitError, UnavailableError
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.catalog import Found, WandbCatalog
 from nemotron.kit.integrations.wandb.delivery import NOT_NOW
 from nemotron.kit.integrations.wandb.delivery_plan import record_of
 from nemotron.kit.names import SCHEME
+from nemotron.kit.redaction import clean
 from nemotron.kit.registry import stamps
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.outbox import Outbox
@@ -69,5 +69,5 @@ def keep(catalog: WandbCatalog, registry: Registry, subject: str, error: KitErro
 
 
 def _destination(catalog: WandbCatalog, entity: str | None) -> Destination:
-    server = clean_urls(wandb_run.configured_server())
+    server = clean(wandb_run.configured_server())
     return Destination(server=server, entity=entity, project=catalog.project)
