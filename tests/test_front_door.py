@@ -19,7 +19,7 @@ CONTRACT = {
     *("WandbTracker", "FileTracker", "ManifestTracker", "NoOpTracker", "set_lineage_tracker"),
     *("get_lineage_tracker", "to_wandb_uri", "tokenizer_to_uri", "WandbConfig"),
     *("init_wandb_if_configured", "add_run_tags", "using", "shutdown", "run", "lineage_of"),
-    *("composition", "recall"),
+    *("composition", "recall", "impact"),
 }
 
 

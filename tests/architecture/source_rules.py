@@ -25,7 +25,8 @@ PURE = (
     "nemotron/kit/exporters/",
 )
 NOT_PURE = tuple(
-    f"nemotron/kit/lineage/{n}.py" for n in ("collect", "index", "catch_up", "reading", "questions", "runs")
+    f"nemotron/kit/lineage/{n}.py"
+    for n in ("collect", "index", "catch_up", "reading", "questions", "impact", "runs")
 )
 # All that a pure room may import from outside the kit: what computes; no files, no framework.
 PURE_IMPORTS = {

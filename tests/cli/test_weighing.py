@@ -1,5 +1,6 @@
 """`composition` and `recall`, and their doors in Python."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,32 @@ def test_recall_of_a_shard_knows_which_shards_were_taken(kit, registry: Registry
     assert kit("recall", "corpus:v1/part-7.bin").code == 1
     kit("rm", "corpus:v1", "-m", "leaked")
     assert len(kit("recall", "corpus:v1/part-0.bin", "--json").json) == 2
+
+
+def test_of_very_many_the_first_are_shown_and_the_rest_is_told(kit, trained: Registry, data: Path) -> None:
+    for number in range(70):
+        draft = Draft(name="many", source=data, type="ModelArtifact", metadata={"step": number})
+        trained.publish(dataclasses.replace(draft, used_artifacts=("tuned:v1",)))
+    trained.alias("base", "production", 1)
+    for command, done, every in (("impact", "shown", 73), ("recall", "weighed and shown", 73)):
+        lines = kit(command, "hf://web").out.splitlines()
+        assert len(lines) == 52
+        assert "art://base:v1" in lines[1]
+        assert lines[-1] == (
+            f"The first 50 are {done}, the newest aliases first; {every - 50} more were made of it: "
+            "--limit 0 for all"
+        )
+        assert len(kit(command, "hf://web", "--limit", "0").out.splitlines()) == every + 1
+        assert len(kit(command, "hf://web", "-q").out.splitlines()) == every
+        assert len(kit(command, "hf://web", "--json").json) == every
+        told = kit(command, "hf://web", "--json", "-n", "2").json
+        assert [one["uri"] for one in told["found"]] == ["art://base:v1", "art://many:v70"]
+        assert (told["rest"], told["deeper"]) == (every - 2, 0)
+        told = kit(command, "hf://web", "--json", "--depth", "2").json
+        assert (len(told["found"]), told["rest"], told["deeper"]) == (2, 0, every - 2)
+        assert (
+            f"{every - 2} more lie deeper than --depth reaches"
+            in kit(command, "hf://web", "--depth", "2").out
+        )
+        assert kit(command, "hf://web", "--limit", "-1").code == 2
+    assert [len(door.recall("hf://web", limit=3)), door.impact("hf://web", limit=3).rest] == [3, 70]

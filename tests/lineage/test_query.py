@@ -15,7 +15,6 @@ from nemotron.kit.lineage.query import (
     roots,
     shared,
     shortest_paths,
-    ways_down,
 )
 
 PLACES = [f"art://n{i}:v1" for i in range(8)]
@@ -112,15 +111,6 @@ def test_shortest_paths_are_all_of_them_and_the_shortest() -> None:
     assert len(shortest_paths(graph, "a", "e", most=1)) == 1
     assert shortest_paths(graph, "a", "a") == (("a",),)
     assert shortest_paths(graph, "e", "a") == ()
-
-
-@given(any_edges)
-def test_a_way_down_is_a_shortest_path(edges: set[tuple[str, str]]) -> None:
-    graph = graph_of(edges)
-    ways = ways_down(graph)
-    assert set(ways) == {graph.uri, *descendants(graph, graph.uri)}
-    for uri, way in ways.items():
-        assert way in shortest_paths(graph, graph.uri, uri, most=100_000)
 
 
 @given(any_edges, st.sets(st.sampled_from(PLACES)))

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from nemotron.kit.artifact import apply_scale as apply_scale
     from nemotron.kit.artifact import print_step_complete as print_step_complete
     from nemotron.kit.start import composition as composition
+    from nemotron.kit.start import impact as impact
     from nemotron.kit.start import init as init
     from nemotron.kit.start import is_initialized as is_initialized
     from nemotron.kit.start import lineage_of as lineage_of
@@ -98,6 +99,7 @@ __all__ = [
     "apply_scale",
     "composition",
     "get_lineage_tracker",
+    "impact",
     "init",
     "init_wandb_if_configured",
     "is_initialized",
@@ -119,7 +121,7 @@ _SOURCES = {
         " PretrainDataArtifact SFTDataArtifact SplitJsonlDataArtifact TrackingInfo apply_scale"
         " print_step_complete"
     ),
-    "start": "composition init is_initialized lineage_of recall run shutdown using",
+    "start": "composition impact init is_initialized lineage_of recall run shutdown using",
     "trackers": (
         "FileTracker LineageTracker ManifestTracker NoOpTracker WandbTracker get_lineage_tracker"
         " set_lineage_tracker to_wandb_uri tokenizer_to_uri"

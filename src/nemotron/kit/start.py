@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nemotron.kit.documents.manifest import Evidence
     from nemotron.kit.lineage.composition import Composition
     from nemotron.kit.lineage.graph import Graph
-    from nemotron.kit.lineage.questions import Holding
+    from nemotron.kit.lineage.impact import Found, Hit, Holding
     from nemotron.kit.registry.checkout_options import CheckoutOptions, Way
     from nemotron.kit.registry.registry import Registry
     from nemotron.kit.tracking.protocol import LineageTracker
@@ -287,16 +287,36 @@ def composition(ref: str) -> "Composition":
     return questions.composition(context.require_registry(), ref)
 
 
-def recall(ref: str) -> "list[Holding]":
+def recall(ref: str, *, limit: int | None = None, depth: int | None = None) -> "Found[Holding]":
     """Everything that holds a dataset, with its share of it; the newest aliases first.
 
     Args:
         ref: an artifact, a file or folder of one, or the URI of an external dataset.
+        limit: how many to give at most, or None for all. With a limit only the first are looked at, and
+            `rest` of the answer says how many were not.
+        depth: how many steps to go, or None for all; `deeper` of the answer says how many lie beyond.
 
     Raises:
         NotFoundError: there is no such artifact or file, or nothing was made of the dataset.
         NotInitializedError: there is no store.
     """
-    from nemotron.kit.lineage import questions
+    from nemotron.kit.lineage import impact as answers
 
-    return questions.recall(context.require_registry(), ref)
+    return answers.recall(context.require_registry(), ref, limit=limit, depth=depth)
+
+
+def impact(ref: str, *, limit: int | None = None, depth: int | None = None) -> "Found[Hit]":
+    """Everything that was made of an artifact, whether it holds anything of it or not.
+
+    Args:
+        ref: as for `recall`.
+        limit: as for `recall`.
+        depth: as for `recall`.
+
+    Raises:
+        NotFoundError: there is no such artifact or file, or nothing was made of the dataset.
+        NotInitializedError: there is no store.
+    """
+    from nemotron.kit.lineage import impact as answers
+
+    return answers.impact(context.require_registry(), ref, limit=limit, depth=depth)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from nemotron.kit.cli import completion
-from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
+from nemotron.kit.cli.options import Depth, Json, Limit, Quiet, Ref, Root, limit_of, session
 
 One = Annotated[
     str,
@@ -21,20 +21,29 @@ Other = Annotated[
 ]
 
 
-def impact(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
+def impact(
+    ref: Ref,
+    limit: Limit = None,
+    depth: Depth = None,
+    root: Root = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """List everything that was made of an artifact, however far down, with its share of it.
 
     What has aliases comes first, the newest before the others. A share is by tokens: ? where nobody knows,
     0 for what was made with it but holds nothing of it. REF may also be the URI of an external input, such
     as hf://datasets/org/name.
+
+    Of very many the first are shown, and how many more there are is said.
     """
-    from nemotron.kit.console.questions import HitsView
-    from nemotron.kit.lineage import questions
+    from nemotron.kit.console.impact import HitsView
+    from nemotron.kit.lineage import impact as answers
 
     registry, output = session(root, as_json, quiet)
     with output.progress("Reading manifests"):
-        hits = questions.impact(registry, ref)
-    output.show(HitsView(hits))
+        hits = answers.impact(registry, ref, limit=limit_of(limit, for_person=output.human), depth=depth)
+    output.show(HitsView(hits, is_bounded=limit is not None or depth is not None))
 
 
 def why(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:

@@ -49,12 +49,37 @@ Root = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Bare values only, one a line.")]
 
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "-n",
+        "--limit",
+        metavar="N",
+        min=0,
+        help="How many to show at most; 0 for all. Not given: 50, and with --json or --quiet all.",
+        show_default=False,
+    ),
+]
+Depth = Annotated[
+    int | None,
+    typer.Option("--depth", metavar="N", min=0, help="How many steps to go.", show_default="all"),
+]
+# So many rows of a table are shown to a person who did not say how many.
+ROWS_SHOWN = 50
+
 
 class Session(NamedTuple):
     """What a command works with: the store, and the way to speak."""
 
     registry: "Registry"
     output: Output
+
+
+def limit_of(asked: int | None, *, for_person: bool) -> int | None:
+    """How many to give, or None for all: what was asked for, else few to a person and all to a program."""
+    if asked is None:
+        return ROWS_SHOWN if for_person else None
+    return asked or None
 
 
 def session(root: str | None, as_json: bool, quiet: bool) -> Session:

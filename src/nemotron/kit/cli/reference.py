@@ -76,8 +76,10 @@ _JSON = {
     "`code` has `commit`, `branch`, `dirty`, `diff`, `entry_digest`, `packages`, `packages_digest`; "
     "`resolved` maps references without a fixed version to what they meant; `unchanged` are "
     "versions that it saved and that were there already.",
-    "impact": "A list of `{uri, type, share, confidence, rule, path, aliases, withdrawn}`: `path` are the "
-    "URIs from REF to it; `share` is null where nobody knows, and 0 where it holds nothing of REF.",
+    "impact": "A list of `{uri, type, share, confidence, rule, path, path_skipped, aliases, withdrawn}`: "
+    "`path` are the URIs from REF to it, of a very long way REF and the last, with the number of those left "
+    "out; `share` is null where nobody knows, and 0 where it holds nothing of REF. With `--limit` or "
+    "`--depth`, `{found, rest, deeper}`: the list, how many more there are, how many beyond the depth.",
     "why": "The version as a node of `lineage`, and `made_by` (its run's `id`, `name`, `status` and "
     "the like, or null), `made_from`, `sources` (lists of `{uri, kind, type}`; in `made_from` also "
     "`uses`, a list of `{role, …}` as edges of `lineage` have them) and `previous`: "
@@ -95,8 +97,8 @@ _JSON = {
     "composition": "`{uri, tokens, sources, unknown_share}`: `sources` lists `{uri, share, tokens, "
     "confidence}`, `confidence` is `measured`, `claimed`, `estimated`, or `unknown` where `share` is "
     "null. The shares and `unknown_share` sum to 1.",
-    "recall": "A list of `{uri, type, share, confidence, rule, path, aliases, withdrawn}`; `share` is null "
-    "where it is somewhere in what is unknown; `rule` says how the share of a part was told, else null.",
+    "recall": "As of `impact`; `share` is null where it is somewhere in what is unknown; `rule` says how the "
+    "share of a part was told, else null; `rest` counts what was made of it and was not weighed.",
     "export": "`{format, text}`. With `--to json`, `text` is the document of `lineage --json`.",
     "cat": "`{uri, size, encoding, content}`; `encoding` is `utf-8`, or `base64` for what is no text.",
     "cp": "`{uri, to, files, size, skipped}`: files and bytes copied, and files that were there.",

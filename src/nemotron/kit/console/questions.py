@@ -15,68 +15,11 @@ if TYPE_CHECKING:
     from nemotron.kit.lineage.diff import Difference, FieldChange, FileChange, InputChange
     from nemotron.kit.lineage.graph import Node
     from nemotron.kit.lineage.query import Shared
-    from nemotron.kit.lineage.questions import Compared, Event, Hit, Reasons
+    from nemotron.kit.lineage.questions import Compared, Event, Reasons
 
 FILES_SHOWN_MAX = 20
 CHANGES_SHOWN_MAX = 20
 _SIGNS = {"added": "+", "removed": "-", "changed": "~", "touched": "?"}
-
-
-@dataclass(frozen=True)
-class HitsView(View):
-    """What was made of something."""
-
-    hits: Sequence["Hit"]
-
-    def document(self) -> Any:
-        """A list of objects; `share` is null where nobody knows, and 0 where nothing of it is held."""
-        return [
-            {
-                "uri": hit.node.uri,
-                "type": hit.node.type,
-                "share": hit.share,
-                "confidence": hit.confidence,
-                "rule": hit.rule,
-                "path": list(hit.path),
-                "aliases": list(hit.aliases),
-                "withdrawn": hit.node.withdrawn,
-            }
-            for hit in self.hits
-        ]
-
-    def lines(self) -> Iterable[str]:
-        """The URIs."""
-        return [words.printable(hit.node.uri) for hit in self.hits]
-
-    def render(self) -> "str | RenderableType":
-        """A table."""
-        from rich.text import Text
-
-        if not self.hits:
-            return "Nothing was made of it"
-        drawn = table("ARTIFACT", "SHARE", "TYPE", "CREATED", "ALIASES", "BY WAY OF", folding=("BY WAY OF",))
-        for hit in self.hits:
-            way = " → ".join(words.printable(uri) for uri in hit.path[1:-1])
-            if hit.node.withdrawn is not None:
-                way = f"{way}  withdrawn: {words.printable(hit.node.withdrawn)}".strip()
-            drawn.add_row(
-                Text(words.printable(hit.node.uri), "cyan"),
-                Text(words.percent(hit.share), justify="right"),
-                words.printable(hit.node.type),
-                words.ago(hit.node.created_at or ""),
-                Text(words.printable(", ".join(hit.aliases)), "green"),
-                way,
-            )
-        return with_rule(drawn, self.hits)
-
-
-def with_rule(drawn: "RenderableType", hits: Sequence["Hit"]) -> "RenderableType":
-    """The table, and below it the rule by which shares of a part were told."""
-    from rich.console import Group
-    from rich.text import Text
-
-    rules = dict.fromkeys(hit.rule for hit in hits if hit.rule)
-    return Group(drawn, *(Text(f"Shares of a part: {rule}", "dim") for rule in rules)) if rules else drawn
 
 
 @dataclass(frozen=True)

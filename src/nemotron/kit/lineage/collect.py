@@ -5,7 +5,7 @@ yet is read on the way, and nothing beside it. Downwards it must know every vers
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import get_args
 
@@ -69,12 +69,10 @@ def collect(
         raise MisuseError(f"Unknown direction: {direction!r}. Must be 'up' or 'down'")
     if depth is not None and depth < 0:
         raise MisuseError(f"Invalid depth: {depth}; expected 0 or more")
-    # People write `name:v3` for `art://name:v3`; anything else without `art://` is external.
-    external = ref if isinstance(ref, str) and is_external(ref) and _URI_OR_PATH.match(ref) else None
-    start = external or _start(registry, ref)
-    nodes = ask(registry.store, lambda index: _Search(index, Reader(registry)).nodes(start, direction, depth))
-    if external and direction == "down" and len(nodes) == 1 and depth != 0:
-        raise NotFoundError(f"Nothing in {registry.root} was made of {external}")
+    start = start_of(registry, ref)
+    nodes = ask(registry.store, lambda index: Search(index, Reader(registry)).nodes(start, direction, depth))
+    if is_external(start) and direction == "down" and len(nodes) == 1 and depth != 0:
+        raise nothing_made_of(registry, start)
     # The index holds what was recorded; data may have moved since.
     shown = tuple(replace(node, path=registry.moved(node.path)) if node.path else node for node in nodes)
     return Graph(start, shown, tuple(_edges(shown)))
@@ -94,8 +92,20 @@ def _edges(nodes: tuple[Node, ...]) -> Iterator[Edge]:
                 yield from (Edge(uri, node.uri, (use and use.role) or role, use) for use in uses)
 
 
-def _start(registry: Registry, ref: str | ArtifactRef) -> str:
-    """The URI of the version asked about; a withdrawn one is asked about like any other."""
+def nothing_made_of(registry: Registry, external: str) -> NotFoundError:
+    """The error of who asks about an external input that nothing knows."""
+    return NotFoundError(f"Nothing in {registry.root} was made of {external}")
+
+
+def start_of(registry: Registry, ref: str | ArtifactRef) -> str:
+    """The URI of what is asked about; a withdrawn version is asked about like any other.
+
+    Raises:
+        NotFoundError: there is no such artifact or version.
+    """
+    # People write `name:v3` for `art://name:v3`; anything else without `art://` is external.
+    if isinstance(ref, str) and is_external(ref) and _URI_OR_PATH.match(ref):
+        return ref
     try:
         record, inside = registry.find(ref)
         if inside:
@@ -116,13 +126,39 @@ def _refuse_unlisted(registry: Registry, record: Record, part: str) -> None:
         raise PathNotFoundError(f"No {part} in {record.uri}: nothing of this name was published with it")
 
 
-class _Search:
-    """One question to an index, and to the store where the index is not enough."""
+class Search:
+    """One question to an index, and to the store where the index is not enough.
+
+    Args:
+        index: what was read so far.
+        reader: of the store.
+    """
 
     def __init__(self, index: Index, reader: Reader) -> None:
         self._index = index
         self._reader = reader
         self._looked_up: set[str] = set()
+
+    def lineage(self, uris: Iterable[str], known: Mapping[str, Node]) -> dict[str, Node]:
+        """Nodes and all that they were made from, each looked at once.
+
+        Args:
+            uris: of the nodes.
+            known: nodes that were looked at already; what they were made from is looked for.
+        """
+        found = dict(known)
+        inputs = (one for node in known.values() for one in node.inputs)
+        for start in dict.fromkeys((*uris, *inputs)):
+            if start in found:
+                continue
+            for _ in range(ATTEMPTS_MAX):
+                new = {uri: self.node(uri) for uri in self._up(start, None) if uri not in found}
+                if None not in new.values():
+                    break
+            else:
+                raise self.rearranged()
+            found |= {uri: node for uri, node in new.items() if node is not None}
+        return found
 
     def nodes(self, start: str, direction: Direction, depth: int | None) -> tuple[Node, ...]:
         """The node asked about, then the others, the nearest first."""
@@ -130,10 +166,14 @@ class _Search:
             catch_up(self._index, self._reader)
         for _ in range(ATTEMPTS_MAX):
             uris = self._up(start, depth) if direction == "up" else self._down(start, depth)
-            nodes = {uri: node for uri in uris if (node := self._node(uri))}
+            nodes = {uri: node for uri in uris if (node := self.node(uri))}
             if len(nodes) == len(uris):
                 return tuple(nodes[uri] for uri in _in_order(start, nodes, direction))
-        raise UnavailableError(
+        raise self.rearranged()
+
+    def rearranged(self) -> UnavailableError:
+        """The error of a question that was begun anew too often."""
+        return UnavailableError(
             f"{self._reader.root} is being rearranged by hand; ask again when that is done"
         )
 
@@ -179,7 +219,7 @@ class _Search:
                 self._add([reading])
         return self._index.inputs(uri)
 
-    def _node(self, uri: str) -> Node | None:
+    def node(self, uri: str) -> Node | None:
         """The node as it is now; None if the index was wrong about it, and knows better now."""
         reading = self._index.reading(uri)
         if reading is None:

@@ -173,6 +173,11 @@ class Index:
     ) -> None:
         self._db.close()
 
+    @property
+    def db(self) -> sqlite3.Connection:
+        """Its tables, for questions that are put together elsewhere."""
+        return self._db
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """All that is written inside is there, or nothing of it; inside another such block, with that."""

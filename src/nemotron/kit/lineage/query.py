@@ -215,18 +215,3 @@ def shortest_paths(graph: Graph, start: str, end: str, *, most: int = 20) -> tup
         sources = dict.fromkeys(edge.source for edge in graph.edges_to(way[0]))
         waiting += [(one, *way) for one in reversed(sources) if steps.get(one, -1) == steps[way[0]] - 1 >= 0]
     return tuple(ways)
-
-
-def ways_down(graph: Graph) -> dict[str, tuple[str, ...]]:
-    """For each node that was made of the graph's own, a shortest way to it, both ends included."""
-    ways: dict[str, tuple[str, ...]] = {graph.uri: (graph.uri,)}
-    at = [graph.uri]
-    while at:
-        found = []
-        for one in at:
-            for edge in graph.edges_from(one):
-                if edge.target not in ways:
-                    ways[edge.target] = (*ways[one], edge.target)
-                    found.append(edge.target)
-        at = found
-    return ways

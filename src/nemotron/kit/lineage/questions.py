@@ -1,68 +1,30 @@
 """Questions to a store about what was made from what: impact, paths, differences, reasons, history."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     ArtifactVersionNotFoundError,
-    CorruptError,
     MisuseError,
     NotFoundError,
-    RefusedError,
-    WithdrawnError,
 )
 from nemotron.kit.lineage.collect import collect
-from nemotron.kit.lineage.composition import Composition, mixes, share_of
+from nemotron.kit.lineage.composition import Composition
 from nemotron.kit.lineage.composition import composition as compose
 from nemotron.kit.lineage.diff import Difference, FieldChange, difference, name_of, shares, with_runs
 from nemotron.kit.lineage.graph import Edge, Graph, Node
-from nemotron.kit.lineage.mixing import Confidence
-from nemotron.kit.lineage.parts import RULE, cut, sizes_of
-from nemotron.kit.lineage.query import Direction, Shared, shared, shortest_paths, ways_down
+from nemotron.kit.lineage.impact import Found as Found
+from nemotron.kit.lineage.impact import Hit as Hit
+from nemotron.kit.lineage.impact import Holding as Holding
+from nemotron.kit.lineage.impact import impact as impact
+from nemotron.kit.lineage.impact import recall as recall
+from nemotron.kit.lineage.impact import tree_of
+from nemotron.kit.lineage.query import Direction, Shared, shared, shortest_paths
 from nemotron.kit.lineage.runs import node_of, read_run
 from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.registry.trees import read_tree
 from nemotron.kit.registry.versions import Versions
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """Something that was made of what was asked about.
-
-    Attributes:
-        node: the version.
-        path: from what was asked about to the version, the shortest way.
-        aliases: what points at it, `latest` among them.
-        share: of its tokens, what comes from what was asked about: 0 if it was made with it but holds
-            nothing of it, None if nobody knows.
-        confidence: of the share.
-        rule: how the share of a part of an artifact was told from the artifact's, or None.
-    """
-
-    node: Node
-    path: tuple[str, ...]
-    aliases: tuple[str, ...] = ()
-    share: float | None = None
-    confidence: Confidence = "unknown"
-    rule: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """Something that holds what was asked about.
-
-    Attributes:
-        hit: the version, the way to it, its aliases.
-        share: of its tokens; None if it is somewhere in what is unknown.
-        confidence: of the share.
-    """
-
-    hit: Hit
-    share: float | None
-    confidence: Confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,78 +82,6 @@ class Event:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def impact(registry: Registry, ref: str) -> list[Hit]:
-    """Everything that was made of an artifact or an external input, with its share of it.
-
-    What has aliases comes first, the one with the newest before the others; then what is newest.
-
-    Args:
-        registry: the store.
-        ref: an artifact, a part of one (`art://data:v1/part-0.bin`), or the URI of an external input. The
-            share is then the part's: of what each use took, as far as it said so, by the sizes of files.
-
-    Raises:
-        NotFoundError: there is no such artifact, or nothing was made of the external input.
-    """
-    graph = collect(registry, ref, direction="down")
-    names: dict[str, dict[str, dict[str, str]]] = {}
-    hits: list[tuple[str, Hit]] = []
-    ways = ways_down(graph)
-    part = _part_of(registry, ref, graph.root)
-    start = f"{graph.uri}/{part}" if part else graph.uri
-    shares = _shares(registry, graph.root, part, ways)
-    for node in graph.nodes[1:]:
-        if node.name not in names:
-            names[node.name] = pointers_of(registry, node.name)
-        pointers = names[node.name].get(node.uri, {})
-        newest = max((moved or node.created_at or "" for moved in pointers.values()), default="")
-        share, sure = shares[node.uri]
-        rule = RULE if part and share else None
-        hits.append((newest, Hit(node, (start, *ways[node.uri][1:]), tuple(pointers), share, sure, rule)))
-    hits.sort(key=lambda hit: (hit[0], hit[1].node.created_at or ""), reverse=True)
-    return [hit for _, hit in hits]
-
-
-def _shares(
-    registry: Registry, root: Node, part: str, ways: Mapping[str, Sequence[str]]
-) -> dict[str, tuple[float | None, Confidence]]:
-    """Which share of each version comes from `root`, or a part of it, whatever that was made from."""
-    start, asked, cuts = root.uri, root.uri, {}
-    if part:
-        asked = f"{start}/{part}"
-        cuts[start] = cut(start, part, sizes_of(_tree(Versions(registry.store), root)))
-    nodes: dict[str, Node] = {}
-    # The farthest first: what lies above it is most often what lies above the others.
-    for uri in sorted(ways, key=lambda uri: -len(ways[uri])):
-        if uri not in nodes and uri != start:
-            nodes |= {node.uri: node for node in collect(registry, uri)}
-    found = mixes(nodes, (uri for uri in ways if uri != start), stop=(start,), cuts=cuts)
-    return {uri: share_of(found[uri], asked) for uri in ways if uri != start}
-
-
-def _part_of(registry: Registry, ref: str, root: Node) -> str:
-    """The path inside that a reference names, or ""."""
-    if root.kind != "artifact":
-        return ""
-    try:
-        return registry.find(ref)[1]
-    except WithdrawnError:
-        named = (one for one in ArtifactRef.parse(ref).readings() if one.name.key == root.name)
-        return next((one.inside for one in named), "")
-
-
-def pointers_of(registry: Registry, name: str) -> dict[str, dict[str, str]]:
-    """What points at each version of a name, by URI, and since when; `latest` first, and since ""."""
-    entry = registry.get(name)
-    found: dict[str, dict[str, str]] = {}
-    if entry is not None:
-        pointers = ({"latest": entry.latest} if entry.latest else {}) | entry.aliases
-        for alias, number in pointers.items():
-            log = registry.alias_log(name, alias) if alias in entry.aliases else []
-            found.setdefault(f"{SCHEME}{entry.name}:v{number}", {})[alias] = log[-1].moved_at if log else ""
-    return found
-
-
 def composition(registry: Registry, ref: str) -> Composition:
     """Which share of an artifact comes from which source, by tokens.
 
@@ -205,16 +95,6 @@ def composition(registry: Registry, ref: str) -> Composition:
             f"{ref} is no artifact: nobody knows what it consists of. Ask `recall` what holds it"
         )
     return compose({node.uri: node for node in graph}, graph.uri)
-
-
-def recall(registry: Registry, ref: str) -> list[Holding]:
-    """Everything that holds a dataset, shard or artifact, with its share, in the order of `impact`.
-
-    Raises:
-        NotFoundError: there is no such artifact, or nothing was made of the external dataset.
-    """
-    hits = impact(registry, ref)
-    return [Holding(hit, hit.share, hit.confidence) for hit in hits if hit.share != 0]
 
 
 def paths(registry: Registry, one: str, other: str, *, most: int = 20) -> tuple[tuple[str, ...], ...]:
@@ -286,7 +166,7 @@ def _compared(registry: Registry, before: Graph, after: Graph) -> Compared:
 
 
 def _difference(versions: Versions, before: Node, after: Node) -> Difference:
-    found = difference(before, after, (_tree(versions, before), _tree(versions, after)))
+    found = difference(before, after, (tree_of(versions, before), tree_of(versions, after)))
     runs = [read_run(versions.store, node.run) if node.run else None for node in (before, after)]
     return with_runs(found, *runs)
 
@@ -295,16 +175,6 @@ def _shares_changed(before: Graph, after: Graph) -> tuple[FieldChange, ...]:
     """How the shares of the sources differ; a version that has no sources is none of the other's either."""
     found = (compose({node.uri: node for node in graph}, graph.uri) for graph in (before, after))
     return shares(*({one.uri: one.share for one in mix.sources if one.uri != mix.uri} for mix in found))
-
-
-def _tree(versions: Versions, node: Node) -> Tree | None:
-    """The listing, or None where it can't be read: the rest can be compared all the same."""
-    assert node.version is not None
-    try:
-        manifest = versions.read(node.name, node.version)
-        return read_tree(versions.store, manifest) if manifest else None
-    except (CorruptError, RefusedError):
-        return None
 
 
 def why(registry: Registry, ref: str) -> Reasons:
