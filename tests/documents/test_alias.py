@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from nemotron.kit.documents.alias import AliasMove
+from nemotron.kit.errors import CorruptError
 
 GOLDEN = sorted(Path(__file__).parents[1].joinpath("golden/aliases").glob("*.json"))
 STATES = {1: (False, None), 2: (True, None), 3: (True, 2)}
@@ -43,3 +44,20 @@ def test_what_a_later_kit_adds_is_read_over():
     document = json.loads(GOLDEN[1].read_bytes())
     move = AliasMove.from_bytes(json.dumps({**document, "approved_by": ["eve"]}).encode(), "here")
     assert (move.version, move.protected) == (4, True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"previous": "v1"},
+        {"undoes": "3"},
+        {"protected": "no"},
+        {"sequence": True},
+        {"version": -1},
+        {"why": 1},
+    ],
+)
+def test_a_field_of_another_type_is_damage_at_once_and_not_later(change):
+    document = json.loads(GOLDEN[1].read_bytes())
+    with pytest.raises(CorruptError, match=r"^here is damaged"):
+        AliasMove.from_bytes(json.dumps({**document, **change}).encode(), "here")

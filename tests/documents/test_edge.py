@@ -63,3 +63,8 @@ def test_a_manifest_of_a_newer_edge_format_keeps_its_inputs() -> None:
 
 def test_a_manifest_without_edges_has_no_such_field() -> None:
     assert "edges" not in json.loads(Manifest(name="m", version=1).to_bytes())
+
+
+def test_a_weight_that_no_float_can_hold_costs_the_weight_alone() -> None:
+    said = {"uri": "art://d:v1", "role": "data", "weight": 10**400}
+    assert read_edges({"format_version": 1, "inputs": [said]}) == (InputEdge(uri="art://d:v1", role="data"),)

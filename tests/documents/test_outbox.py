@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -70,3 +71,33 @@ def test_destinations_have_keys_of_their_own_and_sessions_are_one_run_at_one_des
     other_run = replace(RECORD, run=replace(RECORD.run, id="other"))
     assert other_run.session != RECORD.session
     assert replace(RECORD, id="x", subject=None).session == RECORD.session
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"subject": 5}, "'subject' is 5, expected str"),
+        ({"used": "art://a:v1"}, "'used' is"),
+        ({"used": [1]}, "'used' is"),
+        ({"payload": []}, "'payload' is"),
+        ({"live": 1}, "'live' is 1, expected bool"),
+        ({"run": None}, "'run' is None, expected RunIdentity"),
+        ({"run": {"id": "x"}}, "'kit_run' is missing"),
+        ({"destination": {"server": ["x"], "project": "p"}}, "'server' is"),
+        ({"maker": {"host": "h", "pid": "../1", "started": ""}}, "'pid' is '../1', expected int"),
+        ({"maker": {"host": "h", "pid": True, "started": ""}}, "'pid' is True"),
+        ({"format_version": None}, "format_version is None"),
+    ],
+)
+def test_a_field_of_another_type_is_damage_at_once_and_not_later(change: dict[str, Any], said: str) -> None:
+    document = {**json.loads(RECORD.to_bytes()), **change}
+    with pytest.raises(CorruptError, match=r"^waiting/x is damaged: ") as caught:
+        OutboxRecord.from_bytes(json.dumps(document).encode(), "waiting/x")
+    assert said in str(caught.value)
+
+
+def test_so_it_is_of_receipts_and_failures() -> None:
+    for value, change in ((RECEIPT, {"twin": []}), (Failure(why="", kind="", at=""), {"attempts": "3"})):
+        document = {**json.loads(value.to_bytes()), **change}
+        with pytest.raises(CorruptError, match=r"^it is damaged"):
+            type(value).from_bytes(json.dumps(document).encode(), "it")

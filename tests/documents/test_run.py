@@ -51,6 +51,9 @@ def test_what_is_no_document_is_corrupt_and_a_newer_one_is_told_apart() -> None:
         RunFinish.from_bytes(b'{"status": "fini', "here")
     with pytest.raises(FormatTooNewError, match="here has run format 2"):
         RunFinish.from_bytes(b'{"format_version": 2}', "here")
+    with pytest.raises(CorruptError, match="here is damaged: format_version is 'x'") as caught:
+        RunFinish.from_bytes(b'{"format_version": "x"}', "here")
+    assert not isinstance(caught.value, FormatTooNewError)
     assert RunFinish.from_bytes(b'{"status": "no such"}', "here").status == "unknown"
 
 

@@ -1,10 +1,10 @@
 """One move of an alias, and the withdrawal of a version: entries of append-only logs."""
 
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from nemotron.kit.documents import codec
-from nemotron.kit.errors import CorruptError, FormatTooNewError
+from nemotron.kit.errors import CorruptError
 
 LOG_FORMAT = 1
 T = TypeVar("T")
@@ -51,9 +51,9 @@ class AliasMove:
         Raises:
             CorruptError: it is damaged.
         """
-        move = _read(cls, codec.decode(data, where), where, needed={"sequence": int, "version": int})
-        if move.sequence == 0:
-            raise CorruptError(f"{where} is damaged: sequences begin at 1")
+        move = _read(cls, data, where)
+        if move.sequence < 1 or move.version < 0:
+            raise CorruptError(f"{where} is damaged: it is move {move.sequence}, to v{move.version}")
         return move
 
 
@@ -85,20 +85,10 @@ class Tombstone:
         Raises:
             CorruptError: it is damaged.
         """
-        return _read(cls, codec.decode(data, where), where, needed={"reason": str})
+        return _read(cls, data, where)
 
 
-def _read(cls: type[T], document: dict[str, Any], where: str, needed: dict[str, type]) -> T:
-    version = document.get("format_version", LOG_FORMAT)
-    if not isinstance(version, int):
-        raise CorruptError(f"{where} is damaged: format_version is {version!r}")
-    if version > LOG_FORMAT:
-        raise FormatTooNewError(
-            f"{where} has log format {version}; this kit reads up to {LOG_FORMAT}: upgrade it"
-        )
-    for key, kind in needed.items():
-        value = document.get(key)
-        if type(value) is not kind or (isinstance(value, int) and value < 0):
-            raise CorruptError(f"{where} is damaged: {key!r} is {value!r}, expected {kind.__name__}")
-    known = cls.__slots__  # type: ignore[attr-defined]
-    return cls(**{key: value for key, value in document.items() if key in known})
+def _read(cls: type[T], data: bytes, where: str) -> T:
+    document = codec.decode(data, where)
+    codec.format_of(document, where, "log", LOG_FORMAT, unsaid=LOG_FORMAT)
+    return codec.read(cls, document, where)

@@ -7,11 +7,13 @@ Documents are JSON that a person can read. NaN and infinity are kept as the lite
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, TypeVar, get_origin
 
-from nemotron.kit.errors import CorruptError, InvalidMetadataError
+from nemotron.kit.errors import CorruptError, FormatTooNewError, InvalidMetadataError
 
 DEPTH_MAX = 64
+T = TypeVar("T")
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 
@@ -127,6 +129,70 @@ def decode(data: bytes, where: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise CorruptError(f"{where} is damaged: expected a JSON object, found {type(document).__name__}")
     return document
+
+
+def format_of(
+    document: Mapping[str, Any], where: str, what: str, newest: int, unsaid: int | None = None
+) -> int:
+    """The format of a document, if this kit can read it.
+
+    Args:
+        document: as it was decoded.
+        where: which document it is, for the error.
+        what: the kind of document, for the error.
+        newest: the highest format that is known.
+        unsaid: the format of a document that says none; None where each says one.
+
+    Raises:
+        CorruptError: it does not say its format.
+        FormatTooNewError: a newer kit wrote it.
+
+    >>> format_of({"format_version": 1}, "x.json", "alias", 2), format_of({}, "x.json", "alias", 2, unsaid=0)
+    (1, 0)
+    """
+    version = document.get("format_version", unsaid)
+    if type(version) is not int:
+        raise CorruptError(f"{where} is damaged: format_version is {version!r}")
+    if version > newest:
+        raise FormatTooNewError(
+            f"{where} has {what} format {version}; this kit reads up to {newest}: upgrade it"
+        )
+    return version
+
+
+def read(cls: type[T], document: Mapping[str, Any], where: str) -> T:
+    """A frozen value out of its document: every field that the class has, and of the type that it says.
+
+    Args:
+        cls: a dataclass of texts, numbers, tuples of texts, mappings and such dataclasses.
+        document: as it was decoded; what the class does not know is left out, since a later kit may add some.
+        where: which document it is, for the error.
+
+    Raises:
+        CorruptError: a field is of another type, or one without a default is missing.
+    """
+    values: dict[str, Any] = {}
+    for one in fields(cls):  # type: ignore[arg-type]
+        value, kind = document.get(one.name, MISSING), one.type
+        if value is MISSING and (one.default is not MISSING or one.default_factory is not MISSING):
+            continue
+        if get_origin(kind) is tuple and isinstance(value, list) and all(isinstance(x, str) for x in value):
+            values[one.name] = tuple(value)
+        elif isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
+            values[one.name] = read(kind, value, where)
+        elif _is_a(value, kind):
+            values[one.name] = value
+        else:
+            said = "missing" if value is MISSING else repr(value)
+            name = getattr(kind, "__name__", str(kind))
+            raise CorruptError(f"{where} is damaged: {one.name!r} is {said}, expected {name}")
+    return cls(**values)
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if get_origin(kind) in (tuple, Mapping):
+        return get_origin(kind) is Mapping and isinstance(value, dict)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
 def strict(value: Any) -> Any:

@@ -105,7 +105,12 @@ def _whole(value: Any) -> int | None:
 
 
 def _weight(value: Any) -> float | None:
-    return float(value) if type(value) in (int, float) and 0 <= value < float("inf") else None
+    if type(value) not in (int, float) or not 0 <= value < float("inf"):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of 400 digits
+        return None
 
 
 def _numbers(value: Any) -> tuple[int, int] | None:

@@ -15,7 +15,6 @@ from nemotron.kit.documents.edge import InputEdge, edges_document, read_edges
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     CorruptError,
-    FormatTooNewError,
     InvalidNameError,
     InvalidReferenceError,
     OutsideRootError,
@@ -206,13 +205,7 @@ class Manifest:
             FormatTooNewError: a newer kit wrote it.
         """
         document = codec.decode(data, where)
-        version = document.get("format_version", 0)
-        if not isinstance(version, int):
-            raise CorruptError(f"{where} is damaged: format_version is {version!r}")
-        if version > MANIFEST_FORMAT:
-            raise FormatTooNewError(
-                f"{where} has manifest format {version}; this kit reads up to {MANIFEST_FORMAT}: upgrade it"
-            )
+        version = codec.format_of(document, where, "manifest", MANIFEST_FORMAT, unsaid=0)
         return cls._from_document(document, version, where)
 
     @classmethod

@@ -8,12 +8,12 @@ in by itself. A `Receipt` takes it away. Both are documents of the store, under 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from nemotron.kit.documents import codec
-from nemotron.kit.errors import CorruptError, FormatTooNewError
 
 OUTBOX_FORMAT = 1
+T = TypeVar("T")
 KEY_LENGTH = 12
 # What the key of a destination ends with whose entity is left open.
 ANY = "-any"
@@ -145,22 +145,7 @@ class OutboxRecord:
             CorruptError: it is damaged; `where` is named.
             FormatTooNewError: a newer kit wrote it.
         """
-        document = _readable(data, where)
-        try:
-            return cls(
-                id=_text(document["id"]),
-                created_at=_text(document["created_at"]),
-                destination=Destination(**_known(Destination, document["destination"])),
-                run=RunIdentity(**_known(RunIdentity, document["run"])),
-                maker=Maker(**_known(Maker, document["maker"])),
-                subject=None if document["subject"] is None else _text(document["subject"]),
-                used=tuple(map(_text, document["used"])),
-                live=document["live"] is True,
-                payload=dict(document["payload"]),
-                format_version=document["format_version"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptError(f"{where} is damaged: {type(error).__name__}: {error}") from error
+        return _read(cls, data, where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,11 +184,7 @@ class Receipt:
             CorruptError: it is damaged; `where` is named.
             FormatTooNewError: a newer kit wrote it.
         """
-        values = _known(cls, _readable(data, where))
-        try:
-            return cls(**{**values, "aliases": tuple(map(_text, values.get("aliases") or ()))})
-        except TypeError as error:
-            raise CorruptError(f"{where} is damaged: {error}") from error
+        return _read(cls, data, where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,30 +214,10 @@ class Failure:
         Raises:
             CorruptError: it is damaged; `where` is named.
         """
-        try:
-            return cls(**_known(cls, codec.decode(data, where)))
-        except TypeError as error:
-            raise CorruptError(f"{where} is damaged: {error}") from error
+        return codec.read(cls, codec.decode(data, where), where)
 
 
-def _readable(data: bytes, where: str) -> dict[str, Any]:
+def _read(cls: type[T], data: bytes, where: str) -> T:
     document = codec.decode(data, where)
-    version = document.get("format_version")
-    if not isinstance(version, int):
-        raise CorruptError(f"{where} is damaged: format_version is {version!r}")
-    if version > OUTBOX_FORMAT:
-        raise FormatTooNewError(
-            f"{where} has outbox format {version}; this kit reads up to {OUTBOX_FORMAT}: upgrade it"
-        )
-    return document
-
-
-def _known(cls: Any, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that this kit knows; a later one may add some."""
-    return {name: document[name] for name in cls.__dataclass_fields__ if name in document}
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, found {value!r}")
-    return value
+    codec.format_of(document, where, "outbox", OUTBOX_FORMAT)
+    return codec.read(cls, document, where)

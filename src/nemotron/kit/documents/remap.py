@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nemotron.kit.documents import codec
-from nemotron.kit.errors import CorruptError, FormatTooNewError
+from nemotron.kit.errors import CorruptError
 
 REMAP_FORMAT = 1
 # A path that moved more often than this is a circle.
@@ -68,14 +68,10 @@ class RemapLog:
             FormatTooNewError: a newer kit wrote it.
         """
         document = codec.decode(data, where)
-        version, sequence = document.get("format_version"), document.get("sequence")
-        if not isinstance(version, int) or not isinstance(sequence, int) or sequence < 1:
-            raise CorruptError(f"{where} is damaged: format_version {version!r}, sequence {sequence!r}")
-        if version > REMAP_FORMAT:
-            raise FormatTooNewError(
-                f"{where} has remap format {version}; this kit reads up to {REMAP_FORMAT}: upgrade it"
-            )
-        remaps = document.get("remaps")
+        codec.format_of(document, where, "remap", REMAP_FORMAT)
+        sequence, remaps = document.get("sequence"), document.get("remaps")
+        if type(sequence) is not int or sequence < 1:
+            raise CorruptError(f"{where} is damaged: sequence is {sequence!r}")
         if not isinstance(remaps, list):
             raise CorruptError(f"{where} is damaged: 'remaps' is no list")
         return cls(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
 from nemotron.kit.documents import codec
-from nemotron.kit.errors import FormatTooNewError
 
 RUN_FORMAT = 1
 
@@ -68,15 +67,11 @@ class _Document:
         """Read a stored document.
 
         Raises:
-            CorruptError: it is no JSON object; `where` is named.
+            CorruptError: it is no JSON object, or says no format; `where` is named.
             FormatTooNewError: a newer kit wrote it.
         """
         document = codec.decode(data, where)
-        version = document.get("format_version", RUN_FORMAT)
-        if not isinstance(version, int) or version > RUN_FORMAT:
-            raise FormatTooNewError(
-                f"{where} has run format {version}; this kit reads up to {RUN_FORMAT}: upgrade it"
-            )
+        codec.format_of(document, where, "run", RUN_FORMAT, unsaid=RUN_FORMAT)
         return cls.from_document(document)
 
 

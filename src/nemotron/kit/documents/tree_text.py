@@ -4,10 +4,11 @@ import json
 import zlib
 from collections.abc import Iterator
 
+from nemotron.kit.documents import codec
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, HASH_BYTES, KIND_MASK, Columns
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE, is_digest
 from nemotron.kit.documents.entry import INTEGER_MAX, KINDS, Entry, is_inside, shown
-from nemotron.kit.errors import CorruptError, FormatTooNewError
+from nemotron.kit.errors import CorruptError
 
 TREE_FORMAT = 1
 TREE_SIZE_MAX = 4 << 30
@@ -205,14 +206,11 @@ def _line_blocks(data: bytes, where: str) -> Iterator[bytes]:
 def _count(head: bytes, where: str) -> int:
     """The number of entries that the first line speaks of."""
     document = _json(head, where)
-    version = document.get("format_version") if isinstance(document, dict) else None
-    count = document.get("entries") if isinstance(document, dict) else None
-    if not isinstance(version, int) or not isinstance(count, int):
+    if not isinstance(document, dict):
         raise CorruptError(f"{where} is damaged: its first line is {shown(document)}")
-    if version > TREE_FORMAT:
-        raise FormatTooNewError(
-            f"{where} has tree format {version}; this kit reads up to {TREE_FORMAT}: upgrade it"
-        )
+    codec.format_of(document, where, "tree", TREE_FORMAT)
+    if not isinstance(count := document.get("entries"), int):
+        raise CorruptError(f"{where} is damaged: its first line is {shown(document)}")
     return count
 
 
