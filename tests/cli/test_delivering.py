@@ -6,10 +6,10 @@ import pytest
 
 from nemotron.kit.documents.outbox import Destination, OutboxRecord, Receipt, RunIdentity
 from nemotron.kit.errors import ConflictError, UnavailableError
+from nemotron.kit.registry.processes import this_maker
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.stamps import now, uuid7
 from nemotron.kit.tracking.outbox import Outbox
-from nemotron.kit.tracking.processes import this_process
 
 WHERE = Destination(server="https://w.example.test", entity="team", project="p")
 
@@ -20,7 +20,7 @@ def record(subject: str | None, *used: str) -> OutboxRecord:
         created_at=now(),
         destination=WHERE,
         run=RunIdentity(id="r1", kit_run="k1"),
-        maker=this_process(),
+        maker=this_maker(),
         subject=subject,
         used=used,
     )

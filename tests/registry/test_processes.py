@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from nemotron.kit.documents.outbox import Maker
 from nemotron.kit.documents.run import Process
-from nemotron.kit.registry import processes
-from nemotron.kit.registry.processes import life_of, this_process
+from nemotron.kit.registry import stamps
+from nemotron.kit.registry.processes import is_here, life_of, this_maker, this_process
+from nemotron.kit.store import proc
 
 
 def test_a_process_is_alive_until_it_is_gone() -> None:
@@ -36,6 +38,8 @@ def test_a_number_that_another_process_has_now_is_another_process() -> None:
         {"host": "elsewhere"},
         {"machine": "another"},
         {"pid": None},
+        {"pid": 0},
+        {"pid": -1},
         {"pid_namespace": "pid:[1]"},
         {"boot": None},
         {"boot": "another", "machine": None},
@@ -57,9 +61,54 @@ def test_a_machine_that_was_booted_since_has_none_of_its_processes(monkeypatch: 
 
 
 def test_without_proc_the_number_alone_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_read", lambda path: None)
-    monkeypatch.setattr(processes, "_link", lambda path: None)
+    monkeypatch.setattr(proc, "text", lambda path: "")
+    monkeypatch.setattr(proc, "pid_namespace", lambda: "")
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     child.wait()
     assert life_of(this_process()) == "alive"
     assert life_of(this_process(child.pid)) == "gone"
+
+
+def test_a_process_that_must_not_be_seen_is_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On many clusters /proc shows a user his own processes only, and signals to others are not allowed."""
+    there = this_process()
+
+    def refuse(pid: int, signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(proc, "stat", lambda pid: None)
+    monkeypatch.setattr(os, "kill", refuse)
+    assert life_of(there) == "unknown"
+    assert is_here(there)
+
+
+def test_a_number_that_no_system_has_is_gone() -> None:
+    assert life_of(replace(this_process(), pid=10**30)) == "gone"
+
+
+def test_what_outboxes_hold_is_the_same_process() -> None:
+    """Records and leases of every kit so far name it `node:boot:namespace`, and its start as a text."""
+    here = this_process()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    there = this_process(child.pid)
+    maker = Maker(
+        host=f"{here.host}:{here.boot}:{here.pid_namespace}", pid=child.pid, started=str(there.pid_started)
+    )
+    assert Maker.of(there) == maker
+    assert (is_here(maker.process), life_of(maker.process)) == (True, "alive")
+    assert life_of(replace(maker, started="1").process) == "gone"
+    child.kill()
+    child.communicate()
+    assert life_of(maker.process) == "gone"
+    for elsewhere in (replace(maker, host="node7"), replace(maker, started=""), replace(maker, host="")):
+        assert (is_here(elsewhere.process), life_of(elsewhere.process)) == (False, "unknown")
+    assert this_maker() == Maker.of(here)
+
+
+def test_a_user_has_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert stamps.who() == f"{this_process().user}@{os.uname().nodename}"
+    monkeypatch.setenv("USER", "alice")
+    assert stamps.who().startswith("alice@")
+    assert this_process().user == "alice"

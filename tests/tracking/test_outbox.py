@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from nemotron.kit.documents.outbox import Destination, OutboxRecord, Receipt, RunIdentity
 from nemotron.kit.errors import ConflictError, UnavailableError
+from nemotron.kit.registry.processes import life_of, this_maker
 from nemotron.kit.registry.stamps import uuid7
 from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.testing.faults import Crashed, Fault, FaultyStore
 from nemotron.kit.tracking.leases import Lease, Leases
 from nemotron.kit.tracking.outbox import Outbox, in_order, in_sessions
-from nemotron.kit.tracking.processes import is_gone, this_process
 
 WHERE = Destination(server="https://w.example.test", entity="team", project="p")
 
@@ -32,7 +32,7 @@ def make(subject: str | None = "art://data:v1", used: tuple[str, ...] = (), **va
         "created_at": "2026-01-01T00:00:00+00:00",
         "destination": WHERE,
         "run": RunIdentity(id="r1", kit_run="k1"),
-        "maker": this_process(),
+        "maker": this_maker(),
     }
     return OutboxRecord(subject=subject, used=used, **{**fields, **values})
 
@@ -254,18 +254,18 @@ def test_a_lease_ends_with_its_process(tmp_path: Path) -> None:
     code = (
         "import sys; from nemotron.kit.store.local import LocalStore\n"
         "from nemotron.kit.tracking.outbox import Outbox\n"
-        "from nemotron.kit.tracking.processes import this_process\n"
+        "from nemotron.kit.registry.processes import this_maker\n"
         "lease = Outbox(LocalStore(sys.argv[1])).leases.take('run')\n"
-        "print(lease.holder == this_process())\n"
+        "print(lease.holder == this_maker())\n"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert ended.stdout == "True\n", ended.stderr
     leases = Outbox(LocalStore(str(tmp_path))).leases
     before = leases.last("run")
     assert before is not None
-    assert is_gone(before.holder)
-    assert not is_gone(this_process())
-    assert not is_gone(replace(before.holder, host="elsewhere"))
+    assert life_of(before.holder.process) == "gone"
+    assert life_of(this_maker().process) == "alive"
+    assert life_of(replace(before.holder, host="elsewhere").process) == "unknown"
     assert leases.take("run") is not None
 
 
@@ -286,7 +286,7 @@ def test_of_many_only_one_gets_it(tmp_path: Path) -> None:
 
 def test_a_lease_reads_back() -> None:
     make_lease: Callable[..., Lease] = Lease
-    lease = make_lease("leases/x", 3, "abc", this_process(), 12.5, 99)
+    lease = make_lease("leases/x", 3, "abc", this_maker(), 12.5, 99)
     assert Lease.from_bytes(lease.to_bytes(), "it") == lease
 
 

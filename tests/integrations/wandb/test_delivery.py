@@ -16,8 +16,8 @@ import pytest
 from nemotron import kit
 from nemotron.kit import context, wandb_kit
 from nemotron.kit.integrations.wandb.delivery_sync import plan, sync
+from nemotron.kit.registry.processes import this_maker
 from nemotron.kit.tracking.outbox import Outbox
-from nemotron.kit.tracking.processes import this_process
 from wandb_server import WandbServer
 from wandb_server.web import API_KEY
 
@@ -433,7 +433,7 @@ def test_a_run_that_is_open_in_a_living_process_is_left_to_it(
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         status = Path(f"/proc/{sleeper.pid}/stat").read_text().rpartition(")")[2].split()
-        maker = replace(this_process(), pid=sleeper.pid, started=status[19])
+        maker = replace(this_maker(), pid=sleeper.pid, started=status[19])
         outbox().add(replace(waiting.record, live=True, maker=maker))
         assert plan(context.require_registry()) == []
     finally:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from nemotron.kit.documents import codec
+from nemotron.kit.documents.run import Process
 
 OUTBOX_FORMAT = 1
 T = TypeVar("T")
@@ -85,6 +86,31 @@ class Maker:
     host: str
     pid: int
     started: str
+
+    @classmethod
+    def of(cls, process: Process) -> "Maker":
+        """A process, in these words.
+
+        >>> Maker.of(Process(host="n7", boot="b1", pid=12, pid_namespace="pid:[4]", pid_started=345))
+        Maker(host='n7:b1:pid:[4]', pid=12, started='345')
+        """
+        host = ":".join(filter(None, (process.host, process.boot, process.pid_namespace)))
+        started = "" if process.pid_started is None else str(process.pid_started)
+        return cls(host=host, pid=process.pid or 0, started=started)
+
+    @property
+    def process(self) -> Process:
+        """What it says of the process; of one whose start is not known the number says nothing."""
+        host, boot, namespace = (*self.host.split(":", 2), "", "")[:3]
+        if not self.started.isdecimal():
+            return Process(host=host)
+        return Process(
+            host=host,
+            boot=boot or None,
+            pid=self.pid,
+            pid_namespace=namespace or None,
+            pid_started=int(self.started),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,13 @@
 """Which process this is, in a form that lets others find out later whether it is still there."""
 
-import getpass
 import os
 from typing import Literal
 
 from nemotron.kit.documents.digest import digest_of, hex_of
+from nemotron.kit.documents.outbox import Maker
 from nemotron.kit.documents.run import Process
+from nemotron.kit.registry import stamps
+from nemotron.kit.store import proc
 
 Life = Literal["alive", "gone", "unknown"]
 
@@ -17,17 +19,39 @@ def this_process(pid: int | None = None) -> Process:
     'alive'
     """
     pid = os.getpid() if pid is None else pid
-    host = os.uname().nodename
-    name = (_read("/etc/machine-id") or "").encode()
+    host, machine, there = os.uname().nodename, proc.text("/etc/machine-id"), proc.stat(pid)
     return Process(
         host=host,
         # systemd asks not to show the id itself.
-        machine=hex_of(digest_of(host.encode() + b"\0" + name))[:16] if name else None,
-        boot=_read("/proc/sys/kernel/random/boot_id"),
+        machine=hex_of(digest_of(host.encode() + b"\0" + machine.encode()))[:16] if machine else None,
+        boot=proc.boot() or None,
         pid=pid,
-        pid_namespace=_link("/proc/self/ns/pid"),
-        pid_started=_started(pid),
-        user=_user(),
+        pid_namespace=proc.pid_namespace() or None,
+        pid_started=None if there is None or there.is_dead else there.started,
+        user=stamps.user(),
+    )
+
+
+def this_maker() -> Maker:
+    """This process, in the words of the outbox.
+
+    >>> life_of(this_maker().process)
+    'alive'
+    """
+    return Maker.of(this_process())
+
+
+def is_here(process: Process) -> bool:
+    """Whether its number, if it still has it, counts here: it is, or was, of this boot of this machine."""
+    here = this_process()
+    # A boot's id is its own: it alone tells the machine, to who did not say which.
+    knows_machine = process.machine == here.machine or (process.machine is None and process.boot is not None)
+    return (
+        knows_machine
+        and process.pid is not None
+        and process.pid > 0
+        and (process.host, process.boot) == (here.host, here.boot)
+        and process.pid_namespace == here.pid_namespace
     )
 
 
@@ -37,56 +61,32 @@ def life_of(process: Process) -> Life:
     Of another machine, of another container's processes, and of what was recorded too scantily, nothing is
     known. A machine that was booted since has none of its processes any more.
     """
+    if not is_here(process):
+        return "gone" if _was_booted_since(process) else "unknown"
+    assert process.pid is not None
+    there = proc.stat(process.pid)
+    if there is not None:
+        same = process.pid_started in (None, there.started)
+        return "alive" if same and not there.is_dead else "gone"
+    # Where processes of others are hidden, that a number is taken is all that can be seen.
+    taken: Life = "alive" if process.pid_started is None else "unknown"
+    return taken if _is_taken(process.pid) else "gone"
+
+
+def _was_booted_since(process: Process) -> bool:
+    """Whether it was of an earlier boot; two machines of one name are told apart by the machine's id."""
     here = this_process()
-    if process.pid is None or process.host != here.host or process.machine != here.machine:
-        return "unknown"
-    if process.boot != here.boot:
-        # Two machines of one name would look like one that was booted, but for the machine's id.
-        return "gone" if process.machine and process.boot and here.boot else "unknown"
-    if process.pid_namespace != here.pid_namespace:
-        return "unknown"
-    if process.pid_started is not None:
-        return "alive" if _started(process.pid) == process.pid_started else "gone"
-    return "alive" if _exists(process.pid) else "gone"
+    if not (process.machine and process.boot and here.boot) or process.pid is None:
+        return False
+    is_machine = (process.host, process.machine) == (here.host, here.machine)
+    return is_machine and process.boot != here.boot
 
 
-def _started(pid: int) -> int | None:
-    """In clock ticks since boot, from /proc; None where there is none, and for a zombie."""
-    stat = _read(f"/proc/{pid}/stat")
-    if stat is None:
-        return None
-    # The name in parentheses may hold anything: what follows the last one counts.
-    fields = stat.rpartition(")")[2].split()
-    return None if not fields or fields[0] in "ZX" else int(fields[19])
-
-
-def _exists(pid: int) -> bool:
+def _is_taken(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
     return True
-
-
-def _user() -> str | None:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without an entry
-        return str(os.getuid())
-
-
-def _read(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return None
-
-
-def _link(path: str) -> str | None:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return None

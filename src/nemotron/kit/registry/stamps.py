@@ -1,5 +1,6 @@
 """Ids, times and who: what a record says of the moment it was made."""
 
+import getpass
 import os
 import secrets
 import threading
@@ -44,4 +45,12 @@ def today() -> str:
 
 def who() -> str:
     """`user@host`, for the logs that people read."""
-    return f"{os.environ.get('USER') or os.environ.get('LOGNAME') or os.getuid()}@{os.uname().nodename}"
+    return f"{user()}@{os.uname().nodename}"
+
+
+def user() -> str:
+    """The name of whoever runs this process, or the number of a container's user who has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, replace
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.outbox import Maker
 from nemotron.kit.errors import CorruptError
+from nemotron.kit.registry.processes import life_of, this_maker
+from nemotron.kit.store import proc
 from nemotron.kit.store.protocol import Store
-from nemotron.kit.tracking import processes
 
 LEASE_S = 120.0
 
@@ -73,6 +74,12 @@ class Lease:
             raise CorruptError(f"{where} is damaged: {type(error).__name__}: {error}") from error
 
 
+def started(pid: int) -> str:
+    """When a process of this machine began; empty if there is none, or no way to know."""
+    there = proc.stat(pid)
+    return "" if there is None else str(there.started)
+
+
 class Leases:
     """The leases below a folder of a store.
 
@@ -107,9 +114,7 @@ class Leases:
         last = numbers[-1] if numbers else 0
         if last and self._holds(self._read(folder, last)):
             return None
-        mine = Lease(
-            folder, last + 1, secrets.token_hex(8), processes.this_process(), self._clock() + self._lease_s
-        )
+        mine = Lease(folder, last + 1, secrets.token_hex(8), this_maker(), self._clock() + self._lease_s)
         if not self._store.create(mine.key, mine.to_bytes(), durable=False):
             # A reply may have been lost: then it is ours all the same.
             there = self._read(folder, mine.number)
@@ -134,7 +139,7 @@ class Leases:
         """
         longer = replace(lease, expires_at=self._clock() + self._lease_s)
         if service is not None:
-            longer = replace(longer, service=service, service_started=processes.start_of(service))
+            longer = replace(longer, service=service, service_started=started(service))
         # The next one removes what was before it, so its absence alone says enough.
         if max(self._numbers(lease.folder), default=0) != lease.number:
             return None
@@ -150,7 +155,9 @@ class Leases:
             )
 
     def _holds(self, lease: Lease | None) -> bool:
-        return lease is not None and lease.expires_at > self._clock() and not processes.is_gone(lease.holder)
+        if lease is None or lease.expires_at <= self._clock():
+            return False
+        return life_of(lease.holder.process) != "gone"
 
     def _numbers(self, folder: str) -> list[int]:
         names = (name.removesuffix(".json") for name in self._store.list(folder))

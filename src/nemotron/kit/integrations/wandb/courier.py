@@ -35,9 +35,9 @@ from nemotron.kit.integrations.wandb.sending import Sender
 from nemotron.kit.names import SCHEME
 from nemotron.kit.redaction import clean
 from nemotron.kit.registry import stamps
+from nemotron.kit.registry.processes import this_maker
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.outbox import Outbox
-from nemotron.kit.tracking.processes import this_process
 from nemotron.kit.tracking.protocol import SaveOptions, empty_record
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class Courier:
             created_at=stamps.now(),
             destination=where,
             run=self.identity_of(run),
-            maker=this_process(),
+            maker=this_maker(),
             subject=subject,
             used=tuple(
                 f"{SCHEME}{ref.removeprefix(SCHEME)}" for ref in used if "/" not in ref.removeprefix(SCHEME)

@@ -7,8 +7,8 @@ from nemotron.kit.documents.outbox import Destination, OutboxRecord, RunIdentity
 from nemotron.kit.integrations.wandb.delivery import EDGES
 from nemotron.kit.redaction import clean
 from nemotron.kit.registry import stamps
+from nemotron.kit.registry.processes import this_maker
 from nemotron.kit.tracking.outbox import Outbox
-from nemotron.kit.tracking.processes import this_process
 
 
 def keep_edge(run: Any, name: str) -> bool:
@@ -36,7 +36,7 @@ def keep_edge(run: Any, name: str) -> bool:
             server=clean(server), entity=getattr(run, "entity", None) or None, project=project
         ),
         run=RunIdentity(id=run.id, kit_run=context.current_run().id),
-        maker=this_process(),
+        maker=this_maker(),
         subject=None,
         live=getattr(run, "offline", False) is not True,
         payload={EDGES: [name]},

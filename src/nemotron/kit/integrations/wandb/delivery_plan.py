@@ -28,10 +28,10 @@ from nemotron.kit.integrations.wandb.inputs import sources_of
 from nemotron.kit.integrations.wandb.secrets import payload_of
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import layout, stamps
+from nemotron.kit.registry.processes import this_maker
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.tracking.outbox import Outbox
-from nemotron.kit.tracking.processes import this_process
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def record_of(registry: Registry, manifest: Manifest, destination: Destination) 
         created_at=stamps.now(),
         destination=destination,
         run=RunIdentity(id=run_id_of(kit_run), kit_run=kit_run),
-        maker=this_process(),
+        maker=this_maker(),
         subject=manifest.uri,
         used=tuple(used if used.startswith(SCHEME) else f"{SCHEME}{used}" for used in store_inputs),
         payload=payload_of(_description(registry, manifest, store_inputs)),

@@ -23,10 +23,10 @@ from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb import service
 from nemotron.kit.integrations.wandb.delivery_plan import add_missing_inputs
 from nemotron.kit.integrations.wandb.probing import answers
+from nemotron.kit.registry.processes import is_here, life_of, this_maker
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.tracking.leases import Lease
+from nemotron.kit.tracking.leases import Lease, started
 from nemotron.kit.tracking.outbox import Outbox, in_sessions
-from nemotron.kit.tracking.processes import is_gone, is_here, start_of, this_process
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,8 @@ def _due(outbox: Outbox, only: set[str] | None) -> list[OutboxRecord]:
 def _has_a_living_maker(record: OutboxRecord) -> bool:
     """Whether its run is open in a process of this machine: it would be closed under its feet."""
     maker = record.maker
-    return record.live and is_here(maker) and not is_gone(maker) and maker != this_process()
+    is_there = is_here(maker.process) and life_of(maker.process) != "gone"
+    return record.live and is_there and maker != this_maker()
 
 
 class _Deliverer:
@@ -251,9 +252,9 @@ def end_orphan(lease: Lease | None) -> None:
     Args:
         lease: the deliverer's. By now another service, such as a job's, may have the same process id.
     """
-    if lease is None or not (is_here(lease.holder) and is_gone(lease.holder)):
+    if lease is None or life_of(lease.holder.process) != "gone":
         return
-    if lease.service_started and start_of(lease.service) == lease.service_started:
+    if lease.service_started and started(lease.service) == lease.service_started:
         service.kill(lease.service)
 
 

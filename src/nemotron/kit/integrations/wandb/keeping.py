@@ -21,10 +21,10 @@ from nemotron.kit.integrations.wandb.description import Description
 from nemotron.kit.integrations.wandb.secrets import payload_of
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import stamps
+from nemotron.kit.registry.processes import this_maker
 from nemotron.kit.store.connect import open_store
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.tracking.outbox import FOLDER, Outbox, state_root
-from nemotron.kit.tracking.processes import this_process
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Keeper:
             created_at=stamps.now(),
             destination=where,
             run=self._courier.identity_of(run),
-            maker=this_process(),
+            maker=this_maker(),
             subject=None,
             live=wandb_run.mode(run) == "online",
             payload=payload_of(description),
