@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import socket
+import struct
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,8 @@ from typing import Any
 from wandb_server.graphql import Refused, Session, Unknown
 from wandb_server.state import Artifact, Run, State
 
+# Instead of an HTTP status: no reply, and the connection is reset.
+RESET = 0
 API_KEY = "0123456789abcdef" * 2 + "01234567"
 _released = threading.Event()  # never set: it is waited for in steps
 # What a run asks by itself while it goes on.
@@ -28,7 +31,7 @@ class Fault:
 
     Attributes:
         operation: the GraphQL operation that fails.
-        status: its HTTP status.
+        status: its HTTP status; 0 resets the connection.
         times: how often it fails before it works again.
     """
 
@@ -46,7 +49,7 @@ class WandbServer:
         requests: every request but those that a run makes by itself, by the clock, as "METHOD what".
         faults: the failures to come.
         crashes: what went wrong in the server itself; a fixture checks that it is empty.
-        failing: the HTTP status with which every request fails, or None.
+        failing: the HTTP status with which every request fails, RESET, or None.
         hanging: while it is set, no request is answered.
         keys: what was sent to say who asks.
     """
@@ -217,10 +220,19 @@ class _Handler(BaseHTTPRequestHandler):
         while wandb.hanging.is_set():
             if not _released.wait(0.05) and self._is_cut():
                 return True
+        if wandb.failing == RESET:
+            self._reset()
+            return True
         if wandb.failing is not None:
             self._json(wandb.failing, {"errors": [{"message": "told to fail"}]})
             return True
         return False
+
+    def _reset(self) -> None:
+        """End the connection without a reply, by a reset."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
 
     def _is_cut(self) -> bool:
         return self.connection.fileno() < 0
@@ -229,7 +241,10 @@ class _Handler(BaseHTTPRequestHandler):
         wandb = self.server.wandb
         match = _OPERATION.search(request["query"])
         operation = request.get("operationName") or (match and (match[1] or match[2])) or "?"
-        if fault := wandb.due(operation):
+        if (fault := wandb.due(operation)) and fault.status == RESET:
+            self._reset()
+            return
+        if fault:
             self._json(fault.status, {"errors": [{"message": f"told to fail {operation}"}]})
             return
         try:

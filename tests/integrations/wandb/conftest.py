@@ -1,12 +1,15 @@
 """The real client, and an artifact that any tracker can take."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from nemotron import kit
 from nemotron.kit.artifacts.inputs import InputDatasetInfo
 from nemotron.kit.documents.codec import encode
 from wandb_server.fixtures import offline_wandb, real_wandb, wandb_server
@@ -54,3 +57,22 @@ def make_thing(tmp_path: Path) -> Callable[..., Thing]:
         return thing
 
     return make
+
+
+@pytest.fixture
+def offline_saves(real_wandb: ModuleType, tmp_path: Path) -> Callable[..., str]:
+    """Saves models offline, each on a run of its own; returns the run's id."""
+    kit.init(root=tmp_path / "store", wandb_project="proj")
+    count = itertools.count(1)
+
+    def save(name: str, **values: Any) -> str:
+        step = next(count)
+        place = tmp_path / f"m{step}"
+        place.mkdir()
+        (place / "part.bin").write_text(f"{step}")
+        run = real_wandb.init(project="proj", mode="offline")
+        kit.ModelArtifact(path=place, step=step).save(name=name, **values)
+        run.finish()
+        return str(run.id)
+
+    return save

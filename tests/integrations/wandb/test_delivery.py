@@ -1,6 +1,5 @@
 """What W&B did not take at once arrives later, once, with its versions, aliases and edges."""
 
-import itertools
 import os
 import shutil
 import subprocess
@@ -205,22 +204,6 @@ def test_the_store_is_the_same_whatever_w_and_b_does(
 # -- what is in the way, and what is not -------------------------------------------------------------------
 
 
-@pytest.fixture
-def offline_saves(real_wandb: ModuleType, tmp_path: Path) -> Callable[..., str]:
-    """Saves models offline, each on a run of its own; returns the run's id."""
-    kit.init(root=tmp_path / "store", wandb_project="proj")
-    count = itertools.count(1)
-
-    def save(name: str, **values: Any) -> str:
-        step = next(count)
-        run = real_wandb.init(project="proj", mode="offline")
-        kit.ModelArtifact(path=folder(tmp_path / f"m{step}", f"{step}"), step=step).save(name=name, **values)
-        run.finish()
-        return str(run.id)
-
-    return save
-
-
 def outbox() -> Outbox:
     return Outbox(context.require_registry().store)
 
@@ -257,72 +240,6 @@ def test_a_poison_record_is_set_aside_and_in_nobody_s_way(
         "input_missing",
         "Not on W&B yet, so it can't be an input there: art://taken:v1",
     )
-
-
-@pytest.mark.parametrize("status", [401, 403, 500, 503])
-def test_what_is_refused_waits_and_says_why(
-    wandb_server: WandbServer, offline_saves: Callable[..., str], status: int
-) -> None:
-    offline_saves("model")
-    wandb_server.failing = status
-    # The client tries again for minutes after a 5xx: the deliverer does not wait for that.
-    outcome = sync(context.require_registry(), silence_s=4 if status >= 500 else 60)
-    (waiting,) = outbox().waiting()
-    assert waiting.failure is not None
-    assert waiting.failure.kind == ("refused" if status < 500 else "unavailable")
-    assert outcome.delivered == []
-    assert list(outcome.stopped) == [wandb_server.url]
-    wandb_server.failing = None
-    assert len(sync(context.require_registry()).delivered) == 1
-    assert wandb_server.names() == ["model:v0"]
-
-
-@pytest.mark.parametrize(("status", "kind"), [(404, "not_found"), (409, "conflict")])
-def test_one_that_is_refused_for_itself_is_set_aside_alone_and_tried_again_when_asked(
-    wandb_server: WandbServer, offline_saves: Callable[..., str], status: int, kind: str
-) -> None:
-    offline_saves("model")
-    offline_saves("other")
-    wandb_server.fail("CreateArtifact", status)
-    assert len(sync(context.require_registry()).delivered) == 1
-    assert wandb_server.names() == ["other:v0"]
-    assert outbox().ids() == []
-    (aside,) = outbox().set_aside_records()
-    assert aside.failure is not None
-    assert aside.failure.kind == kind
-    assert str(status) in aside.failure.why
-    outbox().retry(aside.id)
-    assert len(sync(context.require_registry()).delivered) == 1
-    assert sorted(wandb_server.names()) == ["model:v0", "other:v0"]
-
-
-def test_a_server_that_asks_for_patience_gets_it(
-    wandb_server: WandbServer, offline_saves: Callable[..., str]
-) -> None:
-    """The client itself obeys `Retry-After`: no record is given up for it, and none is sent twice."""
-    offline_saves("model")
-    offline_saves("other")
-    wandb_server.fail("CreateArtifact", 429)
-    assert len(sync(context.require_registry()).delivered) == 2
-    assert outbox().ids() == []
-    assert sorted(wandb_server.names()) == ["model:v0", "other:v0"]
-
-
-def test_a_server_that_has_too_much_to_do_keeps_records_waiting(
-    wandb_server: WandbServer, offline_saves: Callable[..., str]
-) -> None:
-    offline_saves("model")
-    wandb_server.failing = 429
-    outcome = sync(context.require_registry(), silence_s=4)
-    assert outcome.delivered == []
-    assert reasons() == ["unavailable"]
-    wandb_server.failing = None
-    assert len(sync(context.require_registry()).delivered) == 1
-    assert wandb_server.names() == ["model:v0"]
-
-
-def reasons() -> list[str]:
-    return [one.failure.kind if one.failure else "" for one in outbox().waiting()]
 
 
 def test_latest_is_the_store_s_and_an_alias_belongs_to_the_last_that_asked(

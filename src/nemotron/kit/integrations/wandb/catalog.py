@@ -27,6 +27,7 @@ from nemotron.kit.integrations.wandb.description import Draft
 from nemotron.kit.integrations.wandb.drafts import fit_metadata
 from nemotron.kit.integrations.wandb.errors import translated
 from nemotron.kit.integrations.wandb.folders import folder_of
+from nemotron.kit.integrations.wandb.limits import again_on_conflict
 from nemotron.kit.integrations.wandb.sending import log_draft
 from nemotron.kit.integrations.wandb.uris import artifact_name, artifact_type
 from nemotron.kit.names import LATEST, SCHEME, Alias, parse_selector
@@ -107,10 +108,7 @@ class WandbCatalog:
         upload = (path, "" if os.path.isdir(path) else os.path.basename(path))
         draft = Draft(name=artifact_name(name), type=artifact_type(type), metadata=said, uploads=(upload,))
         with self._run() as run:
-            logged = log_draft(run, draft, ("latest",))
-            with translated(f"take {name}"):
-                logged.wait()
-            found = self._found(logged)
+            found = self._found(again_on_conflict(lambda: _log(run, draft)))
         if {key: found.metadata.get(key) for key in said} != said:
             log.warning(
                 "W&B has these bytes as %s already, and keeps the metadata that it has of them", found.uri
@@ -252,3 +250,11 @@ class WandbCatalog:
         if (mode := wandb_run.mode(run)) != "online":
             raise UnavailableError(f"Nothing can be published to W&B: the run is {mode}")
         return run
+
+
+def _log(run: Any, draft: Draft) -> Any:
+    """Log a draft, and wait until W&B has the version."""
+    logged = log_draft(run, draft, ("latest",))
+    with translated(f"take {draft.name}"):
+        logged.wait()
+    return logged

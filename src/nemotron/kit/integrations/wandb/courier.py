@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from nemotron.kit import context
@@ -22,7 +23,7 @@ from nemotron.kit.documents.outbox import Destination, OutboxRecord, RunIdentity
 from nemotron.kit.errors import KitError, UnavailableError
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.breaker import Breaker
-from nemotron.kit.integrations.wandb.delivery import NOT_NOW, InputMissingError, deliver
+from nemotron.kit.integrations.wandb.delivery import NOT_NOW, deliver, put_off
 from nemotron.kit.integrations.wandb.delivery_plan import run_id_of
 from nemotron.kit.integrations.wandb.delivery_sync import sync, sync_inputs
 from nemotron.kit.integrations.wandb.describing import describe
@@ -257,7 +258,7 @@ class Courier:
                 self._failed(record, known, registry)
                 _answer(answer, error=known)
                 return False
-            _note(outbox.failed if isinstance(known, InputMissingError) else outbox.set_aside, record, known)
+            _note(partial(put_off, outbox), record, known)
             self._forget(record, known, answer)
             return True
         if self.breaker.succeeded():

@@ -19,7 +19,8 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.description import Description
-from nemotron.kit.integrations.wandb.errors import translated
+from nemotron.kit.integrations.wandb.errors import is_passing_conflict, translated
+from nemotron.kit.integrations.wandb.limits import again_on_conflict
 from nemotron.kit.integrations.wandb.sending import Sender
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import layout, stamps
@@ -36,6 +37,9 @@ EDGES = "edges"
 # Errors after which asking for the next record is of no use: it would end in the same way.
 NOT_NOW = (UnavailableError, RefusedError, FormatTooNewError)
 
+# How often a record may meet a conflict, each time tried again and again, before it is set aside.
+CONFLICTS_MAX = 3
+
 
 class InputMissingError(NotFoundError):
     """An input of a record is not on W&B yet, so the edge can't be made now."""
@@ -43,8 +47,30 @@ class InputMissingError(NotFoundError):
     kind = "input_missing"
 
 
+def put_off(outbox: Outbox, record_id: str, why: KitError) -> None:
+    """Let a record that was not taken wait where another day may help, or set it aside.
+
+    Args:
+        outbox: where it lies.
+        record_id: its id.
+        why: none of `NOT_NOW`.
+
+    Raises:
+        KitError: the outbox could not be written.
+    """
+    before = outbox.failure(record_id)
+    conflicts = 1 + (before.attempts if before is not None and before.kind == why.kind else 0)
+    is_passing = is_passing_conflict(why) and conflicts < CONFLICTS_MAX
+    if isinstance(why, InputMissingError) or is_passing:
+        outbox.failed(record_id, why)
+    else:
+        outbox.set_aside(record_id, why)
+
+
 def deliver(sender: Sender, run: Any, record: OutboxRecord, outbox: Outbox) -> dict[str, Any]:
     """Tell W&B, keep the receipt, and take the record away.
+
+    What meets a conflict is tried again a few times.
 
     Args:
         sender: remembers what this process has sent.
@@ -59,6 +85,10 @@ def deliver(sender: Sender, run: Any, record: OutboxRecord, outbox: Outbox) -> d
         InputMissingError: it has only edges to tell, and an input is not on W&B.
         KitError: W&B did not take it; the record is where it was.
     """
+    return again_on_conflict(lambda: _deliver(sender, run, record, outbox))
+
+
+def _deliver(sender: Sender, run: Any, record: OutboxRecord, outbox: Outbox) -> dict[str, Any]:
     where = replace(record.destination, entity=getattr(run, "entity", None) or record.destination.entity)
     if known := _known_by_another(record, where, outbox):
         outbox.remove(record.id)
@@ -167,8 +197,3 @@ def _put_latest(run: Any, record: OutboxRecord, where: Destination, outbox: Outb
         if LATEST not in artifact.aliases:
             artifact.aliases.append(LATEST)
             artifact.save()
-
-
-def is_poison(error: KitError) -> bool:
-    """Whether trying again would end in the same way, whoever tries and whenever."""
-    return not isinstance(error, (*NOT_NOW, InputMissingError))

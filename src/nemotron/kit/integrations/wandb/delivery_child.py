@@ -19,7 +19,7 @@ from nemotron.kit.documents.outbox import OutboxRecord
 from nemotron.kit.errors import KitError, RefusedError, UnavailableError
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb import service
-from nemotron.kit.integrations.wandb.delivery import NOT_NOW, InputMissingError, deliver
+from nemotron.kit.integrations.wandb.delivery import NOT_NOW, deliver, put_off
 from nemotron.kit.integrations.wandb.errors import translate, translated
 from nemotron.kit.integrations.wandb.sending import Sender
 from nemotron.kit.store.connect import open_store
@@ -143,10 +143,7 @@ class _Session:
             known = _known(error, "take a record")
             if isinstance(known, NOT_NOW):
                 raise _Stopped(known) from error
-            if isinstance(known, InputMissingError):
-                self._outbox.failed(record_id, known)
-            else:
-                self._outbox.set_aside(record_id, known)
+            put_off(self._outbox, record_id, known)
             self._say(failed=record_id, kind=known.kind, why=str(known))
         else:
             self._say(delivered=record_id)

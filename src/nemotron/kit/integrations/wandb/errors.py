@@ -146,6 +146,11 @@ def http_status(error: BaseException) -> int | None:
     return None
 
 
+def is_passing_conflict(error: BaseException) -> bool:
+    """Whether two wrote at one moment (409), so that trying again helps; a name of another type stays one."""
+    return isinstance(error, ConflictError) and http_status(error) == 409
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Raise the kit's errors for the client's.

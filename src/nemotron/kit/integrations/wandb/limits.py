@@ -1,16 +1,23 @@
-"""Wait for an answer of W&B, but not for ever."""
+"""Wait for an answer of W&B, but not for ever; and ask again where only that helps."""
 
+import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from nemotron.kit.errors import UnavailableError
+from nemotron.kit.errors import KitError, UnavailableError
+from nemotron.kit.integrations.wandb.errors import is_passing_conflict
+
+log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
 # Of a limit, what is waited: what comes after it takes a moment too.
 SHARE = 0.98
+# How long to wait before asking again after a conflict, in seconds, each time.
+PAUSES_S = (0.1, 0.4, 1.2)
 
 
 def within(limit_s: float, ask: Callable[[], Answer]) -> Answer:
@@ -44,3 +51,29 @@ def within(limit_s: float, ask: Callable[[], Answer]) -> Answer:
         if answer.done():
             raise
         raise UnavailableError(f"W&B did not answer within {limit_s:g} s") from error
+
+
+def again_on_conflict(ask: Callable[[], Answer], pauses_s: tuple[float, ...] = PAUSES_S) -> Answer:
+    """What `ask` returns; asked again where W&B answered 409: somebody else wrote at the same moment.
+
+    The client itself does not try those again.
+
+    >>> again_on_conflict(lambda: 42)
+    42
+
+    Args:
+        ask: asks W&B; must be harmless twice.
+        pauses_s: how long to wait before each further try.
+
+    Raises:
+        ConflictError: it was one each time.
+    """
+    for pause_s in pauses_s:
+        try:
+            return ask()
+        except KitError as error:
+            if not is_passing_conflict(error):
+                raise
+            log.info("%s; it is tried again", error)
+        time.sleep(pause_s)
+    return ask()

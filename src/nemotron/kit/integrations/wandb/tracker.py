@@ -18,7 +18,7 @@ from nemotron.kit.integrations.wandb.description import Description
 from nemotron.kit.integrations.wandb.exit import watch_run
 from nemotron.kit.integrations.wandb.folders import folder_of
 from nemotron.kit.integrations.wandb.keeping import Keeper
-from nemotron.kit.integrations.wandb.limits import within
+from nemotron.kit.integrations.wandb.limits import again_on_conflict, within
 from nemotron.kit.integrations.wandb.resolving import look_up
 from nemotron.kit.integrations.wandb.sending import Sender, use_reference
 from nemotron.kit.names import SCHEME
@@ -179,10 +179,14 @@ class WandbTracker:
         if mode == "disabled":
             return empty_record(description.draft.type)
         if mode == "online":
+
+            def send() -> dict[str, Any]:
+                return again_on_conflict(lambda: self.sender.send(run, description))
+
             if wandb_run.is_real():
                 watch_run(run)
-                return self.keeper.send(run, description, lambda: self.sender.send(run, description))
-            return self.sender.send(run, description)
+                return self.keeper.send(run, description, send)
+            return send()
         # The client has the files that are to be uploaded; by the time of a delivery they may be others.
         is_kept = wandb_run.is_real() and not description.draft.uploads and self.keeper.keep(run, description)
         if description.used or description.sources:
