@@ -12,7 +12,9 @@ def test_what_is_the_same_is_0(kit, store: Registry) -> None:
     said = kit("verify", "art://base:v1")
     assert (said.code, said.out) == (0, "same art://base:v1 (by every byte, 8 B read)\n")
     by_stat = kit("verify", "nano3/data")
-    assert (by_stat.code, by_stat.out) == (0, "same art://nano3-data:v2 (by size and time, nothing read)\n")
+    blind = "not seen: changes that kept size and time"
+    assert by_stat.code == 0
+    assert by_stat.out == f"same art://nano3-data:v2 (by size and time, nothing read; {blind})\n"
     assert kit("verify", "base", "-q").out == ""
 
 
@@ -39,6 +41,7 @@ def test_what_is_not_the_same_is_named_and_1(kit, registry: Registry, data: Path
     assert kit("verify", "m", "-q").out == "changed b.txt\nextra c.txt\ntouched train/a.txt\n"
     by_stat = kit("verify", "m", "--evidence", "stat", "--json").json
     assert (by_stat["evidence"], by_stat["bytes_read"]) == ("stat", 0)
+    assert by_stat["unseen"] == "changes that kept size and time"
     assert {"path": "b.txt", "verdict": "changed"} not in by_stat["files"]
     drawn = kit("verify", "m").out
     assert drawn.splitlines()[0] == "changed  b.txt"

@@ -115,6 +115,59 @@ Registry.open(sys.argv[1]).publish(Draft(name="x", source=sys.argv[2], snapshot=
 """
 
 
+INTERRUPTED_LATER = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from nemotron.kit.registry import laying_out
+from nemotron.kit.registry.registry import Registry
+
+said = []
+
+def wait():
+    if not said:
+        said.append(True)
+        print("half", flush=True)
+        sys.stdin.read(1)
+
+def finish(*arguments, real=laying_out._finish):
+    real(*arguments)
+    wait()
+
+laying_out._finish = finish
+registry = Registry.open(sys.argv[1])
+if sys.argv[2] == "verify":
+    registry.verify("x", "full", progress=lambda done, total: wait() if done > total // 2 else None)
+else:
+    registry.folder(registry.resolve("x"))
+"""
+
+
+@pytest.mark.parametrize("what", ["verify", "checkout"])
+def test_ctrl_c_while_a_snapshot_is_verified_or_laid_out(registry: Registry, data: Path, what: str) -> None:
+    record = registry.publish(Draft(name="x", source=data, snapshot=True)).record
+
+    def files() -> list[tuple[str, int]]:
+        found = Path(registry.root).rglob("*")
+        return sorted((str(path), path.stat().st_mtime_ns) for path in found if path.is_file())
+
+    before = files()
+    command = [sys.executable, "-c", INTERRUPTED_LATER, registry.root, what]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"half\n"
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(b"x", timeout=60)
+    assert process.returncode not in (0, None)
+    assert b"KeyboardInterrupt" in error
+    assert files() == before
+    assert not list(Path(registry.root).rglob(".tmp-*"))
+    assert not Path(registry.root, ".kit/checkouts/x/v1").exists()
+    assert (registry.folder(record) / "large.bin").read_bytes() == (data / "large.bin").read_bytes()
+    assert registry.verify("x", "full").ok
+
+
 def test_ctrl_c_while_a_thread_is_copying(registry: Registry, data: Path) -> None:
     command = [sys.executable, "-c", INTERRUPTED, registry.root, str(data)]
     with subprocess.Popen(

@@ -54,6 +54,15 @@ def swap(folder: Path) -> None:
     os.utime(b, ns=(stat_b.st_atime_ns, stat_b.st_mtime_ns))
 
 
+def replace(folder: Path) -> None:
+    """Another file of the same size and time in its place."""
+    path, other = folder / "a.bin", folder.parent / "other"
+    before = path.stat()
+    other.write_bytes(b"o" * before.st_size)
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(other, path)
+
+
 def touch(folder: Path) -> None:
     os.utime(folder / "a.bin", ns=(1, 1))
 
@@ -76,6 +85,7 @@ NOTHING: dict[str, str] = {}
 CASES: list[tuple[Change, dict[str, str], dict[str, str]]] = [
     # what happens, what sizes and times tell, what digests tell
     (flip_a_byte, NOTHING, {"a.bin": "changed"}),
+    (replace, NOTHING, {"a.bin": "changed"}),
     (swap, NOTHING, {"a.bin": "changed", "b.bin": "changed"}),
     (truncate, {"a.bin": "changed"}, {"a.bin": "changed"}),
     (touch, {"a.bin": "touched"}, {"a.bin": "touched"}),
@@ -136,6 +146,70 @@ def test_a_damaged_blob_of_a_snapshot_is_named(registry: Registry, data: Path) -
     blob.chmod(0o644)
     blob.write_bytes(b"B" * 1000)
     assert [item.path for item in registry.verify("art://x", "full").files] == ["b.bin"]
+
+
+def flip_blob(a: Path, b: Path) -> None:
+    keep_times(a, lambda: a.write_bytes(b"A" + a.read_bytes()[1:]))
+
+
+def truncate_blob(a: Path, b: Path) -> None:
+    keep_times(a, lambda: os.truncate(a, 999))
+
+
+def swap_blobs(a: Path, b: Path) -> None:
+    os.rename(a, a.with_name("aside"))
+    os.rename(b, a)
+    os.rename(a.with_name("aside"), b)
+
+
+def replace_blob(a: Path, b: Path) -> None:
+    before = a.stat()
+    a.unlink()
+    a.write_bytes(b"o" * 1000)
+    os.utime(a, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("change", "by_stat", "by_digest"),
+    [
+        (flip_blob, [], ["a.bin"]),
+        (truncate_blob, ["a.bin"], ["a.bin"]),
+        (swap_blobs, [], ["a.bin", "b.bin"]),
+        (replace_blob, [], ["a.bin"]),
+    ],
+)
+def test_what_can_happen_to_the_blobs_of_a_snapshot(
+    registry: Registry,
+    data: Path,
+    change: Callable[[Path, Path], None],
+    by_stat: list[str],
+    by_digest: list[str],
+) -> None:
+    record = registry.publish(Draft(name="x", source=data, snapshot=True)).record
+    blobs = [_blob_of(registry, record, path) for path in ("a.bin", "b.bin")]
+    for blob in blobs:
+        blob.chmod(0o644)
+    change(*blobs)
+    for evidence, expected in (("stat", by_stat), ("full", by_digest)):
+        found = registry.verify("art://x", evidence)  # type: ignore[arg-type]
+        assert [item.path for item in found.files if item.verdict == "changed"] == expected
+        assert (found.ok, found.evidence) == (not expected, evidence)
+
+
+def test_a_rewrite_within_the_clocks_granularity_is_seen_by_every_byte(
+    registry: Registry, data: Path
+) -> None:
+    # As fast as can be: a clock that ticks every few milliseconds gives both writes one time.
+    path = data / "a.bin"
+    path.write_bytes(b"y" * 1000)
+    registry.publish(Draft(name="x", source=data, evidence="full"))
+    keep_times(path, lambda: path.write_bytes(b"z" * 1000))
+    assert registry.verify("art://x", "stat").files == ()
+    assert [(item.path, item.verdict) for item in registry.verify("art://x", "full").files] == [
+        ("a.bin", "changed")
+    ]
+    # Nor does the next save take the old digest for it.
+    assert registry.publish(Draft(name="x", source=data, evidence="full")).created
 
 
 def test_the_whole_folder_gone(registry: Registry, data: Path, tmp_path: Path) -> None:

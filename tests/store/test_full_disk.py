@@ -21,7 +21,7 @@ from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.system_errors import translate
-from nemotron.kit.testing.faults import failing
+from nemotron.kit.testing.faults import FaultyStore, failing
 from nemotron.kit.testing.store_suite import WAYS
 
 # -- a full disk -------------------------------------------------------------------------------------------
@@ -156,6 +156,31 @@ def test_publishing_until_a_real_disk_is_full(tiny_disk, tmp_path):
     for record in snapshots:
         step = record.metadata["step"]
         assert (registry.folder(record) / "part.bin").read_bytes() == bytes([step]) * 20_000
+
+
+def test_a_snapshot_that_a_full_disk_broke_off_goes_on_with_what_is_there(tiny_disk, tmp_path):
+    root, data = tiny_disk / "root", tmp_path / "data"
+    data.mkdir()
+    for number in range(20):
+        (data / f"{number}.bin").write_bytes(bytes([number]) * 20_000)
+    draft = Draft(name="m", source=data, snapshot=True)
+    for _ in range(2):  # what is stored takes no space when it is asked for again
+        with pytest.raises(DiskFullError):
+            Registry.open(root).publish(draft)
+        assert Registry.open(root).list() == []
+        assert not list(root.rglob(".tmp-*"))
+    stored = {path: path.stat() for path in (root / ".kit/blobs").rglob("*") if path.is_file()}
+    assert 5 <= len(stored) <= 12
+    subprocess.run(["mount", "-o", "remount,size=2m", tiny_disk], check=True, capture_output=True)
+    store = FaultyStore(LocalStore(root))
+    registry = Registry(store)
+    record = registry.publish(draft).record
+    assert (record.version, registry.verify("m", "full").ok) == (1, True)
+    written = {key for call, key in store.calls if call in ("put", "commit")}
+    assert not written & {path.relative_to(root).as_posix() for path in stored}
+    for path, before in stored.items():
+        now = path.stat()
+        assert (now.st_ino, now.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_real_disk_without_inodes(tiny_disk):

@@ -19,6 +19,11 @@ _ACHIEVED = {
     "sampled": "by a sample of each file",
     "full": "by every byte",
 }
+# What a look of this kind is blind to.
+_UNSEEN = {
+    "stat": "changes that kept size and time",
+    "sampled": "changes between the samples that kept size and time",
+}
 
 
 @dataclass(frozen=True)
@@ -36,16 +41,21 @@ class VerificationView(View):
     def document(self) -> Any:
         """The outcome, and each file that is not the same."""
         found = self.found
-        return {
-            "uri": found.uri,
-            "ok": found.ok,
-            "evidence": found.evidence,
-            "bytes_read": found.bytes_read,
-            "files": [
-                {"path": file.path, "verdict": file.verdict} | ({"place": file.place} if file.place else {})
-                for file in found.files
-            ],
-        } | ({} if self.repaired is None else {"repaired": self.repaired})
+        return (
+            {
+                "uri": found.uri,
+                "ok": found.ok,
+                "evidence": found.evidence,
+                "bytes_read": found.bytes_read,
+                "files": [
+                    {"path": file.path, "verdict": file.verdict}
+                    | ({"place": file.place} if file.place else {})
+                    for file in found.files
+                ],
+            }
+            | ({"unseen": unseen} if (unseen := _UNSEEN.get(found.evidence)) else {})
+            | ({} if self.repaired is None else {"repaired": self.repaired})
+        )
 
     def lines(self) -> Iterable[str]:
         """Verdict and path of each file that is not the same."""
@@ -74,7 +84,9 @@ class VerificationView(View):
             for path in (self.repaired or ())[:FILES_SHOWN_MAX]
         ]
         read = f", {words.size(found.bytes_read)} read" if found.bytes_read else ", nothing read"
-        return Group(*rows, Text.assemble(verdict, found.uri, f" ({_ACHIEVED[found.evidence]}{read})"))
+        unseen = _UNSEEN.get(found.evidence)
+        blind = f"; not seen: {unseen}" if unseen else ""
+        return Group(*rows, Text.assemble(verdict, found.uri, f" ({_ACHIEVED[found.evidence]}{read}{blind})"))
 
 
 def _placed(file: "Difference") -> str:

@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Protocol
@@ -20,6 +21,10 @@ from nemotron.kit.registry.scan import leaves
 from nemotron.kit.store.protocol import Store
 
 log = logging.getLogger(__name__)
+
+# What is done is remembered so often, and that never takes more than a twentieth of the time.
+REMEMBER_EVERY_S = 60.0
+REMEMBER_SHARE = 20
 
 
 class Previous(Protocol):
@@ -59,12 +64,31 @@ def hashed(
     cache, started = DigestCache(folder), now_ns()
     known = cache.fill(tree) if trust_cache else tree
     unread = known.unread() if only is None else only
-    done = known.with_entries(
-        reading.on_all(reading.hashing(folder), known, unread, executor=executor, progress=progress)
-    )
-    if trust_cache and only is None and (unread or cache.files != tree.files):
+    work = reading.on_all(reading.hashing(folder), known, unread, executor=executor, progress=progress)
+    if not trust_cache or only is not None:
+        return known.with_entries(work)
+    done = _done(known, work, cache, started)
+    if unread or cache.files != tree.files:
         cache.remember(done, started)
     return done
+
+
+def _done(known: Tree, work: Iterator[tuple[int, Entry]], cache: DigestCache, started: int) -> Tree:
+    """The tree once all work is done. What is done is remembered now and then, and when the work breaks off,
+    so that the next try reads none of it again.
+    """
+    columns, last_s, pause_s = known.columns.shared(), time.monotonic(), REMEMBER_EVERY_S
+    try:
+        for at, entry in work:
+            columns.put(at, entry)
+            if (began_s := time.monotonic()) - last_s >= pause_s:
+                cache.remember(Tree.of_columns(columns), started)
+                last_s = time.monotonic()
+                pause_s = max(REMEMBER_EVERY_S, REMEMBER_SHARE * (last_s - began_s))
+    except BaseException:  # an interrupt among them
+        cache.remember(Tree.of_columns(columns), started)
+        raise
+    return Tree.of_columns(columns)
 
 
 def sampled(
@@ -141,9 +165,10 @@ def snapshot(
         if (old := before.get(columns.paths[at])) and old[1] == columns.sizes[at]
     }
     work = partial(copy_chunk if executor is None else copy_chunk_durably, store, folder, likely)
-    taken = known.with_entries(
-        reading.on_all(work, known, wanted, executor=executor, progress=progress, is_remote=store.at_once > 1)
+    copying = reading.on_all(
+        work, known, wanted, executor=executor, progress=progress, is_remote=store.at_once > 1
     )
+    taken = _done(known, copying, cache, started) if wanted else known
     _warn_of_links(folder, taken)
     store.sync()
     if wanted or cache.files != taken.files:
@@ -266,6 +291,9 @@ def _copy_in(
         if told is not None:
             told(count)
         if digest == likely and _holds(store, digest, count):
+            return digest, count
+        if store.at_once == 1 and store.exists(layout.blob(digest)) and _holds(store, digest, count):
+            store.rely_on(layout.blob(digest))  # of an earlier try, say: asking is cheaper than writing
             return digest, count
         created = store.put(layout.blob(digest), data)
     else:

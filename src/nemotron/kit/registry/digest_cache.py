@@ -199,3 +199,6 @@ def _write(place: Path, known: Columns) -> None:
     except OSError as error:
         log.debug("the digest cache %s can't be written (%s)", place, error)
         temporary.unlink(missing_ok=True)
+    except KeyboardInterrupt:
+        temporary.unlink(missing_ok=True)
+        raise
