@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
 from nemotron.kit.console.path import version_document
+from nemotron.kit.console.tables import FittingTable, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,16 +19,6 @@ if TYPE_CHECKING:
     from nemotron.kit.registry.records import Entry, Record
 
 FILES_SHOWN_MAX = 10
-
-
-def table(*columns: str, folding: Iterable[str] = ()) -> "Table":
-    """An empty table in the house style: no lines; on a narrow terminal these columns are folded."""
-    from rich.table import Table
-
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        drawn.add_column(column, overflow="fold", no_wrap=column not in folding)
-    return drawn
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,12 @@ class EntriesView(View):
         """A table."""
         from rich.text import Text
 
-        drawn = table("NAME", "LATEST", "VERSIONS", "TYPE", "ALIASES", folding=("NAME", "TYPE", "ALIASES"))
+        drawn = FittingTable(
+            ("NAME", "LATEST", "VERSIONS", "TYPE", "ALIASES"),
+            folding=("NAME", "TYPE", "ALIASES"),
+            dropped=("VERSIONS", "TYPE"),
+            below="ALIASES",
+        )
         for entry in self.entries:
             drawn.add_row(
                 Text(words.printable(entry.semantic_name or entry.name), "cyan"),
@@ -107,8 +103,11 @@ class VersionsView(View):
         """A table."""
         from rich.text import Text
 
-        drawn = table(
-            "VERSION", "CREATED", "", "SIZE", "ALIASES", "METADATA", folding=("ALIASES", "METADATA")
+        drawn = FittingTable(
+            ("VERSION", "CREATED", "", "SIZE", "ALIASES", "METADATA"),
+            folding=("ALIASES", "METADATA"),
+            dropped=("", "SIZE"),
+            below="METADATA",
         )
         for listed in self.versions:
             record, content = listed.record, listed.record.manifest.content
@@ -122,7 +121,7 @@ class VersionsView(View):
                 Text(words.size(content.size) if content else "", justify="right"),
                 Text(words.printable(", ".join(listed.aliases)), "green"),
                 about,
-                style="dim" if listed.stone is not None else None,
+                style="dim" if listed.stone is not None else "",
             )
         return drawn
 

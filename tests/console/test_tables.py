@@ -1,0 +1,82 @@
+"""Tables on terminals of any width: what tells least goes first, and no name is broken."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console, RenderableType
+
+from nemotron.kit.console.runs import RunsView
+from nemotron.kit.console.tables import FittingTable
+from nemotron.kit.documents.run import Process, RunFinish, RunRecord, RunStart
+
+WORDS = st.text("abcdefghij-:", min_size=1, max_size=20)
+
+
+def drawn(what: "str | RenderableType", width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
+    with console.capture() as capture:
+        console.print(what)
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def a_run(number: int, name: str, *made: str) -> RunRecord:
+    process = Process(user="somebody", host="node-0123.cluster")
+    run_id, began = f"01a228e6-b27{number}-72bd-9eeb-c1512513f129", "2025-01-01T00:00:00+00:00"
+    start = RunStart(id=run_id, name=name, started_at=began, process=process)
+    finish = RunFinish(ended_at="2025-01-01T00:03:20+00:00", status="finished")
+    return RunRecord(
+        start=start, finish=finish, status="finished", made=tuple(f"art://{one}" for one in made)
+    )
+
+
+RUNS = [
+    a_run(1, "data_prep", "nano-pretrain-data:v2"),
+    a_run(2, "sft", "nano-sft-data:v2", "nano-sft-model:v12"),
+]
+
+
+@pytest.mark.parametrize(
+    ("width", "head"),
+    [
+        (160, ["ID", "RUN", "STATUS", "BEGAN", "TOOK", "MADE", "BY"]),
+        (100, ["ID", "RUN", "STATUS", "BEGAN", "TOOK", "MADE"]),
+        (50, ["ID", "RUN", "STATUS", "BEGAN"]),
+    ],
+)
+def test_runs_leave_out_what_tells_least_and_break_no_reference(width: int, head: list[str]) -> None:
+    lines = drawn(RunsView(RUNS).render(), width)
+    assert lines[0].split() == head
+    assert max(map(len, lines)) <= width
+    seen = [word.strip(",") for line in lines for word in line.split()]
+    for run in RUNS:
+        assert {run.id[:13], run.start.name, *(uri.removeprefix("art://") for uri in run.made)} <= set(seen)
+
+
+def test_what_stands_below_a_row_stands_below_that_row() -> None:
+    lines = drawn(RunsView(RUNS).render(), 50)
+    assert lines[2] == "  nano-pretrain-data:v2"
+    assert lines[4] == "  nano-sft-data:v2, nano-sft-model:v12"
+
+
+@given(st.lists(st.lists(WORDS, min_size=4, max_size=4), min_size=1, max_size=4), st.integers(26, 90))
+def test_every_word_of_the_columns_that_stay_is_whole(rows: list[list[str]], width: int) -> None:
+    table = FittingTable(("A", "B", "C", "D"), folding=("B", "D"), dropped=("C",), below="D")
+    for row in rows:
+        table.add_row(*row)
+    lines = drawn(table, width)
+    assert max(map(len, lines)) <= width
+    widths = [max(len(row[at]) for row in rows) for at in (0, 1)]
+    if sum(widths) + 2 <= width:
+        seen = {word for line in lines for word in line.split()}
+        assert {row[at] for row in rows for at in (0, 1, 3)} <= seen
+
+
+def test_where_nothing_fits_words_are_folded_and_none_is_lost() -> None:
+    table = FittingTable(("NAME", "WHY"), folding=("WHY",))
+    table.add_row("n" * 40, "w" * 40)
+    lines = drawn(table, 20)
+    assert max(map(len, lines)) <= 20
+    text = "".join(lines)
+    assert (text.count("n"), text.count("w")) == (40, 40)
