@@ -1,5 +1,6 @@
 """`runs` and `run`: what was run, and what came of it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 
 from nemotron.kit import start
 from nemotron.kit.artifact import Artifact
+from nemotron.kit.documents.run import RunFinish, RunStart
+from nemotron.kit.registry import layout
 from nemotron.kit.registry.registry import Registry
 
 Command = Callable[..., Any]
@@ -58,6 +61,39 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(kit: Command, ran: list[str])
     assert (document["config"], document["metrics"]) == ({"a": {"b": 1}}, {"rows": 3})
     assert document["code"]["packages"]
     assert "\x1b" not in kit("run", ran[1]).out
+
+
+def test_clocks_that_disagree_tell_no_duration(kit: Command, registry: Registry) -> None:
+    run_id = "01890a5d-ac96-774b-bcce-b302099a8057"
+    began = RunStart(id=run_id, name="skewed", started_at="2025-01-01T00:00:00+00:00")
+    registry.store.create(layout.run_start(run_id), began.to_bytes())
+    ended = RunFinish(status="finished", ended_at="2024-12-31T23:59:00+00:00")
+    registry.store.create(layout.run_finish(run_id), ended.to_bytes())
+    row = kit("runs").out.splitlines()[1]
+    assert row.split()[-1] == "unknown"
+    out = kit("run", run_id).out
+    assert "for how long is unknown: the clocks disagree" in out
+    assert "-" not in out.partition("took")[2]
+
+
+def test_explicit_inputs_are_shown_too(kit: Command, registry: Registry, data: Path) -> None:
+    start.init(root=registry.root)
+    with start.run("prep") as run:
+        Artifact(path=data).save("data", inputs=["hf://datasets/org/name"])
+    start.shutdown()
+    assert "from      hf://datasets/org/name" in kit("run", run.id).out.splitlines()
+    assert kit("run", run.id, "--json").json["inputs"] == ["hf://datasets/org/name"]
+
+
+def test_messages_and_tables_show_moments_alike(kit: Command, store: Registry) -> None:
+    kit("alias", "nano3-data:v2", "kept", "--protect")
+    when = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+    refused = kit("alias", "nano3-data:v1", "kept").err
+    assert re.search(rf"is protected by \S+ at {when}\.", refused)
+    kit("rm", "nano3-data:v1", "-m", "x")
+    assert re.search(rf"withdrawn: nano3-data:v1 by \S+ at {when}: x", kit("resolve", "nano3-data:v1").err)
+    assert re.search(rf"^v2 +{when} ", kit("versions", "nano3/data").out, re.M)
+    assert re.search(rf"^{when} ", kit("log", "nano3/data").out, re.M)
 
 
 def test_a_run_that_is_not_there(kit: Command, ran: list[str]) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from nemotron.kit.documents.run import Process, RunFinish, RunStart
 from nemotron.kit.errors import MisuseError, NotFoundError
+from nemotron.kit.exporters import FORMATS, export
 from nemotron.kit.lineage import runs
 from nemotron.kit.lineage.collect import collect
-from nemotron.kit.lineage.runs import find_run, list_runs, read_run, with_runs
+from nemotron.kit.lineage.runs import find_run, list_runs, read_run, with_all_used, with_runs
 from nemotron.kit.registry import layout
 from nemotron.kit.registry.processes import Life, this_process
 from nemotron.kit.registry.records import Draft
@@ -91,6 +92,14 @@ def test_the_beginning_of_an_id_is_enough() -> None:
             find_run(store, text)
 
 
+def test_of_ids_that_begin_alike_the_newest_are_named_and_the_rest_counted() -> None:
+    store = MemoryStore()
+    ids = [record(store) for _ in range(8)]
+    with pytest.raises(MisuseError) as refused:
+        find_run(store, ids[0][:4])
+    assert f"8 runs begin with {ids[0][:4]}: {', '.join(ids[:2:-1])}, and 3 more. " in str(refused.value)
+
+
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     return Registry.open(tmp_path / "store")
@@ -127,6 +136,30 @@ def test_of_a_graph_with_very_many_runs_the_nearest_are_read(
     assert graph.run_of("art://data:v1") is None
     assert graph.notes == ("Runs left out: 1; those of the nearest artifacts are shown, 1 at most",)
     assert graph.to_document()["notes"] == list(graph.notes)
+
+
+def test_an_end_before_the_beginning_is_no_end_that_any_tool_is_told(registry: Registry) -> None:
+    ended = "2024-12-31T23:59:59+00:00"  # the run began on New Year's Day, by another clock
+    run_id = record(registry.store, status="finished", ended_at=ended)  # type: ignore[arg-type]
+    registry.publish(Draft(name="model", source="s3://b/x", run=run_id))
+    found = read_run(registry.store, run_id)
+    assert found is not None
+    assert (found.took_s, found.to_document()["ended_at"]) == (None, ended)
+    graph = with_runs(registry.store, collect(registry, "model"))
+    for to in FORMATS:
+        assert ended not in export(graph, to), to
+    assert "2025-01-01T00:00:00" in export(graph, "prov")
+
+
+def test_what_a_run_was_told_of_one_version_is_what_it_used(registry: Registry) -> None:
+    run_id = record(registry.store, status="finished", inputs=("art://seen:v1",))  # type: ignore[arg-type]
+    given = ("hf://datasets/org/name", "art://seen:v1")
+    registry.publish(Draft(name="model", source="s3://b/x", run=run_id, inputs=given))
+    registry.store.create(layout.run_made(run_id, "model.v1"), b"")
+    registry.store.create(layout.run_made(run_id, "gone.v1"), b"")
+    found = with_all_used(registry, find_run(registry.store, run_id))
+    assert found.used == ("art://seen:v1", "hf://datasets/org/name")
+    assert found.to_document()["inputs"] == list(found.used)
 
 
 def test_this_process_is_running(registry: Registry) -> None:

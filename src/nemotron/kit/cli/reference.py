@@ -75,7 +75,8 @@ _JSON = {
     "`killed` or `unknown`; "
     "`code` has `commit`, `branch`, `dirty`, `diff`, `entry_digest`, `packages`, `packages_digest`; "
     "`resolved` maps references without a fixed version to what they meant; `unchanged` are "
-    "versions that it saved and that were there already.",
+    "versions that it saved and that were there already; `inputs` are what it loaded, and what its versions "
+    "were said to be made from.",
     "impact": "A list of `{uri, type, share, confidence, rule, path, path_skipped, aliases, withdrawn}`: "
     "`path` are the URIs from REF to it, of a very long way REF and the last, with the number of those left "
     "out; `share` is null where nobody knows, and 0 where it holds nothing of REF. With `--limit` or "

@@ -59,7 +59,7 @@ def run(
     Example: nemotron kit run 01890a5d-ac96
     """
     from nemotron.kit.console.runs import RunView
-    from nemotron.kit.lineage.runs import find_run
+    from nemotron.kit.lineage.runs import find_run, with_all_used
 
     registry, output = session(root, as_json, quiet)
-    output.show(RunView(find_run(registry.store, run_id)))
+    output.show(RunView(with_all_used(registry, find_run(registry.store, run_id))))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
-from nemotron.kit.console.views import table
+from nemotron.kit.console.tables import table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

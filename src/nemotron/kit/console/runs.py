@@ -3,12 +3,11 @@
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
-from nemotron.kit.console.views import table
+from nemotron.kit.console.tables import FittingTable
 from nemotron.kit.lineage.diff import flat
 
 if TYPE_CHECKING:
@@ -50,8 +49,11 @@ class RunsView(View):
 
         if not self.runs:
             return "No runs"
-        drawn = table(
-            *("ID", "RUN", "STATUS", "BEGAN", "TOOK", "MADE", "BY"), folding=("RUN", "STATUS", "MADE", "BY")
+        drawn = FittingTable(
+            ("ID", "RUN", "STATUS", "BEGAN", "TOOK", "MADE", "BY"),
+            folding=("RUN", "STATUS", "MADE"),
+            dropped=("BY", "TOOK"),
+            below="MADE",
         )
         for run in self.runs:
             drawn.add_row(
@@ -98,10 +100,11 @@ def run_lines(run: "RunRecord") -> Iterator[tuple[str, str]]:
     start, finish = run.start, run.finish
     began = f"{words.when(start.started_at)} {words.ago(start.started_at)}".strip()
     took = _took(run)
-    yield from _named("began", [f"{began}, took {took}" if took else began])
+    told = f"took {took}" if took != "unknown" else "for how long is unknown: the clocks disagree"
+    yield from _named("began", [f"{began}, {told}" if took else began])
     yield from _named("made", run.made)
     yield from _named("kept", finish.unchanged if finish else ())
-    yield from _named("from", finish.inputs if finish else ())
+    yield from _named("from", run.used)
     pins = (finish.resolved if finish else None) or {}
     yield from _named("resolved", [f"{asked} → {uri}" for asked, uri in pins.items()])
     metrics = (finish.metrics if finish else None) or {}
@@ -150,15 +153,10 @@ def _status(run: "RunRecord") -> "Text":
 
 
 def _took(run: "RunRecord") -> str:
-    """How long it took; "" where the clock that said so was set back meanwhile, or it is not over."""
-    try:
-        began = datetime.fromisoformat(run.start.started_at)
-        ended = datetime.fromisoformat(run.finish.ended_at if run.finish else "")
-        seconds = (ended - began).total_seconds()
-    except (ValueError, TypeError):
-        return ""
-    if seconds < 0:
-        return ""
+    """How long it took: unknown where its clocks disagree; "" where it is not over, or did not say so."""
+    seconds = run.took_s
+    if seconds is None:
+        return "unknown" if run.finish and run.finish.ended_at else ""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, hours = int(seconds // 60), int(seconds // 3600)

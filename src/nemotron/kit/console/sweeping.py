@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
-from nemotron.kit.console.views import table
+from nemotron.kit.console.tables import table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -88,7 +88,7 @@ class SweepView(View):
         else:
             yield f"{words.size(sweep.size_deleted)} freed in {root}."
         if sweep.next_at is not None and (sweep.applied or not to_do):
-            day = _moment(sweep.next_at).astimezone().strftime("%Y-%m-%d %H:%M")
+            day = words.when(_moment(sweep.next_at).isoformat())
             yield f"What is in the trash can be deleted from {day} on: run it again then."
         if sweep.unfinished:
             yield f"Not all was done: {sweep.unfinished}."

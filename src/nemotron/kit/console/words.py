@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from nemotron.kit.documents import moments
+
 TELLING_MAX = 4
 SUMMARY_LENGTH_MAX = 60
 
@@ -89,7 +91,7 @@ def ago(moment: str, now: datetime | None = None) -> str:
     >>> ago("2025-01-01T10:00:00+00:00", datetime(2025, 1, 1, 12, 30, tzinfo=UTC))
     '2 h ago'
     """
-    then = _moment(moment)
+    then = moments.read(moment)
     if then is None:
         return ""
     seconds = ((now or datetime.now(UTC)) - then).total_seconds()
@@ -102,23 +104,12 @@ def ago(moment: str, now: datetime | None = None) -> str:
 
 
 def when(moment: str) -> str:
-    """A moment, ISO 8601, to the second; anything else as it is.
+    """A moment, ISO 8601, in UTC to the second; anything else as it is.
 
     >>> when("2025-01-01T10:00:00.123456+00:00")
     '2025-01-01T10:00:00Z'
     """
-    then = _moment(moment)
-    if then is None:
-        return printable(moment)
-    return then.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None  # some other tool's spelling; it is shown as it is
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return printable(moments.shown(moment))
 
 
 def value(item: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
-from nemotron.kit.documents import codec
+from nemotron.kit.documents import codec, moments
 
 RUN_FORMAT = 1
 
@@ -200,6 +200,7 @@ class RunRecord:
         finish: how it ended; None where it did not say so.
         status: what became of it: of a run that did not say, what the reader could find out.
         made: URIs of the versions that it made.
+        used: URIs of what it had used, and of what its versions were said to be made from.
     """
 
     start: RunStart
@@ -207,6 +208,12 @@ class RunRecord:
     finish: RunFinish | None = None
     status: Status = "unknown"
     made: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
+
+    @property
+    def took_s(self) -> float | None:
+        """How many seconds it took; None where it is not over, or the clocks that told disagree."""
+        return moments.seconds_between(self.start.started_at, self.finish.ended_at if self.finish else None)
 
     @property
     def id(self) -> str:
@@ -222,11 +229,12 @@ class RunRecord:
         return script.rpartition("/")[2] or self.id
 
     def to_document(self) -> dict[str, Any]:
-        """As JSON values: the documents as one, `status` and `outputs` as they are known now."""
+        """As JSON values: the documents as one; `status`, `inputs`, `outputs` as they are known now."""
         code = RunEnvironment() if self.environment is None else self.environment
         finish = RunFinish() if self.finish is None else self.finish
         ended_at = finish.ended_at or None
-        known = {"ended_at": ended_at, "status": self.status, "outputs": list(self.made)}
+        known: dict[str, Any] = {"ended_at": ended_at, "status": self.status}
+        known |= {"inputs": list(self.used), "outputs": list(self.made)}
         return {**self.start.to_document(), "code": code.to_document(), **finish.to_document(), **known}
 
 

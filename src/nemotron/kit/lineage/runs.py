@@ -9,9 +9,11 @@ from typing import TypeVar
 from nemotron.kit.documents.run import Process, RunEnvironment, RunFinish, RunRecord, RunStart, Status
 from nemotron.kit.errors import CorruptError, FormatTooNewError, MisuseError, NotFoundError, RefusedError
 from nemotron.kit.lineage.graph import RUN_ROLE, RUN_SCHEME, Edge, Graph, Node
+from nemotron.kit.lineage.reading import Reader
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import layout
 from nemotron.kit.registry.processes import Life, life_of
+from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.protocol import Store
 
 log = logging.getLogger(__name__)
@@ -20,6 +22,8 @@ D = TypeVar("D", RunStart, RunEnvironment, RunFinish)
 
 # Of a graph with more runs, the nearest are read; each costs two requests.
 RUNS_READ_MAX = 500
+# Of ids that begin alike, so many are named.
+IDS_SHOWN_MAX = 5
 _MADE = re.compile(r"(.+)\.(v[1-9][0-9]*)", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _STATUS_OF_LIFE: dict[Life, Status] = {"alive": "running", "gone": "killed", "unknown": "unknown"}
@@ -36,7 +40,7 @@ def read_run(
     Args:
         store: where to look.
         run_id: the whole id.
-        whole: also its code, its packages and what it made.
+        whole: also its code, its packages, and what it made.
         life: tells whether a process is still there.
     """
     if not _ID.fullmatch(run_id):  # of another tool
@@ -50,6 +54,7 @@ def read_run(
         finish=finish,
         status=_STATUS_OF_LIFE[life(start.process)] if finish is None else finish.status,
         made=() if finish is None else finish.outputs,
+        used=() if finish is None else finish.inputs,
     )
     if not whole:
         return record
@@ -86,13 +91,30 @@ def find_run(store: Store, text: str) -> RunRecord:
         return record
     found = sorted(one for one in store.list(layout.RUNS) if one.startswith(prefix)) if prefix else []
     if len(found) > 1:
-        raise MisuseError(
-            f"{len(found)} runs begin with {text}: {', '.join(found[-5:])}. Give more of the id"
-        )
+        raise MisuseError(f"{len(found)} runs begin with {text}: {_newest(found)}. Give more of the id")
     record = read_run(store, found[0]) if found else None
     if record is None:
         raise NotFoundError(f"No run {text} in {store.url}; `nemotron kit runs` lists them")
     return record
+
+
+def with_all_used(registry: Registry, record: RunRecord) -> RunRecord:
+    """The run with what its versions say that they were made from: `save(inputs=[…])` is told to them alone.
+
+    Args:
+        registry: where they are.
+        record: the run.
+    """
+    reader = Reader(registry)
+    saved = (*record.made, *(record.finish.unchanged if record.finish else ()))
+    said = (used for uri in saved for used in reader.read(uri).node.inputs)
+    return replace(record, used=tuple(dict.fromkeys((*record.used, *said))))
+
+
+def _newest(ids: list[str]) -> str:
+    """The newest of some ids, the newest first, and how many more there are."""
+    more = len(ids) - IDS_SHOWN_MAX
+    return ", ".join(ids[: -IDS_SHOWN_MAX - 1 : -1]) + (f", and {more:,} more" if more > 0 else "")
 
 
 def list_runs(store: Store, *, status: Status | None = None, limit: int | None = None) -> list[RunRecord]:
@@ -149,7 +171,8 @@ def node_of(record: RunRecord) -> Node:
     said = {
         "status": record.status,
         "error": finish.error if finish else None,
-        "ended_at": finish.ended_at if finish else None,
+        # An end before the beginning is of another clock, and no tool could make sense of it.
+        "ended_at": finish.ended_at if finish and record.took_s is not None else None,
         "command": list(start.command),
         "host": start.process.host,
         "user": start.process.user,

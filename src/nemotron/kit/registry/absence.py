@@ -1,5 +1,6 @@
 """What to say when something is not there: what there is instead, and what was perhaps meant."""
 
+from nemotron.kit.documents import moments
 from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.errors import (
     ArtifactNotFoundError,
@@ -19,7 +20,7 @@ def withdrawn(versions: Versions, name: ArtifactName, number: int) -> WithdrawnE
         stone = versions.withdrawal(name.key, number)
     except CorruptError as error:
         stone = Tombstone(reason=f"(the reason can't be read: {error})")
-    why = f" by {stone.withdrawn_by} at {stone.withdrawn_at}: {stone.reason}" if stone else ""
+    why = f" by {stone.withdrawn_by} at {moments.shown(stone.withdrawn_at)}: {stone.reason}" if stone else ""
     return WithdrawnError(name.key, f"v{number}", f"Artifact version withdrawn: {name.key}:v{number}{why}")
 
 

@@ -7,6 +7,7 @@ that have neither.
 import logging
 from collections.abc import Iterator
 
+from nemotron.kit.documents import moments
 from nemotron.kit.documents.alias import AliasMove
 from nemotron.kit.errors import (
     ConflictError,
@@ -158,7 +159,7 @@ class Aliases:
             if not move.protected:
                 break
             since = move
-        said = f" by {since.moved_by} at {since.moved_at}" if since else ""
+        said = f" by {since.moved_by} at {moments.shown(since.moved_at)}" if since else ""
         why = f": {since.why}" if since and since.why else ""
         return RefusedError(
             f"{name}:{alias} is protected{said}{why}. To move it all the same, use --force (force=True); to "
