@@ -192,6 +192,37 @@ def test_disabled_is_the_user_s_choice(
     assert outbox().ids() == []
 
 
+def test_a_run_that_was_switched_off_stays_so_in_a_fork_and_after_its_end(
+    real_wandb: ModuleType, save: Callable[..., Any]
+) -> None:
+    with real_wandb.init(project="proj", mode="disabled"):
+        save(1)
+        pid = os.fork()
+        if pid == 0:
+            save(2)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    save(3)
+    assert outbox().ids() == []
+    with real_wandb.init(project="proj", mode="offline"):
+        save(4)
+    assert len(outbox().ids()) == 1
+
+
+def test_offline_the_same_again_is_one_record_and_a_new_alias_another(
+    real_wandb: ModuleType, save: Callable[..., Any]
+) -> None:
+    with real_wandb.init(project="proj", mode="offline"):
+        save(1)
+        save(1)
+        save(1, aliases=("best",))
+        save(1, aliases=("best",))
+    first, second = (one.record for one in outbox().waiting())
+    assert first.subject == second.subject == "art://model:v1"
+    assert second.payload["aliases"] == ["latest", "best"]
+    assert {**first.payload, "aliases": []} == {**second.payload, "aliases": []}
+
+
 def test_without_a_run_it_waits_for_one_that_stands_for_the_kit_s(
     wandb_server: WandbServer, real_wandb: ModuleType, save: Callable[..., Any]
 ) -> None:

@@ -22,6 +22,7 @@ from nemotron.kit.integrations.wandb.description import (
     File,
     Reference,
     Source,
+    Upload,
 )
 from nemotron.kit.integrations.wandb.drafts import METADATA_SIZE_MAX, fit_metadata, refer
 from nemotron.kit.tracking.protocol import SaveOptions
@@ -40,7 +41,7 @@ made_drafts = st.builds(
     metadata=st.dictionaries(texts, values | st.lists(values, max_size=2), max_size=3),
     files=st.lists(st.builds(File, texts, st.binary(max_size=20), texts), max_size=2).map(tuple),
     references=st.lists(references, max_size=2).map(tuple),
-    uploads=st.lists(st.tuples(texts, texts), max_size=2).map(tuple),
+    uploads=st.lists(st.builds(Upload, texts, texts, texts), max_size=2).map(tuple),
 )
 descriptions = st.builds(
     Description,

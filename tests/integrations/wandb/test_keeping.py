@@ -113,6 +113,78 @@ def test_what_w_and_b_can_t_take_now_is_an_error_and_is_kept(
     assert wandb_server.only_run().name == run.id
 
 
+def test_what_was_kept_goes_before_what_is_saved_next(
+    wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path
+) -> None:
+    run = real_wandb.init(project="proj")
+    first, second, third = (kit.ModelArtifact(path=folder(tmp_path / f"m{n}"), step=n) for n in (1, 2, 3))
+    wandb_server.fail("CreateArtifact", 403, 2)
+    for model, why in ((first, "error 403"), (second, "has not taken what was saved before: .*error 403")):
+        with pytest.raises(kit.errors.KitError, match=why):
+            model.save(name="model")
+    third.save(name="model")
+    assert third.tracking is not None
+    assert third.tracking.artifact_id == "test-entity/proj/model:v2"
+    assert [wandb_server.artifact(f"model:v{n}").metadata["step"] for n in (0, 1, 2)] == [1, 2, 3]
+    assert wandb_server.artifact("model:v2").aliases == ["latest"]
+    assert outbox().ids() == []
+    assert wandb_server.only_run().name == run.id
+
+
+def test_what_was_kept_goes_when_the_process_ends(
+    wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path
+) -> None:
+    from nemotron.kit import context
+
+    run = real_wandb.init(project="proj")
+    wandb_server.fail("CreateArtifact", 403)
+    with pytest.raises(kit.errors.RefusedError):
+        kit.ModelArtifact(path=folder(tmp_path / "m"), step=1).save(name="model")
+    run.finish()
+    context.current_tracker().courier.at_exit()  # type: ignore[union-attr]
+    assert outbox().ids() == []
+    assert wandb_server.names() == ["model:v0"]
+    assert wandb_server.only_run().name == run.id
+
+
+def test_uploads_that_were_made_offline_go_if_they_are_still_the_same(
+    wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path
+) -> None:
+    with real_wandb.init(project="proj", mode="offline"):
+        for name in ("same", "other"):
+            kit.ModelArtifact(path=folder(tmp_path / name), step=1).save(name=name, snapshot=True)
+        kit.ModelArtifact(path=folder(tmp_path / "tuned"), step=2).save(
+            name="tuned", inputs=[tmp_path / "same"]
+        )
+    (tmp_path / "other" / "part.bin").write_text("overwritten")
+    sync(Registry.open(state_root()))
+    assert wandb_server.artifact("same:v0").read("output/part.bin") == b"same"
+    (aside,) = outbox().set_aside_records()
+    assert aside.record is not None
+    assert aside.failure is not None
+    assert (aside.record.subject, aside.failure.kind) == ("art://other:v1", "drift")
+    assert f"{tmp_path / 'other'} is not uploaded: its files have changed" in aside.failure.why
+    # The client has copied them when they were saved.
+    wandb_sync(real_wandb, tmp_path)
+    assert sorted(wandb_server.names()) == ["other:v0", "same:v0", "tuned:v0"]
+    assert wandb_server.artifact("other:v0").read("output/part.bin") == b"other"
+    assert {run.name: [one.name for one in run.inputs] for run in wandb_server.state.runs.values()} == {
+        wandb_server.only_run().name: ["same:v0"]
+    }
+
+
+def test_a_snapshot_is_known_by_its_bytes(
+    wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path
+) -> None:
+    place = folder(tmp_path / "m")
+    with real_wandb.init(project="proj"):
+        for text in ("one", "one", "two"):
+            (place / "part.bin").write_text(text)
+            kit.ModelArtifact(path=place, step=1).save(name="model", snapshot=True)
+    assert wandb_server.names() == ["model:v0", "model:v1"]
+    assert wandb_server.artifact("model:v1").read("output/part.bin") == b"two"
+
+
 def test_what_w_and_b_has_taken_leaves_nothing(
     wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path
 ) -> None:

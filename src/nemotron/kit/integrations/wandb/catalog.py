@@ -23,7 +23,7 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.integrations.wandb import beginning
 from nemotron.kit.integrations.wandb import run as wandb_run
-from nemotron.kit.integrations.wandb.description import Draft
+from nemotron.kit.integrations.wandb.description import Draft, Upload
 from nemotron.kit.integrations.wandb.drafts import fit_metadata
 from nemotron.kit.integrations.wandb.errors import translated
 from nemotron.kit.integrations.wandb.folders import folder_of
@@ -105,7 +105,7 @@ class WandbCatalog:
         if not os.path.exists(path):
             raise PathNotFoundError(f"Nothing to publish: {path} does not exist")
         said = clean(fit_metadata(metadata or {}, {}))
-        upload = (path, "" if os.path.isdir(path) else os.path.basename(path))
+        upload = Upload(path, "" if os.path.isdir(path) else os.path.basename(path))
         draft = Draft(name=artifact_name(name), type=artifact_type(type), metadata=said, uploads=(upload,))
         with self._run() as run:
             found = self._found(again_on_conflict(lambda: _log(run, draft)))

@@ -27,6 +27,7 @@ from nemotron.kit.integrations.wandb.delivery import NOT_NOW, deliver, put_off
 from nemotron.kit.integrations.wandb.delivery_plan import run_id_of
 from nemotron.kit.integrations.wandb.delivery_sync import sync, sync_inputs
 from nemotron.kit.integrations.wandb.describing import describe
+from nemotron.kit.integrations.wandb.description import Description
 from nemotron.kit.integrations.wandb.errors import translate
 from nemotron.kit.integrations.wandb.exit import watch_run
 from nemotron.kit.integrations.wandb.limits import SHARE
@@ -73,6 +74,9 @@ class Courier:
         self._clock = clock
         self._last_run: RunIdentity | None = None
         self._was_online = False
+        self._is_switched_off = False
+        # (destination, run, version) → what was put into an outbox for it.
+        self._kept: dict[tuple[str, str, str], Description] = {}
         self._timeout_s = 0.0
         self._told: set[str] = set()
         self._begin()
@@ -116,12 +120,20 @@ class Courier:
         known = outbox.receipt(where, subject) if stored.get("created") is False else None
         if known is not None and set(description.aliases) <= set(known.aliases):
             return {**empty_record(artifact.type), "artifact_id": known.twin, "url": known.url}
+        identity = self.identity_of(run)
+        key = (where.key, identity.id, subject)
+        before = self._kept.get(key)
+        if stored.get("created") is False and before is not None and before.digest == description.digest:
+            if set(description.aliases) <= set(before.aliases):
+                return empty_record(artifact.type)
+            # With the times of the first one, so that W&B sees that it is the same.
+            description = before.with_aliases(*description.aliases)
         is_online = run is not None and wandb_run.mode(run) == "online"
         record = OutboxRecord(
             id=stamps.uuid7(),
             created_at=stamps.now(),
             destination=where,
-            run=self.identity_of(run),
+            run=identity,
             maker=this_maker(),
             subject=subject,
             used=tuple(
@@ -131,6 +143,7 @@ class Courier:
             payload=payload_of(description),
         )
         outbox.add(record)
+        self._kept[key] = description
         if not is_online:
             if run is None and self._was_online:
                 self._left[record.id] = registry
@@ -138,6 +151,34 @@ class Courier:
             return empty_record(artifact.type)
         self._watch(run)
         return self._hand_over(record, registry, began) or empty_record(artifact.type)
+
+    def take_over(self, run: Any, record: OutboxRecord, registry: Registry, why: KitError) -> None:
+        """Deliver what W&B did not take when it was asked: before what is saved next, or at exit.
+
+        Args:
+            run: the client's run that it belongs to, online.
+            record: as it lies in the outbox.
+            registry: where that is.
+            why: W&B did not take it.
+        """
+        if self._pid != os.getpid():
+            self._begin()
+        self._watch(run)
+        with self._lock:
+            self._own[record.id] = (record, registry, Future())
+        self.breaker.failed(str(why))
+
+    def catch_up(self) -> None:
+        """Deliver what this process has kept, so that nothing newer goes before it.
+
+        Raises:
+            UnavailableError: W&B still does not take it.
+        """
+        if self._pid != os.getpid() or not self._own:
+            return
+        self.deliver_own()
+        if self._own:
+            raise UnavailableError(f"W&B has not taken what was saved before: {self.breaker.why}")
 
     def follows(self) -> bool:
         """Whether what is saved now goes to W&B, at once or later."""
@@ -152,9 +193,11 @@ class Courier:
 
     def destination_of(self, run: Any | None) -> Destination | None:
         """Where records go; None where nobody wants them on W&B."""
-        if run is None and wandb_run.configured_mode() == "disabled":
-            return None
-        if run is not None and wandb_run.mode(run) == "disabled":
+        # A run of the parent of a fork, or one that is over, says what its user wants as well.
+        last = run if run is not None else wandb_run.active()
+        if last is not None:
+            self._is_switched_off = wandb_run.mode(last) == "disabled"
+        if self._is_switched_off or (last is None and wandb_run.configured_mode() == "disabled"):
             return None
         is_online = run is not None and wandb_run.mode(run) == "online"
         environment = os.environ.get("WANDB_PROJECT") or None

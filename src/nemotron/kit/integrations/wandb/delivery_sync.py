@@ -87,14 +87,29 @@ def sync(
     if only is None:
         records = _due(outbox, None)
     told = progress or (lambda done, total: None)
-    told(0, len(records))
-    servers = dict.fromkeys(record.destination.server for record in records)
-    for server in servers:
-        mine = [record for record in records if record.destination.server == server]
-        _Deliverer(
-            registry, outbox, server, outcome, silence_s, lambda: told(_done(outcome), len(records))
-        ).run(mine)
+    seen = {record.id for record in records}
+    while records:
+        told(len(outcome.delivered), len(seen))
+        for server in dict.fromkeys(record.destination.server for record in records):
+            mine = [record for record in records if record.destination.server == server]
+            _Deliverer(
+                registry, outbox, server, outcome, silence_s, lambda: told(len(outcome.delivered), len(seen))
+            ).run(mine)
+        records = [] if only is not None else _new_edges(outbox, outcome, seen)
+        seen.update(record.id for record in records)
     return outcome
+
+
+def _new_edges(outbox: Outbox, outcome: Outcome, seen: set[str]) -> list[OutboxRecord]:
+    """Edges that were left over and can be made by now: another deliverer has brought the inputs."""
+    return [
+        record
+        for record in _due(outbox, None)
+        if record.id not in seen
+        and record.subject is None
+        and record.destination.server not in outcome.stopped
+        and any(outbox.receipt(record.destination, ref) is not None for ref in record.used)
+    ]
 
 
 def sync_inputs(registry: Registry, outbox: Outbox, record: OutboxRecord) -> None:
@@ -106,10 +121,6 @@ def sync_inputs(registry: Registry, outbox: Outbox, record: OutboxRecord) -> Non
     made = set(outbox.ids()) - before
     if made and not registry.root.startswith("memory:"):  # where no other process can see it
         sync(registry, only=made)
-
-
-def _done(outcome: Outcome) -> int:
-    return len(outcome.delivered)
 
 
 def plan(registry: Registry) -> list[OutboxRecord]:

@@ -18,12 +18,14 @@ from nemotron.kit.integrations.wandb.description import (
     Description,
     Draft,
     File,
+    Upload,
     kit_document,
 )
 from nemotron.kit.integrations.wandb.drafts import fit_metadata, refer, unopened
 from nemotron.kit.integrations.wandb.inputs import sources_of
 from nemotron.kit.integrations.wandb.run import unique
 from nemotron.kit.integrations.wandb.secrets import cleaned
+from nemotron.kit.integrations.wandb.uploads import content_digest
 from nemotron.kit.integrations.wandb.uris import alias, artifact_name, artifact_type, is_reference, local_path
 from nemotron.kit.tracking.protocol import SaveOptions
 
@@ -40,6 +42,7 @@ def describe(artifact: Any, name: str, used_refs: list[str], options: SaveOption
     Raises:
         InvalidNameError: it is no name.
         PathNotFoundError: a file that is to be uploaded is gone.
+        ConflictError: one keeps changing.
     """
     experiment = os.environ.get("NEMO_EXPERIMENT_ID")
     aliases = ["latest", *([experiment] if experiment else []), *options.aliases]
@@ -63,7 +66,7 @@ def _draft(artifact: Any, name: str, options: SaveOptions) -> Draft:
     for uri, entry in artifact.get_wandb_references():
         path = local_path(uri)
         if options.snapshot and path is not None:
-            uploads.append((path, entry))
+            uploads.append(Upload(path, entry, content_digest(path)))
         else:
             references.append(refer(uri, entry, evidence=True))
     return Draft(

@@ -3,7 +3,7 @@
 `describing.py` makes a `Description` of an artifact (it looks at files, and asks nobody), `sending.py` gives
 one to the client. Between the two it may lie in a file: `Description.from_document(d.to_document()) == d`.
 It holds the bytes of the small files and the finished list of references, so it can be sent when the data is
-gone; `uploads` alone names folders that have to be there still.
+gone; `uploads` alone names folders that have to be there still, as they were.
 
 >>> description = Description(draft=Draft(name="model", type="ModelArtifact"), aliases=("latest",))
 >>> Description.from_document(description.to_document()) == description
@@ -72,6 +72,21 @@ class File:
     path: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Data that is read when it is sent, which may be later.
+
+    Attributes:
+        path: a folder or file of this machine.
+        name: its name in the artifact.
+        digest: of what was in it when it was described, see `uploads.py`; "" if nobody has looked.
+    """
+
+    path: str
+    name: str
+    digest: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """The content of one W&B artifact.
@@ -83,7 +98,7 @@ class Draft:
         metadata: within W&B's limits.
         files: what is uploaded from memory.
         references: what stays where it is.
-        uploads: folders that are uploaded when it is sent, as (path, name in the artifact).
+        uploads: folders and files that are uploaded when it is sent.
     """
 
     name: str
@@ -92,7 +107,7 @@ class Draft:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[File, ...] = ()
     references: tuple[Reference, ...] = ()
-    uploads: tuple[tuple[str, str], ...] = ()
+    uploads: tuple[Upload, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +224,7 @@ def _draft_document(draft: Draft) -> dict[str, Any]:
             }
             for reference in draft.references
         ],
-        "uploads": [list(upload) for upload in draft.uploads],
+        "uploads": [[upload.path, upload.name, upload.digest] for upload in draft.uploads],
     }
 
 
@@ -224,5 +239,5 @@ def _draft(document: Mapping[str, Any]) -> Draft:
             Reference(each["uri"], each["name"], tuple(Entry(*entry) for entry in each["entries"]))
             for each in document["references"]
         ),
-        uploads=tuple((path, name) for path, name in document["uploads"]),
+        uploads=tuple(Upload(*each) for each in document["uploads"]),
     )

@@ -22,6 +22,7 @@ from nemotron.kit.integrations.wandb.secrets import payload_of
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import stamps
 from nemotron.kit.registry.processes import this_maker
+from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.connect import open_store
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.tracking.outbox import FOLDER, Outbox, state_root
@@ -92,17 +93,18 @@ class Keeper:
             log.warning("%s is not kept while W&B is asked: %s", description.draft.name, error)
             return send()
         try:
+            self._courier.catch_up()
             said = send()
         except NOT_NOW as error:
             if record is None:
                 raise
-            last = replace(record, id=stamps.uuid7())
-            _add(outbox, last, description)
+            last = _add(outbox, replace(record, id=stamps.uuid7()), description)
             outbox.failed(last.id, error)
             outbox.remove(record.id)
+            self._courier.take_over(run, last, Registry.open(state_root()), error)
             raise type(error)(
-                f"{str(error).rstrip('.')}. It is kept in {outbox.store.url}. To send it when this process "
-                "has ended: nemotron kit sync"
+                f"{str(error).rstrip('.')}. It is kept in {outbox.store.url}, and sent when W&B answers at "
+                "the next save or at exit, or later by: nemotron kit sync"
             ) from error
         except KitError:
             _remove(outbox, record)
@@ -126,22 +128,23 @@ class Keeper:
         )
 
 
-def _add(outbox: Outbox, record: OutboxRecord, description: Description) -> None:
+def _add(outbox: Outbox, record: OutboxRecord, description: Description) -> OutboxRecord:
     """Put a record into the outbox as a version of its own, made of what was saved before it."""
     store, where = outbox.store, record.destination.anybody.key
     made = {source.uri: _subject_at(store, where, source.uri) for source in description.sources}
     sources = tuple(source for source in description.sources if made[source.uri] is None)
     subject = _new_version(store, description.draft.name)
-    outbox.add(
-        replace(
-            record,
-            subject=subject,
-            used=tuple(dict.fromkeys(one for one in made.values() if one)),
-            payload=payload_of(replace(description, sources=sources)),
-        )
+    kept = replace(
+        record,
+        subject=subject,
+        used=tuple(dict.fromkeys(one for one in made.values() if one)),
+        payload=payload_of(replace(description, sources=sources)),
     )
-    for reference in description.draft.references:
-        store.replace(_place(where, reference.uri), codec.encode({"subject": subject}))
+    outbox.add(kept)
+    draft = description.draft
+    for uri in (*(one.uri for one in draft.references), *(f"file://{one.path}" for one in draft.uploads)):
+        store.replace(_place(where, uri), codec.encode({"subject": subject}))
+    return kept
 
 
 def _remove(outbox: Outbox, record: OutboxRecord | None) -> None:

@@ -10,7 +10,6 @@ stored: what it remembers, it remembers for each run.
 
 import importlib
 import logging
-import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -21,10 +20,11 @@ from urllib.parse import quote
 
 from nemotron.kit.errors import NotFoundError
 from nemotron.kit.integrations.wandb import run as wandb_run
-from nemotron.kit.integrations.wandb.description import Description, Draft, File, Source
+from nemotron.kit.integrations.wandb.description import METADATA_FILE, Description, Draft, File, Source
 from nemotron.kit.integrations.wandb.drafts import is_missing
 from nemotron.kit.integrations.wandb.errors import translated
 from nemotron.kit.integrations.wandb.inputs import agrees
+from nemotron.kit.integrations.wandb.uploads import add_upload
 from nemotron.kit.integrations.wandb.uris import fit_name, reference_candidates
 from nemotron.kit.names import SCHEME
 
@@ -267,6 +267,7 @@ def make(draft: Draft, added: dict[str, Any] | None = None) -> Any:
     Raises:
         MisuseError: the client refuses something in it.
         PathNotFoundError: a folder that is to be uploaded is gone.
+        DriftError: it is not what was described.
     """
     metadata = {**draft.metadata, **(added or {})}
     arguments = {"name": draft.name, "type": draft.type, "metadata": metadata}
@@ -277,12 +278,12 @@ def make(draft: Draft, added: dict[str, Any] | None = None) -> Any:
     for file in draft.files:
         with translated(f"upload {file.path or file.name}"):
             _add_file(made, file)
-    for path, name in draft.uploads:
-        with translated(f"upload {path}"):
-            if os.path.isfile(path):
-                made.add_file(path, name=name)
-            else:
-                made.add_dir(path, name=name or None)
+    described = next((file for file in draft.files if file.name == METADATA_FILE), None)
+    for upload in draft.uploads:
+        with translated(f"upload {upload.path}"):
+            own = add_upload(made, upload)
+            if own is not None and described is not None:
+                _add_file(made, replace(described, name=own, path=""))
     make_entry = _entry_class(made)
     for reference in draft.references:
         if make_entry is not None:

@@ -187,8 +187,7 @@ class WandbTracker:
                 watch_run(run)
                 return self.keeper.send(run, description, send)
             return send()
-        # The client has the files that are to be uploaded; by the time of a delivery they may be others.
-        is_kept = wandb_run.is_real() and not description.draft.uploads and self.keeper.keep(run, description)
+        is_kept = wandb_run.is_real() and self.keeper.keep(run, description)
         if description.used or description.sources:
             self._tell_of_offline(run, is_kept)
         return self.sender.write_down(run, description)
