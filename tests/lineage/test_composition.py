@@ -135,6 +135,23 @@ def test_e9_training_on_nothing_that_was_recorded_is_unknown() -> None:
     assert shares(of(WEB, BASE, model("hf", "art://base:v1"))) == {"hf://web": (1, "estimated")}
 
 
+def test_e14_a_report_on_a_model_holds_no_data_and_gives_none() -> None:
+    report = version("report", "Artifact", ["art://base:v1"], {"accuracy": 0.5})
+    found = of(WEB, BASE, report)
+    assert (found.sources, found.unknown_share) == ((), 1)
+    summary = version("summary", "Artifact", ["art://report:v1"], {})
+    assert of(WEB, BASE, report, summary).sources == ()
+    # Whoever is made of data and of the report is made of that data.
+    tuned = model("tuned", "art://base:v1", "art://chat:v1", "art://summary:v1", trained_tokens=100)
+    expected = {"hf://web": (0.9, "claimed"), "hf://chat": (0.1, "claimed")}
+    assert shares(of(WEB, CHAT, BASE, report, summary, tuned)) == expected
+    # Text that a model wrote is data, and begins there; so is a report that somebody trained on, and said so.
+    written = data("written", "art://base:v1", total_tokens=50)
+    assert shares(of(WEB, BASE, written)) == {"art://written:v1": (1, "claimed")}
+    trained = model("m", InputEdge(uri="art://report:v1", role="data"), trained_tokens=9)
+    assert shares(of(WEB, BASE, report, trained)) == {"art://report:v1": (1, "claimed")}
+
+
 def measured(tokens: int) -> dict[str, Any]:
     return {"total_tokens": tokens, "count_evidence": {"total_tokens": "measured"}}
 

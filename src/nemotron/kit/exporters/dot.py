@@ -25,7 +25,7 @@ def _arrow(graph: Graph, edge: Edge) -> str:
 def _label(node: Node) -> tuple[str, ...]:
     if node.kind == "run":
         return (node.name, f"run, {node.metadata.get('status', 'unknown')}")
-    second = node.type if node.kind == "artifact" else node.kind
+    second = node.kind if node.kind == "missing" else node.type
     return (node.uri, second) if node.withdrawn is None else (node.uri, second, "withdrawn")
 
 

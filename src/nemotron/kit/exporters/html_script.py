@@ -39,7 +39,7 @@ function value(one) {
   return typeof one === "number" ? one.toLocaleString("en-US", {maximumFractionDigits: 12})
     : JSON.stringify(one, null, 1);
 }
-const kind = node => node.kind === "artifact" ? node.type : node.kind;
+const kind = node => node.kind === "missing" ? node.kind : node.type;
 const second = node => node.kind === "run" ? `run, ${node.metadata.status}` : kind(node);
 
 // -- drawing --------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def write(graph: Graph) -> str:
 def _label(node: Node) -> str:
     if node.kind == "run":
         return f"{_text(node.name)}<br/>run, {_text(str(node.metadata.get('status', 'unknown')))}"
-    second = node.type if node.kind == "artifact" else node.kind
+    second = node.kind if node.kind == "missing" else node.type
     withdrawn = "" if node.withdrawn is None else "<br/>withdrawn"
     return f"{_text(node.uri)}<br/>{_text(second)}{withdrawn}"
 

@@ -11,6 +11,8 @@ from typing import get_args
 
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import (
+    ArtifactNotFoundError,
+    ArtifactVersionNotFoundError,
     MisuseError,
     NotFoundError,
     PathNotFoundError,
@@ -26,7 +28,7 @@ from nemotron.kit.lineage.query import Direction as Direction
 from nemotron.kit.lineage.query import reach
 from nemotron.kit.lineage.reading import Reader, Reading, is_external
 from nemotron.kit.lineage.roles import role_of
-from nemotron.kit.names import SCHEME, ArtifactRef
+from nemotron.kit.names import SCHEME, ArtifactRef, Version
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 
@@ -69,9 +71,9 @@ def collect(
         raise MisuseError(f"Unknown direction: {direction!r}. Must be 'up' or 'down'")
     if depth is not None and depth < 0:
         raise MisuseError(f"Invalid depth: {depth}; expected 0 or more")
-    start = start_of(registry, ref)
+    start = start_of(registry, ref, is_foreign_known=direction == "down")
     nodes = ask(registry.store, lambda index: Search(index, Reader(registry)).nodes(start, direction, depth))
-    if is_external(start) and direction == "down" and len(nodes) == 1 and depth != 0:
+    if nodes[0].kind == "external" and direction == "down" and len(nodes) == 1 and depth != 0:
         raise nothing_made_of(registry, start)
     # The index holds what was recorded; data may have moved since.
     shown = tuple(replace(node, path=registry.moved(node.path)) if node.path else node for node in nodes)
@@ -86,7 +88,9 @@ def _edges(nodes: tuple[Node, ...]) -> Iterator[Edge]:
             said.setdefault(edge.uri, []).append(edge)
         for uri in node.inputs:
             if uri in here:
-                type_ = None if (source := here[uri]).kind == "external" else source.type
+                source = here[uri]
+                # What lies outside is data if nobody says else; but each of W&B's artifacts may be anything.
+                type_ = None if source.type == "external" else source.type
                 role = role_of(type_, uri, node.type, node.metadata)
                 uses = said.get(uri, (None,)) if said else (None,)
                 yield from (Edge(uri, node.uri, (use and use.role) or role, use) for use in uses)
@@ -97,8 +101,14 @@ def nothing_made_of(registry: Registry, external: str) -> NotFoundError:
     return NotFoundError(f"Nothing in {registry.root} was made of {external}")
 
 
-def start_of(registry: Registry, ref: str | ArtifactRef) -> str:
+def start_of(registry: Registry, ref: str | ArtifactRef, *, is_foreign_known: bool = False) -> str:
     """The URI of what is asked about; a withdrawn version is asked about like any other.
+
+    Args:
+        registry: the store.
+        ref: an artifact, or an external input.
+        is_foreign_known: whether a version of W&B that is not in the store may be asked about: what was made
+            of it is known here, what it was made from is not.
 
     Raises:
         NotFoundError: there is no such artifact or version.
@@ -112,6 +122,11 @@ def start_of(registry: Registry, ref: str | ArtifactRef) -> str:
             _refuse_unlisted(registry, record, inside)
     except WithdrawnError as error:
         return f"{SCHEME}{error.name}:{error.version}"
+    except (ArtifactNotFoundError, ArtifactVersionNotFoundError):
+        parsed = ArtifactRef.parse(ref)
+        if is_foreign_known and parsed.wandb and isinstance(parsed.selector, Version) and not parsed.inside:
+            return str(parsed)
+        raise
     return record.uri
 
 

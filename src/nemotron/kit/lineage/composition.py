@@ -18,6 +18,7 @@ from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import InvalidReferenceError, NotFoundError, OutsideRootError
 from nemotron.kit.lineage.graph import Node
 from nemotron.kit.lineage.mixing import (
+    EMPTY,
     Confidence,
     Mix,
     Part,
@@ -35,6 +36,7 @@ _TRAINED_TOKENS = ("trained_tokens", "consumed_tokens", "tokens_seen")
 _STAGE_TOKENS = (*_TRAINED_TOKENS, *_DATA_TOKENS)
 DATA_ROLE, BASE_ROLE = "data", "base_model"
 _EPOCHS = ("epochs", "num_epochs")
+_DATA_WORDS = ("data", "blend", "jsonl")
 _SOURCE_TOKENS = ("num_tokens", "tokens", "total_tokens")
 
 # What one use of an artifact consists of, given what all of it does.
@@ -188,6 +190,8 @@ def _mix(node: Node, nodes: Mapping[str, Node], done: _Done) -> Mix:
 def _data_mix(node: Node, nodes: Mapping[str, Node], done: _Done) -> Mix:
     total, sure = _told(node, _DATA_TOKENS)
     parts = _data_parts(node, nodes, done)
+    if not parts and _is_report(node, nodes, done):
+        return EMPTY
     mixed = combine(parts, sure, total) if parts else of_source(node.uri)
     sizes = [part.size for part in parts]
     if total is None and parts and None not in sizes and not _said_sources(node):
@@ -199,7 +203,13 @@ def _data_parts(node: Node, nodes: Mapping[str, Node], done: _Done) -> list[Part
     """What a version says of its sources is all of them; else its inputs are, by their tokens."""
     if said := _said_sources(node):
         return [Part(done.taken(uri, _all_uses(node, uri)), weight, tokens) for uri, weight, tokens in said]
-    return [_taken(done.taken(uri, use), use) for uri, use in _uses(node) if _is_part(nodes.get(uri), use)]
+    parts = [(use, done.taken(uri, use)) for uri, use in _uses(node) if _is_part(nodes.get(uri), use)]
+    # Who trained on a report all the same says so by its role; then it is a source like any other.
+    return [
+        _taken(of_source(use.uri) if mix.is_empty else mix, use)
+        for use, mix in parts
+        if use.role == DATA_ROLE or not mix.is_empty
+    ]
 
 
 def _uses(node: Node) -> list[tuple[str, InputEdge]]:
@@ -306,6 +316,22 @@ def _is_data(node: Node) -> bool:
     """Whether it can be a part: a tokenizer or an evaluation has no tokens to give."""
     kind = node.type.lower()
     return node.kind != "artifact" or not any(word in kind for word in ("model", "tokenizer", "eval"))
+
+
+def _is_report(node: Node, nodes: Mapping[str, Node], done: _Done) -> bool:
+    """Whether something that was made of no data holds none: a score of a model, say, or what says of one.
+
+    What is data by its type or its count was made by the model, and is a source.
+    """
+    kind = node.type.lower()
+    if any(word in kind for word in _DATA_WORDS) or _told(node, _STAGE_TOKENS)[0] is not None:
+        return False
+    above = [(nodes.get(uri), done.get(uri)) for uri in _made_from(node)]
+    return any((mix and mix.is_empty) or (one and _judged(one)) for one, mix in above)
+
+
+def _judged(node: Node) -> bool:
+    return _is_model(node) or (node.kind == "artifact" and "eval" in node.type.lower())
 
 
 def _said_sources(node: Node) -> list[tuple[str, float | None, float | None]]:

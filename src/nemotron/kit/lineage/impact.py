@@ -19,7 +19,7 @@ from nemotron.kit.lineage.graph import Node
 from nemotron.kit.lineage.index import Index, ask
 from nemotron.kit.lineage.mixing import Confidence
 from nemotron.kit.lineage.parts import RULE, cut, sizes_of
-from nemotron.kit.lineage.reading import Reader, is_external
+from nemotron.kit.lineage.reading import Reader
 from nemotron.kit.names import SCHEME, ArtifactRef
 from nemotron.kit.registry import layout
 from nemotron.kit.registry.registry import Registry
@@ -170,9 +170,9 @@ def _pick(registry: Registry, ref: str, most: int | None, depth: int | None) -> 
     for name, value in (("limit", most), ("depth", depth)):
         if value is not None and value < 0:
             raise MisuseError(f"Invalid {name}: {value}; expected 0 or more")
-    start = start_of(registry, ref)
+    start = start_of(registry, ref, is_foreign_known=True)
     picked = ask(registry.store, lambda index: _pick_with(index, registry, start, most, depth))
-    if is_external(start) and not picked.total + picked.deeper:
+    if picked.root.kind == "external" and not picked.total + picked.deeper:
         raise nothing_made_of(registry, start)
     return picked
 

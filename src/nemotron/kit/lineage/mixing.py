@@ -36,6 +36,14 @@ class Mix:
     tokens: float | None = None
     tokens_sure: Confidence = "claimed"
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no source is in it, known or not: it holds no data at all."""
+        return not self.shares and not self.lost
+
+
+EMPTY = Mix(unknown=1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

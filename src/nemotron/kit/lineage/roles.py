@@ -28,8 +28,10 @@ def role_of(
 
     Returns:
         `tokenizer`, `base_model` (a model that a model was made of), `model` (one that made data), `eval`, or
-        `data`; `input` for an artifact whose type tells nothing.
+        `data`; `input` for an artifact whose type tells nothing, as of one that only W&B has.
     """
+    if source == target_metadata.get("base_model"):
+        return "base_model"
     kind = (source_type or "").lower()
     if source == target_metadata.get("tokenizer_uri") or "tokenizer" in kind:
         return "tokenizer"
