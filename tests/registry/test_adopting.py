@@ -384,3 +384,15 @@ def test_reading_a_version_by_number_costs_no_more_once_the_name_is_known(mixed:
     store.calls.clear()
     registry.resolve("corpus:v5")
     assert len(store.calls) <= 2, store.calls
+
+
+def test_what_a_newer_kit_adopted_is_left_as_it_is(mixed: Path) -> None:
+    adopt(Registry.open(mixed))
+    file = mixed / ".kit/adopted/corpus/v1.json"
+    newer = {**json.loads(file.read_bytes()), "format_version": 2}
+    file.write_text(json.dumps(newer))
+    found = {one.uri: one for one in adopt(Registry.open(mixed))}
+    assert json.loads(file.read_bytes()) == newer
+    assert found["art://corpus:v1"].status == "skipped"
+    assert "upgrade" in str(found["art://corpus:v1"].why)
+    assert found["art://corpus:v5"].status == "already"

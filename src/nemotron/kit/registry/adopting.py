@@ -15,6 +15,7 @@ from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     ConflictError,
     CorruptError,
+    FormatTooNewError,
     KitError,
     PathNotFoundError,
     RefusedError,
@@ -125,7 +126,10 @@ class _Adopting:
         except KitError as error:  # of this version alone; what writing raises stops everything
             yield Adoption(uri=uri, status="skipped", why=str(error))
             return
-        yield self._commit(manifest, content, tree)
+        try:
+            yield self._commit(manifest, content, tree)
+        except FormatTooNewError as error:
+            yield Adoption(uri=uri, status="skipped", why=str(error))
 
     def _look(self, manifest: Manifest) -> tuple[Content, Tree]:
         """The files of a version.
@@ -195,10 +199,16 @@ class _Adopting:
         )
 
     def _is_whole(self, key: str) -> bool:
-        """Whether what is there is a manifest, this one's or that of somebody who adopts at the same time."""
+        """Whether what is there is a manifest, this one's or that of somebody who adopts at the same time.
+
+        Raises:
+            FormatTooNewError: a newer kit adopted it.
+        """
         data = self._store.read(key)
         try:
             return data is not None and bool(Manifest.from_bytes(data, key).version)
+        except FormatTooNewError:
+            raise
         except CorruptError:
             return False
 
