@@ -85,9 +85,18 @@ def test_urls(opened, publish) -> None:
     assert opened().resolve("v").path == "s3://older/x"
 
 
+def test_a_container_of_azure_is_no_credential_and_a_file_url_is_its_path(opened, publish) -> None:
+    publish("u", source="abfs://data@account.dfs.core.windows.net/team/x")
+    opened().remap("abfs://data@account.dfs.core.windows.net/team", "abfss://data@other.dfs.core.windows.net")
+    assert opened().resolve("u").path == "abfss://data@other.dfs.core.windows.net/x"
+    opened().remap("file:///old%20data", "/new")
+    assert "/old data" in [remap.old for remap in opened().remaps()]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ("abfs://c:secret@account.dfs.core.windows.net/x", "/b", "credentials"),
         ("/a", "/a", "circle"),
         ("/a", "/a/b", "circle"),
         ("/a/b", "/c", "circle"),  # with /c → /a/b, from the fixture below

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from nemotron.kit.documents.remap import Remap, RemapLog, moved
 from nemotron.kit.errors import (
@@ -25,6 +26,8 @@ from nemotron.kit.store.protocol import Store
 log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 1000
+# Azure: container@account.
+_WITH_CONTAINER = ("az", "abfs", "abfss")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(/.*)?", re.DOTALL)
 
 
@@ -173,10 +176,11 @@ def _checked(text: str) -> str:
     if match := _URL.fullmatch(text):
         scheme, host, path = match[1].lower(), match[2], match[3] or ""
         # What is written down here, everybody who reads the store can read.
-        if "@" in host or "?" in text or clean(text) != text:
+        has_user = "@" in host and scheme not in _WITH_CONTAINER
+        if has_user or "?" in text or clean(text) != text:
             raise MisuseError("Cannot remap a URL with credentials or a query; write the plain location")
         if scheme == "file":
-            return _checked(path)
+            return _checked(unquote(path))
         if scheme == "art" or not host:
             raise MisuseError(f"Cannot remap {shown}: expected a folder, or a URL such as s3://bucket/folder")
         return f"{scheme}://{host}{path}".rstrip("/")
