@@ -44,6 +44,22 @@ def test_create_is_exclusive_and_the_first_content_stays(root: str) -> None:
     assert (store.list(), store.list("a"), store.list("nothing")) == (["a"], ["b"], [])
 
 
+def test_what_other_tools_put_there_for_a_folder_is_no_object(root: str, server: tuple[str, int]) -> None:
+    """Consoles and Hadoop make an empty object `prefix/` of a folder."""
+    import boto3
+
+    store = open_store(root)
+    store.create("a/b", b"1")
+    host, port = server
+    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
+    bucket, _, prefix = root.removeprefix("s3://").partition("/")
+    for folder in (f"{prefix}/", f"{prefix}/a/", f"{prefix}/empty/"):
+        client.put_object(Bucket=bucket, Key=folder, Body=b"")
+    assert (sorted(store.list()), store.list("a"), store.list("empty")) == (["a", "empty"], ["b"], [])
+    assert "" not in [found.key for found in store.walk()]
+    assert [found.key for found in store.walk("a")] == ["a/b"]
+
+
 def test_staged_content_of_many_parts(root: str) -> None:
     store = open_store(root)
     content = os.urandom(12 << 20)

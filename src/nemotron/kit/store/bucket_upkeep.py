@@ -22,6 +22,8 @@ def walk(bucket: "Bucket", start: str, skip: int) -> Iterator[Found]:
 
     for page in obstore.list(bucket, start or None):
         for item in page:
+            if not item["path"].startswith(start):
+                continue  # the empty object `prefix/` that consoles and Hadoop make for a folder
             yield Found(item["path"][skip:], item["size"], item["last_modified"].timestamp())
 
 

@@ -114,7 +114,8 @@ class BucketStore(Store):
         with _translated("list", self._shown(prefix), self._settings):
             found = obstore.list_with_delimiter(self._bucket, f"{start}/" if start else None)
         paths = [*found["common_prefixes"], *(item["path"] for item in found["objects"])]
-        return list({path.rstrip("/").rpartition("/")[2] for path in paths})
+        # Consoles and Hadoop put an empty object `prefix/` there for a folder: not a name in that folder.
+        return list({path.rstrip("/").rpartition("/")[2] for path in paths if path.rstrip("/") != start})
 
     # -- writing -------------------------------------------------------------------------------------------
 
