@@ -1,14 +1,17 @@
 """Stores on the Hugging Face Hub: its real client against a double of its API."""
 
+import errno
 import functools
 import logging
 import multiprocessing
+import os
 import re
 
 import pytest
 
 from hub_server import TOKEN, Hub
 from nemotron.kit.errors import (
+    DiskFullError,
     KitError,
     MissingExtraError,
     MisuseError,
@@ -207,6 +210,29 @@ def test_one_fault_is_got_over_and_the_truth_is_told(hub, fault, call):
         assert left == [] or (existing and call in ("commit", "preupload"))
     assert store.read("a") == b"0"
     assert store.list() == ["a"]
+
+
+@pytest.mark.parametrize("fault", ["drop", "cut", "412", "500"])
+def test_a_move_whose_reply_is_lost_is_told_to_have_been_made(hub, fault):
+    store = open_store(ROOT)
+    store.create("a", b"content")
+    left = [fault]
+    hub.fault = lambda method, path: left.pop() if "/commit/" in path and left else None
+    assert store.move("a", "b") is True
+    assert (store.read("a"), store.read("b"), left) == (None, b"content", [])
+    assert store.move("a", "b") is False
+
+
+def test_a_full_disk_is_not_the_network_s_fault(hub, monkeypatch):
+    store = open_store(ROOT)
+    store.create("a", b"content")
+
+    def full(path, copy):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(store, "_download", full)
+    with pytest.raises(DiskFullError, match="No space left"):
+        store.read("a")
 
 
 @pytest.mark.parametrize("fault", ["drop", "cut", "429", "500", "503"])

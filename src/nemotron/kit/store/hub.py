@@ -211,8 +211,7 @@ class HubStore(Store):
         with self._lock:
             if key in self._waiting:
                 return False
-            there = self._file(path, self._settle("write", path, title, plan))
-        return there is not None and there.last_commit is not None and there.last_commit.title == title
+            return self._is_by(title, path, self._settle("write", path, title, plan))
 
     def replace(self, key: str, data: bytes) -> None:
         """Write a hint; it takes a commit."""
@@ -249,21 +248,18 @@ class HubStore(Store):
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         path, aside = self._path(source), self._path(target)
+        title = f"Move {path} [{secrets.token_hex(8)}]"
         with self._lock, tempfile.NamedTemporaryFile(prefix="kit-") as copy:
             self.sync()
-            moved: builtins.list[str] = []
 
             def plan(head: str) -> "Operations | None":
-                moved.clear()
                 if self._file(path, head) is None:
                     return None
                 self._try("read", path, lambda: self._download(path, copy))
                 copy.flush()
-                moved.append(path)
                 return [CommitOperationAdd(aside, copy.name), CommitOperationDelete(path, is_folder=False)]
 
-            self._settle("move", path, f"Move {path}", plan)
-        return bool(moved)
+            return self._is_by(title, aside, self._settle("move", path, title, plan))
 
     def stage(self) -> Staging:
         """Begin content; `sync` uploads it."""
@@ -356,6 +352,11 @@ class HubStore(Store):
             "look for", path, lambda: self._api.get_paths_info(self._repo, [path], expand=True, **where)
         )
         return next((item for item in found if isinstance(item, RepoFile) and item.path == path), None)
+
+    def _is_by(self, title: str, path: str, revision: str) -> bool:
+        """Whether a file, as it is in a revision, was written by the commit of a title."""
+        there = self._file(path, revision)
+        return there is not None and there.last_commit is not None and there.last_commit.title == title
 
     def _try(self, doing: str, path: str, call: Callable[[], T], attempts: int = FAILURES_MAX) -> T:
         """Make a call that changes nothing; again, after a pause, where the Hub may answer better then."""

@@ -1,6 +1,5 @@
 """What the Hugging Face Hub's client raises, as the kit's errors."""
 
-import re
 from typing import Any
 
 from nemotron.kit.errors import (
@@ -11,6 +10,8 @@ from nemotron.kit.errors import (
     RefusedError,
     UnavailableError,
 )
+from nemotron.kit.redaction import one_line
+from nemotron.kit.store.system_errors import translate as translate_os
 
 # Somebody committed in between, or is about to.
 CONFLICTS = (409, 412)
@@ -68,11 +69,13 @@ def translate(error: Exception, doing: str, where: str, repo: str, source: str) 
     """
     from huggingface_hub import errors
 
-    said = f"Cannot {doing} {where}: {_first_line(error)}"
+    said = f"Cannot {doing} {where}: {one_line(str(error) or type(error).__name__)}"
     not_allowed = f"{said}. Check that the token (from {source}) may {_right(doing)} {repo}"
     match error:
         case KitError():
             return error
+        case OSError() if _is_of_the_disk(error):  # of the copy that is made of a large file
+            return translate_os(error, doing, where)
         case errors.LocalEntryNotFoundError() | errors.OfflineModeIsEnabled():
             return UnavailableError(f"{said}. Check HF_HUB_OFFLINE and the network, then try again")
         case errors.EntryNotFoundError():
@@ -103,11 +106,3 @@ def translate(error: Exception, doing: str, where: str, repo: str, source: str) 
 
 def _right(doing: str) -> str:
     return "write to" if doing in ("write", "move", "remove") else "read"
-
-
-def _first_line(error: Exception) -> str:
-    """What a person needs of it: one line, without parameters of URLs and without tokens."""
-    text = " ".join((str(error) or type(error).__name__).split())
-    text = re.sub(r"(https?://[^\s?]*)\?\S*", r"\1", text)
-    text = re.sub(r"://[^\s/@]+@", "://", text)
-    return re.sub(r"\bhf_\w+", "hf_…", text)[:300].rstrip(" .:")
