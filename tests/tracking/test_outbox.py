@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemotron.kit.documents.outbox import Destination, OutboxRecord, Receipt, RunIdentity
-from nemotron.kit.errors import ConflictError, UnavailableError
+from nemotron.kit.errors import ConflictError, FormatTooNewError, UnavailableError
 from nemotron.kit.registry.processes import life_of, this_maker
 from nemotron.kit.registry.stamps import uuid7
 from nemotron.kit.store.local import LocalStore
@@ -297,3 +297,18 @@ def test_outboxes_of_every_format_that_was_ever_written_open() -> None:
     assert record.payload == {"draft": {"name": "data"}}
     known = Receipt.from_bytes((golden / "receipt.json").read_bytes(), "golden")
     assert (known.twin, known.aliases) == ("team/nano3/data:v0", ("latest",))
+
+
+def test_a_lease_that_a_crash_left_torn_stops_nobody_and_a_newer_kit_s_is_his(caplog) -> None:
+    store = MemoryStore()
+    leases = Leases(store, "leases")
+    store.create("leases/run/00000001.json", b'{"folder": "lea')
+    mine = leases.take("run")
+    assert mine is not None
+    assert mine.number == 2
+    assert "leases/run/00000001.json is damaged" in caplog.text
+    store.replace(mine.key, b"")
+    assert leases.last("run") is None
+    store.replace(mine.key, json.dumps({**json.loads(mine.to_bytes()), "format_version": 2}).encode())
+    with pytest.raises(FormatTooNewError, match="lease format 2"):
+        leases.take("run")

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from nemotron.kit.errors import CorruptError, FormatTooNewError, InvalidMetadataError
 
@@ -192,7 +192,9 @@ def read(cls: type[T], document: Mapping[str, Any], where: str) -> T:
 def _is_a(value: Any, kind: Any) -> bool:
     if get_origin(kind) in (tuple, Mapping):
         return get_origin(kind) is Mapping and isinstance(value, dict)
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if isinstance(value, bool):
+        return kind is bool or bool in get_args(kind)
+    return isinstance(value, kind) or (kind is float and isinstance(value, int))
 
 
 def strict(value: Any) -> Any:

@@ -6,6 +6,7 @@ grow, so that a stale listing makes a create fail rather than two holders. A hol
 longer than its time may go on beside the next one for a moment: what it does has to be harmless twice.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -13,12 +14,15 @@ from dataclasses import asdict, dataclass, replace
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.outbox import Maker
-from nemotron.kit.errors import CorruptError
+from nemotron.kit.errors import CorruptError, FormatTooNewError
 from nemotron.kit.registry.processes import life_of, this_maker
 from nemotron.kit.store import proc
 from nemotron.kit.store.protocol import Store
 
+log = logging.getLogger(__name__)
+
 LEASE_S = 120.0
+LEASE_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Lease:
 
     def to_bytes(self) -> bytes:
         """The stored form."""
-        return codec.encode({**asdict(self), "format_version": 1})
+        return codec.encode({**asdict(self), "format_version": LEASE_FORMAT})
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> "Lease":
@@ -58,20 +62,11 @@ class Lease:
 
         Raises:
             CorruptError: it is damaged; `where` is named.
+            FormatTooNewError: a newer kit wrote it.
         """
-        values = codec.decode(data, where)
-        try:
-            return cls(
-                folder=values["folder"],
-                number=values["number"],
-                nonce=values["nonce"],
-                holder=Maker(**values["holder"]),
-                expires_at=float(values["expires_at"]),
-                service=int(values.get("service") or 0),
-                service_started=str(values.get("service_started") or ""),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptError(f"{where} is damaged: {type(error).__name__}: {error}") from error
+        document = codec.decode(data, where)
+        codec.format_of(document, where, "lease", LEASE_FORMAT)
+        return codec.read(cls, document, where)
 
 
 def started(pid: int) -> str:
@@ -166,4 +161,10 @@ class Leases:
     def _read(self, folder: str, number: int) -> Lease | None:
         key = f"{folder}/{number:08d}.json"
         data = self._store.read(key)
-        return None if data is None else Lease.from_bytes(data, key)
+        try:
+            return None if data is None else Lease.from_bytes(data, key)
+        except FormatTooNewError:
+            raise
+        except CorruptError as error:  # torn by a crash, where a store writes in place
+            log.warning("%s. Nobody has this lease; the next one counts", error)
+            return None
