@@ -170,8 +170,10 @@ def shutdown() -> None:
 
 @contextmanager
 def using(
-    backend: Literal["fsspec", "manifest", "wandb"] = "fsspec",
+    backend: str = "fsspec",
     root: str | Path | None = None,
+    wandb_project: str | None = None,
+    wandb_entity: str | None = None,
     **arguments: Any,
 ) -> "Iterator[Registry | None]":
     """`init` for the length of a `with` block; what was in force before is in force again after it.
@@ -179,7 +181,9 @@ def using(
     Args:
         backend: as for `init`.
         root: as for `init`.
-        **arguments: the other arguments of `init`.
+        wandb_project: as for `init`.
+        wandb_entity: as for `init`.
+        **arguments: the other arguments of `init`, by name.
 
     Yields:
         The registry, or None with W&B alone.
@@ -193,7 +197,7 @@ def using(
     context.reset(keep_runs=True)
     error: type[BaseException] | None = None
     try:
-        init(backend, root, **arguments)
+        init(backend, root, wandb_project, wandb_entity, **arguments)
         yield context.current_registry()
     except BaseException as raised:
         error = type(raised)
