@@ -19,6 +19,7 @@ logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 logging.getLogger("nemotron").setLevel(logging.DEBUG)
 MARK, place = os.environ["HF_TOKEN"], Path(sys.argv[1])
 SIGNED = f"https://127.0.0.1:9/data.jsonl?X-Amz-Credential={MARK}&X-Amz-Signature={MARK}"
+KEY = f"s3://AKIAABCDEFGHIJKLMNOP:a/{MARK}+b@bucket/x"
 USER = f"https://me:{MARK}@127.0.0.1:9/x"
 CHAIN = f"zip://a.txt::https://me:{MARK}@127.0.0.1:9/x.zip"
 
@@ -35,14 +36,22 @@ config = {
 }
 try:
     with kit.run("prep", config=config):
-        made = kit.Artifact(path=data, metadata={"from": SIGNED, "deep": [{"see": USER}], "chain": CHAIN})
+        said = {"from": SIGNED, "deep": [{"see": USER}], "chain": CHAIN, USER: 1, "key": "hf_" + MARK * 3}
+        made = kit.Artifact(path=data, metadata=said)
         made.save(name="m", inputs=[SIGNED, USER])
         again = kit.Artifact(path=data, metadata={"step": 2})
-        again.save(name="m", snapshot=True, inputs=[kit.Input(CHAIN, role="data")])
+        again.save(name="m", snapshot=True, inputs=[kit.Input(CHAIN, role="data"), SIGNED, KEY])
         kit.Artifact(path=SIGNED, metadata={}).save(name="far")
         raise RuntimeError(f"cannot open {SIGNED}, {USER}")
 except RuntimeError:
     pass
+from nemotron.kit.exporters import FORMATS, export
+
+graph = kit.lineage_of("art://m:v2", runs=True)
+for to in FORMATS:
+    (place / f"lineage.{to}").write_text(export(graph, to))
+    assert to in ("mermaid", "dot") or "data.jsonl" in (place / f"lineage.{to}").read_text(), to
+print(repr(graph), repr(kit.context.require_registry()), repr(kit.get_lineage_tracker()))
 registry = kit.context.require_registry()
 registry.alias("m", "good", 1, why=f"as {USER} says")
 registry.withdraw("m:v2", f"see {SIGNED}")

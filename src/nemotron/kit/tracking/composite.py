@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nemotron.kit.errors import MisuseError, NotFoundError
+from nemotron.kit.redaction import clean_text, message
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.protocol import FollowingTracker, LineageTracker, SaveOptions, StoreTracker
 from nemotron.kit.tracking.run import Run
@@ -159,7 +160,13 @@ def _try_use(tracker: LineageTracker, ref: str, artifact_type: str) -> Path | No
         path: Path = ask(ref, artifact_type)
         return path
     except Exception as error:  # noqa: BLE001 - the store's own answer stands
-        log.warning("%s does not have %s either: %s: %s", _name(tracker), ref, type(error).__name__, error)
+        log.warning(
+            "%s does not have %s either: %s: %s",
+            _name(tracker),
+            clean_text(ref),
+            type(error).__name__,
+            message(str(error)),
+        )
         return None
 
 
@@ -169,7 +176,7 @@ def _warn_of(tracker: LineageTracker, what: str, error: Exception) -> None:
         what,
         _name(tracker),
         type(error).__name__,
-        error,
+        message(str(error)),
     )
 
 

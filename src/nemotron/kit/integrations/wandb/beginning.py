@@ -9,6 +9,7 @@ from nemotron.kit.errors import KitError, RefusedError, UnavailableError
 from nemotron.kit.integrations.wandb.errors import translated
 from nemotron.kit.integrations.wandb.probing import answers
 from nemotron.kit.integrations.wandb.run import client, configured_mode, configured_server, is_real, unique
+from nemotron.kit.redaction import clean
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def begin(**settings: Any) -> None:
         UnavailableError: the server can't be reached, and there is no store.
         RefusedError: not logged in, or not allowed, and there is no store.
     """
-    wandb = client()
+    wandb, settings = client(), clean(settings)
     has_store = context.current_registry() is not None
     try:
         if has_store and is_real() and configured_mode() == "online":

@@ -35,7 +35,7 @@ from nemotron.kit.integrations.wandb.probing import answers
 from nemotron.kit.integrations.wandb.secrets import payload_of
 from nemotron.kit.integrations.wandb.sending import Sender
 from nemotron.kit.names import SCHEME
-from nemotron.kit.redaction import clean
+from nemotron.kit.redaction import clean, clean_text
 from nemotron.kit.registry import stamps
 from nemotron.kit.registry.processes import this_maker
 from nemotron.kit.registry.registry import Registry
@@ -397,4 +397,4 @@ def _program() -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return clean_text(value) if isinstance(value, str) and value else None

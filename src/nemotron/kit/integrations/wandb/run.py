@@ -15,6 +15,7 @@ from nemotron.kit.documents.secrets import without_secrets
 from nemotron.kit.errors import KitError, MissingExtraError
 from nemotron.kit.integrations.wandb.errors import translated
 from nemotron.kit.integrations.wandb.exit import guarded
+from nemotron.kit.redaction import clean_text
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ def add_tags(tags: Iterable[str]) -> None:
     if run is None:
         return
     with translated("set the run's tags"):
-        run.tags = tuple(unique([*(run.tags or ()), *tags]))
+        run.tags = tuple(unique([*(run.tags or ()), *map(clean_text, tags)]))
 
 
 def log_config(config: Any) -> None:
