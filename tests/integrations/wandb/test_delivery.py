@@ -291,6 +291,51 @@ def test_inputs_that_w_and_b_has_never_heard_of_are_made_from_their_manifests(
     assert outbox().ids() == []
 
 
+def test_inputs_below_the_root_and_in_a_file_are_referred_to_where_they_lie_now(
+    wandb_server: WandbServer, real_wandb: ModuleType, tmp_path: Path
+) -> None:
+    root = tmp_path / "store"
+    with kit.using(root=root):
+        place = folder(root / "data/blend", "d")
+        (place / "blend.json").write_text("{}")
+        blend = kit.DataBlendsArtifact(path=place / "blend.json")
+        blend.save(name="blend")
+        kit.Artifact(path=folder(tmp_path / "odd", "o"), type="my/type").save(name="odd")
+    root.rename(tmp_path / "moved")
+    kit.init(root=tmp_path / "moved", wandb_project="proj")
+    with real_wandb.init(project="proj"):
+        model = kit.ModelArtifact(path=folder(tmp_path / "m", "m"), step=1)
+        model.save(name="model", inputs=["art://blend:v1", "art://odd:v1"])
+    assert sorted(wandb_server.names()) == ["blend:v0", "model:v0", "odd:v0"]
+    there = tmp_path / "moved/data/blend"
+    assert wandb_server.artifact("blend:v0").references() == {
+        f"output/{name}": f"file://{there / name}" for name in ("blend.json", "part.bin")
+    }
+    assert wandb_server.artifact("odd:v0").type == "my-type"
+
+
+def test_records_move_with_the_root_and_two_deliverers_share_them(
+    wandb_server: WandbServer, real_wandb: ModuleType, offline_saves: Callable[..., str], tmp_path: Path
+) -> None:
+    """Two processes at once: each record arrives once, and no edge is left for the next `sync`."""
+    offline_saves("data")
+    for n in range(3):
+        offline_saves(f"model-{n}", inputs=["art://data:v1"])
+    kit.shutdown()
+    (tmp_path / "store").rename(tmp_path / "moved")
+    command = [sys.executable, "-m", "nemotron.kit.cli", "sync", "--json", "--root", str(tmp_path / "moved")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in processes:
+        process.communicate(timeout=120)
+    kit.init(root=tmp_path / "moved")
+    sync(context.require_registry())  # what both had just begun
+    assert outbox().ids() == []
+    assert outbox().count_receipts() == 4
+    assert sorted(wandb_server.names()) == ["data:v0", "model-0:v0", "model-1:v0", "model-2:v0"]
+    inputs = [[one.name for one in run.inputs] for run in wandb_server.state.runs.values()]
+    assert sorted(inputs) == [[], ["data:v0"], ["data:v0"], ["data:v0"]]
+
+
 def test_an_input_that_waits_has_its_own_record_and_is_not_made_again(
     wandb_server: WandbServer, real_wandb: ModuleType, offline_saves: Callable[..., str], tmp_path: Path
 ) -> None:

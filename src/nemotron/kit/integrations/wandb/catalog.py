@@ -15,7 +15,6 @@ from typing import Any
 from nemotron.kit.errors import (
     ArtifactNotFoundError,
     ArtifactVersionNotFoundError,
-    KitError,
     MisuseError,
     NotFoundError,
     PathNotFoundError,
@@ -97,7 +96,7 @@ class WandbCatalog:
 
         Raises:
             PathNotFoundError: there is no source.
-            MisuseError: the active run is of another project.
+            MisuseError: the active run is of another project or another's.
             UnavailableError: the active run is not online, or W&B can't be reached.
             KitError: W&B did not take it.
         """
@@ -130,11 +129,12 @@ class WandbCatalog:
             KitError: W&B could not be asked.
         """
         artifact = self._artifact(name, version)
+        folder = folder_of(artifact)  # what can't be read from here is no input
         run = wandb_run.active()
         if run is not None and wandb_run.mode(run) == "online":
             with translated(f"make {name} an input of the run"):
                 run.use_artifact(artifact)
-        return folder_of(artifact), self._found(artifact)
+        return folder, self._found(artifact)
 
     def versions(self, name: str) -> list[Found]:
         """All versions of a name, oldest first; none if W&B has no such name."""
@@ -233,20 +233,24 @@ class WandbCatalog:
             beginning.start(project=self.project, entity=self.entity, job_type="publish")
             try:
                 yield self._online(wandb_run.active())
-            except KitError:
-                wandb_run.finish(1)
+            except BaseException:
+                wandb_run.finish(1)  # whatever it was: the run is ours, and nobody else ends it
                 raise
             wandb_run.finish()
             return
         self._online(run)
-        if (there := getattr(run, "project", None)) != self.project:
+        there = getattr(run, "project", None)
+        theirs = getattr(run, "entity", None) or self._entity()
+        if there != self.project or theirs != self._entity():
             raise MisuseError(
-                f"The active run is of the project {there}, and W&B would put the artifact there: "
-                f"finish it before publishing to {self.project}"
+                f"The active run is of the project {there} of {theirs}, and W&B would put the artifact "
+                f"there: finish it before publishing to {self._place()}"
             )
         yield run
 
     def _online(self, run: Any) -> Any:
+        if run is None:
+            raise UnavailableError("Nothing can be published to W&B: no run could be started")
         if (mode := wandb_run.mode(run)) != "online":
             raise UnavailableError(f"Nothing can be published to W&B: the run is {mode}")
         return run

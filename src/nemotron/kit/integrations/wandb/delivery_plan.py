@@ -6,8 +6,8 @@ manifest, on a run of its own that stands for the kit's run that made them, and 
 
 import hashlib
 import logging
-import time
 from collections.abc import Iterable
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,13 +23,15 @@ from nemotron.kit.integrations.wandb.description import (
     File,
     Reference,
 )
-from nemotron.kit.integrations.wandb.drafts import fit_metadata, lines, refer
+from nemotron.kit.integrations.wandb.drafts import fit_metadata, lines, refer, unopened
 from nemotron.kit.integrations.wandb.inputs import sources_of
 from nemotron.kit.integrations.wandb.secrets import payload_of
+from nemotron.kit.integrations.wandb.uris import artifact_type
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.processes import this_maker
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.trees import read_tree
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.tracking.outbox import Outbox
 
@@ -104,9 +106,12 @@ def record_of(registry: Registry, manifest: Manifest, destination: Destination) 
 def _id(manifest: Manifest, destination: Destination) -> str:
     if len(manifest.write_id) == 36:
         return f"{manifest.write_id[:24]}{destination.key[:12]}"
-    return (
-        f"{int(time.time() * 1000):012x}"[:8] + "-0000-7000-8000-" + _derived(manifest.uri, destination.key)
-    )
+    # Of an older store: from what its manifest says of the time, whoever reads it.
+    try:
+        made_ms = max(0, int(datetime.fromisoformat(manifest.created_at).timestamp() * 1000))
+    except (ValueError, OverflowError):
+        made_ms = 0
+    return f"{made_ms:012x}"[:8] + "-0000-7000-8000-" + _derived(manifest.uri, destination.key)
 
 
 def _derived(*parts: str) -> str:
@@ -119,12 +124,14 @@ def _description(registry: Registry, manifest: Manifest, store_inputs: list[str]
         tokenizer_uri=manifest.metadata.get("tokenizer_uri"),
         get_input_uris=lambda: list(manifest.inputs),
     )
+    reference = _reference(registry, manifest)
+    metadata = fit_metadata(manifest.metadata, {"created_at": manifest.created_at})
     draft = Draft(
         name=manifest.name,
-        type=manifest.type,
-        metadata=fit_metadata(manifest.metadata, {"created_at": manifest.created_at}),
+        type=artifact_type(manifest.type),
+        metadata={**metadata, **unopened([reference])},
         files=tuple(_companion(registry, manifest)),
-        references=(_reference(registry, manifest),),
+        references=(reference,),
     )
     foreign = [used for used in manifest.used_artifacts if used not in store_inputs]
     return Description(draft=draft, aliases=("latest",), used=tuple(foreign), sources=tuple(sources_of(said)))
@@ -154,9 +161,9 @@ def _companion(registry: Registry, manifest: Manifest) -> Iterable[File]:
 
 def _reference(registry: Registry, manifest: Manifest) -> Reference:
     """Where the data lay, with its listing of the time; nothing is looked at, since it may be gone."""
-    from nemotron.kit.registry.trees import read_tree
-
-    uri = manifest.path if "://" in manifest.path else f"file://{manifest.path}"
+    # Of an artifact that is a file in a folder, the folder; where it was moved or remapped to, if it was.
+    folder = registry.record(manifest).folder
+    uri = folder if "://" in folder else f"file://{folder}"
     try:
         tree = read_tree(registry.store, manifest)
     except KitError as error:
