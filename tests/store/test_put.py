@@ -95,6 +95,7 @@ def test_what_is_shown_is_what_is_stored(store: Store, source: Path) -> None:
 def test_a_file_system_that_can_not_copy_by_itself(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
+    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: True)
     monkeypatch.setattr(os, "copy_file_range", failing(lambda *_: 0, number))
     store = LocalStore(tmp_path / "store")
     assert filled(store, source) == source.read_bytes() == store.read(KEY)
@@ -108,6 +109,7 @@ def test_a_file_system_that_stops_copying_half_way(
     def copy(here: int, there: int, count: int, at: int, to: int) -> int:
         return real(here, there, min(count, 1000), at, to) if at < 5000 else 0
 
+    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: True)
     monkeypatch.setattr(os, "copy_file_range", copy)
     store = LocalStore(tmp_path / "store")
     assert filled(store, source) == source.read_bytes() == store.read(KEY)
@@ -128,8 +130,37 @@ def test_blocks_that_are_shared_are_shown_as_well(
 def test_a_disk_that_fills_while_copying_leaves_nothing(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: True)
     monkeypatch.setattr(os, "copy_file_range", failing(lambda *_: 0, errno.ENOSPC))
     store = LocalStore(tmp_path / "store")
     with pytest.raises(DiskFullError):
         filled(store, source)
     assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("by_itself", [True, False])
+def test_the_disk_takes_what_is_copied_while_the_rest_is(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, by_itself: bool
+) -> None:
+    started = []
+
+    def start(descriptor: int, start: int, size: int) -> None:
+        assert os.fstat(descriptor).st_size == start + size
+        started.append((start, size))
+
+    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: by_itself)
+    monkeypatch.setattr(files, "start_write_back", start)
+    monkeypatch.setattr(files, "WRITE_BACK_SIZE", 300_000)
+    filled(LocalStore(tmp_path / "store"), source)
+    assert len(started) == 4
+    assert [at for at, _ in started] == [0, *(sum(size for _, size in started[:n]) for n in (1, 2, 3))]
+    assert sum(size for _, size in started) == SIZE
+
+
+def test_a_write_back_really_begins_or_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open(tmp_path / "file", "wb", buffering=0) as file:
+        file.write(b"content")
+        files.start_write_back(file.fileno(), 0, 7)
+        monkeypatch.setattr(files, "_c_function", lambda name: None)
+        files.start_write_back(file.fileno(), 0, 7)
+    assert (tmp_path / "file").read_bytes() == b"content"

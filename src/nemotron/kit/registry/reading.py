@@ -37,6 +37,8 @@ REMOTE_CHUNK_FILES = 16
 # A buffer that stays in the core's own cache between reading, hashing and writing.
 BUFFER_SIZE = 256 << 10
 SHARED_BUFFER_SIZE = 4 << 20
+# What is written at once lies together in the page cache: larger pieces take the system less time.
+COPY_BUFFER_SIZE = 1 << 20
 
 Progress = Callable[[int, int], object]
 Seen = Callable[[memoryview], object]
@@ -303,6 +305,11 @@ def read_through(descriptor: int, seen: Seen, threads: int, told: Told | None) -
 def buffer_size(threads: int) -> int:
     """Bytes to read at once: few stay in the cache of a core, many keep several cores at work."""
     return BUFFER_SIZE if threads == 1 else SHARED_BUFFER_SIZE
+
+
+def copy_buffer_size(threads: int) -> int:
+    """Bytes to copy at once into the store."""
+    return COPY_BUFFER_SIZE if threads == 1 else SHARED_BUFFER_SIZE
 
 
 def hashing(folder: str) -> Work:

@@ -346,7 +346,7 @@ class LocalStaging(Staging):
     def fill(self, source: int, seen: Callable[[memoryview], object], buffer_size: int) -> int:
         """Copy a file, in the way that is cheapest here; `seen` is told what the store now holds."""
         try:
-            return files.copy(source, self._descriptor, seen, buffer_size)
+            return files.copy(source, self._descriptor, seen, buffer_size, write_back=True)
         except OSError as error:
             self.abort()
             raise translate(error, "copy into", self.path) from error
