@@ -192,6 +192,7 @@ def test_gc_of_the_version_leaves_what_other_checkouts_have(publish, by, data):
 def test_copies_share_no_blocks(publish, by, data, monkeypatch):
     record = publish(snapshot=True).record
     monkeypatch.setattr(files, "_clone", lambda *_: pytest.fail("shared"))
+    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: True)
     monkeypatch.setattr(os, "copy_file_range", lambda *_: pytest.fail("shared"))
     folder = by("copy").folder(record)
     assert whole(folder, data)

@@ -92,8 +92,8 @@ def _c_function(name: str) -> Any:
     return getattr(ctypes.CDLL(None, use_errno=True), name, None)
 
 
-# Little enough that much of a file is on its way when its last block is written; each start costs a few µs.
-WRITE_BACK_SIZE = 8 << 20
+# Enough to be written in few requests, little enough that most of a file is on its way when its end is read.
+WRITE_BACK_SIZE = 32 << 20
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE, see sync_file_range(2)
 _CLONE = 0x40049409  # FICLONE, see ioctl_ficlonerange(2)
 _NO_RANGE = frozenset(
