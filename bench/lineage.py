@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import bars
 import house
 
 from nemotron.kit.documents.manifest import Manifest
@@ -33,6 +34,7 @@ from nemotron.kit.registry.versions import Versions
 
 FULL, PATHOLOGICAL, PEER_VERSIONS = 300_000, 96_000, 10_000
 HOPS_MAX = 5_000
+PEER_LIMIT_S = 60
 
 
 def found_store(root: Path, versions: int, names: int) -> dict[str, list[str]]:
@@ -106,21 +108,45 @@ def by_hops(registry: Registry, one: str) -> int:
     return len(seen) - 1
 
 
-def ml_metadata(python: str, folder: Path, made_from: dict[str, list[str]]) -> None:
-    """The same graph in ml-metadata, as far as patience reaches."""
+def ml_metadata(
+    python: str, folder: Path, made_from: dict[str, list[str]], index: Index, rate: float
+) -> list[bars.Verdict]:
+    """The same graph in ml-metadata, as far as patience reaches; what this kit is against it."""
     few = dict(list(made_from.items())[:PEER_VERSIONS])
     (folder / "graph.json").write_text(json.dumps(few))
     script = Path(__file__).with_name("lineage_ml_metadata.py")
-    done = subprocess.run([python, script, folder], capture_output=True, text=True, check=True)
+    try:
+        done = subprocess.run(
+            [python, script, folder], capture_output=True, text=True, check=True, timeout=PEER_LIMIT_S
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"ml-metadata takes no part: {type(error).__name__}")
+        print(getattr(error, "stderr", None) or error, file=sys.stderr)
+        return []
     said = json.loads(done.stdout)
+    theirs_ms, their_rate = said["ask_s"] * 1e3, len(few) / said["build_s"]
     print(f"ml-metadata {said['version']}, {len(few):,} versions: build {said['build_s']:.2f} s", end="")
-    print(
-        f" ({len(few) / said['build_s']:,.0f}/s), {said['found']:,} ancestors {said['ask_s'] * 1e3:,.0f} ms"
-    )
+    print(f" ({their_rate:,.0f}/s), {said['found']:,} ancestors {theirs_ms:,.0f} ms", end="")
+    last = f"art://{list(few)[-1]}"
+    ours_ms = median_ms(lambda: index.ancestors(last), 10)
+    print(f"   this kit {ours_ms:.2f} ms")
+    return [
+        bars.at_least("rebuilding the index, of ml-metadata's rate", rate / their_rate, 1, "x"),
+        bars.at_most(f"{said['found']:,} ancestors, of ml-metadata's time", ours_ms / theirs_ms, 1, "x"),
+    ]
 
 
-def ask(index: Index, floor: Callable[[str], list[str]], registry: Registry, nodes: dict[str, str]) -> None:
+def keep(target: Path | None, said: list[bars.Verdict]) -> None:
+    """Write whether the bars hold, if asked to."""
+    if target:
+        target.write_text(json.dumps({"bars": said}, indent=1))
+
+
+def ask(
+    index: Index, floor: Callable[[str], list[str]], registry: Registry, nodes: dict[str, str]
+) -> list[bars.Verdict]:
     """Ancestors of some nodes, three ways."""
+    said = []
     for title, one in nodes.items():
         ours, theirs = index.ancestors(f"art://{one}"), floor(one)
         assert {uri.removeprefix("art://") for uri in ours} == set(theirs) - {one}
@@ -134,6 +160,10 @@ def ask(index: Index, floor: Callable[[str], list[str]], registry: Registry, nod
             hops_ms = median_ms(lambda one=one: by_hops(registry, one), 3)  # type: ignore[misc]
             print(f"   a manifest a hop {hops_ms:.1f} ms", end="")
         print()
+        most = 1 if title == "pipeline-shaped" else 500
+        said.append(bars.at_most(f"{len(ours):,} ancestors, {title}", kit_ms, most, " ms"))
+        said.append(bars.at_most(f"{len(ours):,} ancestors, of plain SQLite", kit_ms / floor_ms, 2, "x"))
+    return said
 
 
 def catching_up(index: Index, registry: Registry) -> None:
@@ -169,6 +199,7 @@ def main() -> None:
     arguments.add_argument("--names", type=int, default=1000)
     arguments.add_argument("--full", action="store_true", help=f"{FULL:,} versions")
     arguments.add_argument("--ml-metadata", metavar="PYTHON", help="a Python that has ml-metadata")
+    arguments.add_argument("--json", type=Path, help="write whether the bars hold to this file")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
@@ -192,15 +223,21 @@ def main() -> None:
             rate = f"{len(made_from) / built_s:,.0f} manifests/s, {cpu_s:.2f} s of processor time"
             print(f"build                        {built_s:8.2f} s    {rate}", flush=True)
             print(f"  plain SQLite, no store     {floor_s:8.2f} s")
-            ask(index, floor, registry, nodes)
+            said = [bars.at_least("rebuilding the index", len(made_from) / built_s, 5000, " manifests/s")]
+            said += ask(index, floor, registry, nodes)
+            keep(options.json, said)
             down_ms = median_ms(lambda: index.descendants("art://first:v1"), 10)
             print(f"{len(index.descendants('art://first:v1')):7,} descendants              {down_ms:9.3f} ms")
             catching_up(index, registry)
+            if options.ml_metadata:
+                said += ml_metadata(
+                    options.ml_metadata, Path(folder), made_from, index, len(made_from) / built_s
+                )
+                keep(options.json, said)
         collect(registry, few, direction="down", depth=1)
         print(f"collect, pipeline-shaped     {median_ms(lambda: collect(registry, few), 20):8.2f} ms")
         command(root, [few, "first"])
-        if options.ml_metadata:
-            ml_metadata(options.ml_metadata, Path(folder), made_from)
+        bars.show(said)
 
 
 if __name__ == "__main__":

@@ -19,49 +19,70 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import bars
+import content
+
 HERE = Path(__file__).parent
-BASE = "cp -r"
 PACKAGES = ("nemotron-kit", "blake3", "wandb", "dvc", "mlflow")
-# Each part: its script and arguments, and after how many seconds it is given up.
+ML_METADATA = HERE.parent / ".venv/ml-metadata/bin/python"
+# Each part: its script and arguments, and after how many seconds it is given up; their sum bounds the whole.
 PARTS: dict[str, dict[str, tuple[list[str], float]]] = {
     "quick": {
-        "large": (["content.py", "--small", "0", "--large-mib", "64", "--seconds", "60"], 110),
-        "small": (["content.py", "--large", "0", "--small", "2000", "--seconds", "70"], 150),
+        "large": (["content.py", "--small", "0", "--large-mib", "64", "--seconds", "70"], 180),
+        "small": (["content.py", "--large", "0", "--small", "2000", "--seconds", "70"], 130),
         "scaling": (
             ["scaling.py", "--files", "100000", "--mib", "256", "--versions", "500", "--seconds", "60"],
             110,
         ),
-        "house": (["house.py", "--rounds", "5", "--versions", "300", "--names", "100"], 100),
+        "house": (["house.py", "--rounds", "5", "--versions", "300", "--names", "100"], 90),
+        "lineage": (["lineage.py", "--versions", "5000", "--names", "200"], 70),
     },
     "full": {
         "large": (
-            ["content.py", "--small", "0", "--large-mib", "256", "--rounds", "5", "--seconds", "240"],
-            360,
+            ["content.py", "--small", "0", "--large-mib", "256", "--rounds", "5", "--seconds", "200"],
+            430,
         ),
         "small": (
-            ["content.py", "--large", "0", "--small", "20000", "--rounds", "5", "--seconds", "240"],
-            420,
+            ["content.py", "--large", "0", "--small", "20000", "--rounds", "5", "--seconds", "190"],
+            290,
         ),
         "scaling": (
-            ["scaling.py", "--files", "1000000", "--mib", "1024", "--versions", "2000", "--seconds", "420"],
-            480,
+            ["scaling.py", "--files", "1000000", "--mib", "1024", "--versions", "2000", "--seconds", "330"],
+            380,
         ),
-        "house": (["house.py"], 180),
+        "house": (["house.py"], 140),
+        "lineage": (["lineage.py", "--full"], 220),
     },
 }
+TITLES = {"house": "Start-up, versions, names, writers", "lineage": "Lineage"}
+
+
+def commit() -> str:
+    """What is measured: the commit, and whether the files are other than it."""
+
+    def said(*command: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(HERE), *command], capture_output=True, text=True, check=False
+        ).stdout.strip()
+
+    return (said("rev-parse", "--short", "HEAD") or "unknown") + (
+        " with changes" if said("status", "--porcelain", "-uno") else ""
+    )
 
 
 def run_part(name: str, command: list[str], limit_s: float, folder: Path) -> str | None:
     """Run a part, its output shown and kept; returns what went wrong, if anything did."""
-    figures, text = folder / f"{name}.json", folder / f"{name}.txt"
-    if name != "house":
-        command = [*command, "--json", str(figures)]
-    with open(text, "w+") as out, tempfile.TemporaryDirectory(prefix="kit-bench-") as scratch:
+    command = [*command, "--json", str(folder / f"{name}.json")]
+    if name == "lineage" and ML_METADATA.exists():
+        command += ["--ml-metadata", str(ML_METADATA)]
+    with (
+        open(folder / f"{name}.txt", "w+") as out,
+        tempfile.TemporaryDirectory(prefix="kit-bench-") as scratch,
+    ):
         process = subprocess.Popen(
             [sys.executable, "-u", str(HERE / command[0]), *command[1:]],
             env={**os.environ, "TMPDIR": scratch},
-            stdout=out,
-            stderr=subprocess.STDOUT,
+            stdout=out,  # what is said of errors, paths among it, goes to the terminal only
             start_new_session=True,
         )
         problem = None
@@ -80,24 +101,33 @@ def run_part(name: str, command: list[str], limit_s: float, folder: Path) -> str
 
 
 def run(parts: dict[str, tuple[list[str], float]], folder: Path) -> None:
-    """Run what was not yet run; what each part said is kept in the folder."""
+    """Run what was not yet run to its end; what each part said is kept in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (command, limit_s) in parts.items():
-        done = folder / f"{name}.done"
+        done, failed = folder / f"{name}.done", folder / f"{name}.failed"
         if done.exists():
             print(f"{name}: done before; --fresh measures it again")
             continue
         print(f"{name}: at most {limit_s:.0f} s …", flush=True)
-        start = time.perf_counter()
+        taken_at = f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit()}"
         problem = run_part(name, command, limit_s, folder)
+        failed.unlink(missing_ok=True)
         if problem is None:
-            done.write_text(f"{time.perf_counter() - start:.0f}")
+            done.write_text(taken_at)
         else:
-            (folder / f"{name}.failed").write_text(problem)
+            failed.write_text(f"{problem}; {taken_at}")
             print(f"{name} {problem}", flush=True)
 
 
 # -- the report --------------------------------------------------------------------------------------------
+
+
+def processor() -> str:
+    """What the processor calls itself."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "unknown processor"
 
 
 def machine() -> list[str]:
@@ -112,34 +142,56 @@ def machine() -> list[str]:
             versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             versions.append(f"{package} not installed")
+    if not ML_METADATA.exists():
+        versions.append("ml-metadata not installed")
     return [
-        f"- {os.cpu_count()} cores ({platform.machine()}), {memory_gib:.0f} GiB of memory, "
+        f"- {processor()}, {os.cpu_count()} cores ({platform.machine()}), {memory_gib:.0f} GiB of memory, "
         f"{(kind.stdout.split() or ['unknown'])[-1]} file system, page cache warm",
         f"- Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, "
         f"{', '.join(versions)}",
     ]
 
 
-def content_table(title: str, taken: dict[str, dict[str, list[float]]]) -> list[str]:
+def bars_table(figures: dict[str, Any]) -> list[str]:
+    """All bars, what was measured, and whether they hold."""
+    rows = []
+    for part in ("large", "small"):
+        for key, found in figures.get(part, {}).items():
+            rows += [(found["title"], said) for said in bars.of_content(key, found["rows"])]
+    for part, title in (("scaling", "scaling"), ("house", "house"), ("lineage", "lineage")):
+        rows += [(title, said) for said in figures.get(part, {}).get("bars", ())]
+    kept = sum(said["holds"] == "holds" for _, said in rows)
+    return [
+        "",
+        "## Bars",
+        "",
+        f"{kept} of {len(rows)} hold. A ratio is the median of those of each round.",
+        "",
+        "| | what | measured | bar | |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {title} | {said['what']} | {said['measured']} | {said['bar']} | {said['holds']} |"
+            for title, said in rows
+        ),
+    ]
+
+
+def content_table(key: str, found: dict[str, Any]) -> list[str]:
     """One set of data: medians, ranges, and ratios to `cp -r` in the same step of the same run."""
-    steps = list(taken[BASE])
-    rounds = len(taken[BASE][steps[0]])
     lines = [
         "",
-        f"## {title}",
+        f"## {found['title'][0].upper()}{found['title'][1:]}",
         "",
-        f"Seconds, median of {rounds} interleaved rounds (least to most), and ratio to `{BASE}`.",
+        f"Seconds, median of interleaved rounds (least to most), and ratio to `{content.BASE}`.",
         "",
-        f"| | {' | '.join(steps)} |",
-        f"| --- |{' --- |' * len(steps)}",
+        f"| | rounds | {' | '.join(content.STEPS)} |",
+        f"| --- | --- |{' --- |' * len(content.STEPS)}",
     ]
-    for name, by_step in taken.items():
-        cells = []
-        for step in steps:
-            seconds = by_step[step]
-            median, base = statistics.median(seconds), statistics.median(taken[BASE][step])
-            cells.append(f"{median:.3f} ({min(seconds):.3f} to {max(seconds):.3f}) **{median / base:.2f}**")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for name in found["rows"]:
+        cells = [content.cell(found["rows"], name, step) for step in content.STEPS]
+        lines.append(f"| {name} | {content.rounds_of(found, name)} | {' | '.join(cells)} |")
+    if absent := bars.absent(found):
+        lines += ["", f"Took no part: {'; '.join(absent)}."]
     return lines
 
 
@@ -172,12 +224,18 @@ def scaling_tables(found: dict[str, Any]) -> list[str]:
             f"| {row['mib']:,} | {row['how']} | {row['first_s']:.3f} | {row['cp_s']:.3f} "
             f"| {row['first_peak_mib']:.0f} |"
         )
-    medians = found["versions"]
-    lines += [
-        "",
-        f"Publishing one more version of a name, by reference, synced: {medians[0]:.2f} ms for the first "
-        f"hundred, {medians[-1]:.2f} ms for the last of {len(medians)} hundreds (medians).",
-    ]
+    if medians := found.get("versions"):
+        lines += [
+            "",
+            f"Publishing one more version of a name, by reference, synced: {medians[0]:.2f} ms for the first "
+            f"hundred, {medians[-1]:.2f} ms for the last of {len(medians)} hundreds (medians).",
+        ]
+    if rates := found.get("entries"):
+        lines += [
+            "",
+            f"Listings: {rates['written']:,.0f} entries a second written, {rates['read']:,.0f} read "
+            "(of processor time).",
+        ]
     return lines
 
 
@@ -190,18 +248,20 @@ def plot(figures: dict[str, Any], target: Path) -> bool:
         from matplotlib import pyplot
     except ImportError:
         return False
-    contents = [item for part in ("large", "small") for item in figures.get(part, {}).items()]
-    scaling = figures.get("scaling")
-    figure, axes = pyplot.subplots(1, len(contents) + 2 * bool(scaling), figsize=(6 * (len(contents) + 2), 6))
-    axes = list(axes) if hasattr(axes, "__len__") else [axes]
-    for axis, (title, taken) in zip(axes, contents, strict=False):
-        names = list(taken)[::-1]
-        axis.barh(
-            names, [statistics.median(taken[name]["first"]) for name in names], height=0.4, label="first"
-        )
-        again = [statistics.median(taken[name]["unchanged"]) for name in names]
-        axis.barh(names, again, height=0.2, label="unchanged")
-        axis.set(title=title, xlabel="seconds", xscale="log")
+    contents = [found for part in ("large", "small") for found in figures.get(part, {}).values()]
+    contents = [found for found in contents if found["rows"]]
+    scaling = figures.get("scaling", {}).get("files")
+    count = len(contents) + 2 * bool(scaling)
+    if not count:
+        return False
+    figure, axes = pyplot.subplots(1, count, figsize=(6 * count, 6), squeeze=False)
+    axes = list(axes[0])
+    for axis, found in zip(axes, contents, strict=False):
+        for step, height in (("first", 0.4), ("unchanged", 0.2)):
+            taken = {name: rows[step] for name, rows in found["rows"].items() if rows.get(step)}
+            names = list(taken)[::-1]
+            axis.barh(names, [statistics.median(taken[name]) for name in names], height=height, label=step)
+        axis.set(title=found["title"], xlabel="seconds", xscale="log")
         axis.legend()
     for axis, key, label in zip(
         axes[len(contents) :],
@@ -210,7 +270,7 @@ def plot(figures: dict[str, Any], target: Path) -> bool:
         strict=False,
     ):
         for how in ("stat", "full", "snapshot"):
-            rows = [row for row in scaling["files"] if row["how"] == how]
+            rows = [row for row in scaling or () if row["how"] == how]
             values = [row[key] / row["files"] * 1e6 if key == "first_cpu_s" else row[key] for row in rows]
             axis.plot([row["files"] for row in rows], values, marker="o", label=how)
         axis.set(title=label, xlabel="files", xscale="log", ylim=(0, None))
@@ -222,14 +282,20 @@ def plot(figures: dict[str, Any], target: Path) -> bool:
 
 def report(mode: str, parts: dict[str, Any], folder: Path, target: Path) -> None:
     """Write what was found."""
-    figures, missing = {}, []
+    figures, missing, taken_at = {}, [], {}
     for name in parts:
-        file = folder / f"{name}.json"
-        if file.exists():  # what was not over has the rounds that were
+        file, done, failed = (folder / f"{name}.{end}" for end in ("json", "done", "failed"))
+        if file.exists():  # what was not over has the figures that were taken
             figures[name] = json.loads(file.read_text())
-        if not (folder / f"{name}.done").exists():
-            why = folder / f"{name}.failed"
-            missing.append(f"{name} ({why.read_text() if why.exists() else 'not run'})")
+        if done.exists():
+            taken_at[name] = done.read_text()
+        else:
+            why = failed.read_text() if failed.exists() else "not run"
+            missing.append(f"{name} ({why})")
+    dates = [
+        f"{', '.join(n for n in taken_at if taken_at[n] == at)}: {at}"
+        for at in dict.fromkeys(taken_at.values())
+    ]
     lines = [
         "# What it costs, measured",
         "",
@@ -237,19 +303,23 @@ def report(mode: str, parts: dict[str, Any], folder: Path, target: Path) -> None
         "compare the ratios, which are of one run.",
         "",
         *machine(),
+        *(f"- {text}" for text in dates),
     ]
     if missing:
-        lines += ["", f"Not measured to the end: {', '.join(missing)}."]
+        lines += ["", f"Not measured to the end: {'; '.join(missing)}."]
+    lines += bars_table(figures)
     if plot(figures, target / "results.svg"):
         lines += ["", "![Seconds, CPU a file and memory](results.svg)"]
     for part in ("large", "small"):
-        for title, taken in figures.get(part, {}).items():
-            lines += content_table(title, taken)
+        for key, found in figures.get(part, {}).items():
+            lines += content_table(key, found)
     if "scaling" in figures:
         lines += scaling_tables(figures["scaling"])
-    if (folder / "house.txt").exists():
-        said = [line for line in (folder / "house.txt").read_text().splitlines() if "scratch in" not in line]
-        lines += ["", "## Start-up, versions, names, writers", "", "```text", *said, "```"]
+    for part, title in TITLES.items():
+        text = folder / f"{part}.txt"
+        if text.exists() and part in figures:
+            said = text.read_text().partition("\nBars\n")[0].strip()
+            lines += ["", f"## {title}", "", "```text", said, "```"]
     (target / "RESULTS.md").write_text("\n".join(lines) + "\n")
     print(f"Written: {target.name}/RESULTS.md")
 

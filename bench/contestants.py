@@ -1,0 +1,282 @@
+"""Who stores bytes beside this kit: the floors, the peers, and the kit in its own ways.
+
+Each is given an empty folder of its own and returns the operation that is timed. It is called three times:
+with the data for the first time, unchanged, and with one file changed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import peers
+from blake3 import blake3
+
+if TYPE_CHECKING:
+    import wandb
+
+Store = Callable[[Path], object]
+BASE = "cp -r"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One that takes part.
+
+    Attributes:
+        make: given an empty folder, returns the operation.
+        kind: floor, kit or peer; peers take part in fewer rounds.
+        writes: whether it writes as much as the data has.
+        own_data: whether it needs the data in its own folder, as `data`.
+        package: what has to be installed for it.
+    """
+
+    make: Callable[[Path], Store]
+    kind: str = "peer"
+    writes: bool = True
+    own_data: bool = False
+    package: str = ""
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether its package is not here."""
+        return bool(self.package) and find_spec(self.package) is None
+
+
+def walk(folder: Path) -> list[str]:
+    """All files below a folder."""
+    return [f"{at}/{name}" for at, _, names in os.walk(folder) for name in names]
+
+
+# -- contestants: given an empty folder of their own, they return the operation that is timed ----------------
+
+
+def stat_floor(root: Path) -> Store:
+    """Walking and `stat`, all that evidence by size and time needs."""
+    return lambda data: [os.stat(path) for path in walk(data)]
+
+
+def commit_floor(root: Path) -> Store:
+    """The same, and one small file in a new folder, synced: what a durable version takes at least."""
+    publish, numbers = peers.synced_file(root / "commits", root), iter(range(10**6))
+
+    def store(data: Path) -> None:
+        for path in walk(data):
+            os.stat(path)
+        publish(next(numbers))
+
+    return store
+
+
+def hash_floor(root: Path) -> Store:
+    """Reading and hashing on all cores."""
+    return hash_all
+
+
+def one_hash(root: Path) -> Store:
+    """Reading and hashing the one file that is changed in the last step, on all cores if it is large."""
+
+    def store(data: Path) -> None:
+        blake3(max_threads=blake3.AUTO).update_mmap(max(walk(data)))
+
+    return store
+
+
+def hash_all(data: Path) -> list[bytes]:
+    """The digests of all files, in chunks on threads."""
+    paths = walk(data)
+    size = max(1, len(paths) // 64)
+    with ThreadPoolExecutor() as pool:
+        chunks = pool.map(hash_some, [paths[at : at + size] for at in range(0, len(paths), size)])
+        return [digest for chunk in chunks for digest in chunk]
+
+
+def hash_some(paths: list[str]) -> list[bytes]:
+    """The digests of some files."""
+    found = []
+    for path in paths:
+        hasher = blake3()
+        with open(path, "rb", buffering=0) as file:
+            while block := file.read(1 << 20):
+                hasher.update(block)
+        found.append(hasher.digest())
+    return found
+
+
+def link_floor(root: Path) -> Store:
+    """Hard links only; of a copy of the data, because a link changes the time of the inode that it is to."""
+    return lambda data: shutil.copytree(root / "data", fresh(root), copy_function=os.link)
+
+
+def plain_copy(root: Path) -> Store:
+    """`cp -r`."""
+    return lambda data: subprocess.run(["cp", "-r", str(data), str(fresh(root))], check=True)
+
+
+def one_copy(root: Path, *, synced: bool = False) -> Store:
+    """`cp` of the one file that is changed in the last step."""
+
+    def store(data: Path) -> None:
+        target = fresh(root)
+        subprocess.run(["cp", max(walk(data)), str(target)], check=True)
+        if synced:
+            subprocess.run(["sync", str(target), str(target.parent)], check=True)
+
+    return store
+
+
+def synced_copy(root: Path) -> Store:
+    """`cp -r`, and the whole file system on disk before it returns."""
+
+    def store(data: Path) -> None:
+        target = fresh(root)
+        subprocess.run(["cp", "-r", str(data), str(target)], check=True)
+        subprocess.run(["sync", "-f", str(target)], check=True)
+
+    return store
+
+
+def hashed_copy(root: Path) -> Store:
+    """`cp -r`, then a hash of every copy, as `b3sum` would."""
+
+    def store(data: Path) -> None:
+        target = fresh(root)
+        subprocess.run(["cp", "-r", str(data), str(target)], check=True)
+        hash_all(target)
+
+    return store
+
+
+def copy_registry(root: Path) -> Store:
+    """A registry that copies the folder and rewrites one JSON index."""
+    counter = iter(range(10**6))
+
+    def store(data: Path) -> None:
+        peers.copy_registry(root, data)(next(counter))
+
+    return store
+
+
+@contextmanager
+def unsynced() -> Iterator[None]:
+    """Nothing of this process is brought to the disk, not even its commits: as `cp` does it."""
+    from nemotron.kit.store import files
+
+    synced, started = os.fsync, files.start_write_back
+    os.fsync = lambda descriptor: None
+    files.start_write_back = lambda descriptor, start, size: None
+    try:
+        yield
+    finally:
+        os.fsync, files.start_write_back = synced, started
+
+
+def kit(root: Path, *, synced: bool = True, **draft: object) -> Store:
+    """This kit; what is unchanged must not be stored again."""
+    from nemotron.kit.registry.records import Draft
+    from nemotron.kit.registry.registry import Registry
+
+    registry = Registry.open(root / "store")
+    small = root / "small"
+    small.write_text("x")
+    # Others set up their places before they are timed as well, and imports don't count.
+    registry.publish(Draft(name="warm", source=small, **draft))  # type: ignore[arg-type]
+    if not synced:
+        registry.store.sync = lambda: None  # type: ignore[method-assign]
+    expected = iter((True, False, True))
+
+    def store(data: Path) -> None:
+        os.environ["XDG_CACHE_HOME"] = str(root / "cache")  # digests that others have found don't count
+        with nullcontext() if synced else unsynced():
+            done = registry.publish(Draft(name="x", source=data, **draft))  # type: ignore[arg-type]
+        if done.created != next(expected):
+            raise AssertionError(f"created {done.created}")
+
+    return store
+
+
+def wandb_artifact(root: Path, add: Callable[["wandb.Artifact", Path], object]) -> Store:
+    """W&B, offline, up to the manifest; nothing is uploaded."""
+    import wandb
+
+    def store(data: Path) -> None:
+        os.environ.update(WANDB_DATA_DIR=str(root), WANDB_CACHE_DIR=str(root), WANDB_SILENT="true")
+        add(wandb.Artifact("x", "data"), data)
+
+    return store
+
+
+def mlflow_artifacts(root: Path) -> Store:
+    """MLflow: `log_artifacts`."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{root}/mlflow.db")
+    experiment = client.create_experiment("x", artifact_location=str(root / "artifacts"))
+
+    def store(data: Path) -> None:
+        client.log_artifacts(client.create_run(experiment).info.run_id, str(data))
+
+    return store
+
+
+def dvc_add(root: Path) -> Store:
+    """DVC: `dvc add`, which takes its data in its own folder; bringing it there is not timed."""
+    os.environ["DVC_NO_ANALYTICS"] = "1"
+    subprocess.run(
+        [sys.executable, "-m", "dvc", "init", "--no-scm"], cwd=root, check=True, capture_output=True
+    )
+
+    def store(data: Path) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "dvc", "add", "data"], cwd=root, check=True, capture_output=True
+        )
+
+    return store
+
+
+def fresh(root: Path) -> Path:
+    """A folder that is not there yet."""
+    return Path(tempfile.mkdtemp(dir=root), "copy")
+
+
+def contestants() -> dict[str, Contestant]:
+    """Who takes part: the floors, the peers, the kit."""
+    floor, ours = partial(Contestant, kind="floor"), partial(Contestant, kind="kit")
+    of_wandb = partial(Contestant, package="wandb")
+    add_dir = lambda artifact, data, **how: artifact.add_dir(str(data), **how)  # noqa: E731
+    by_reference = lambda artifact, data: artifact.add_reference(f"file://{data}", max_objects=10**7)  # noqa: E731
+    return {
+        "floor: walk and stat": floor(stat_floor, writes=False),
+        "floor: walk, stat and one commit": floor(commit_floor, writes=False),
+        "floor: hash": floor(hash_floor, writes=False),
+        "floor: hash of one file": floor(one_hash, writes=False),
+        "floor: hard links": floor(link_floor, own_data=True, writes=False),
+        "floor: cp of one file": floor(one_copy),
+        "floor: cp of one file, synced": floor(partial(one_copy, synced=True)),
+        BASE: floor(plain_copy),
+        "cp -r, synced": floor(synced_copy),
+        "kit: reference, stat": ours(kit, writes=False),
+        "kit: reference, sampled": ours(partial(kit, evidence="sampled"), writes=False),
+        "kit: reference, full": ours(partial(kit, evidence="full"), writes=False),
+        "kit: snapshot, not synced": ours(partial(kit, snapshot=True, synced=False)),
+        "kit: snapshot": ours(partial(kit, snapshot=True)),
+        "cp -r, then hash": Contestant(hashed_copy),
+        "copy registry": Contestant(copy_registry),
+        "wandb add_dir": of_wandb(partial(wandb_artifact, add=add_dir)),
+        "wandb add_dir, immutable": of_wandb(
+            partial(wandb_artifact, add=partial(add_dir, policy="immutable"))
+        ),
+        "wandb file references": of_wandb(partial(wandb_artifact, add=by_reference), writes=False),
+        "MLflow log_artifacts": Contestant(mlflow_artifacts, package="mlflow"),
+        "DVC add (command)": Contestant(dvc_add, package="dvc", own_data=True),
+    }
