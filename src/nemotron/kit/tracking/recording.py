@@ -16,13 +16,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from nemotron.kit.documents.run import RunFinish, RunStart
 from nemotron.kit.errors import KitError
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import layout
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.tracking.standby import Standby
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,12 @@ class _Place:
     Attributes:
         store: the store.
         started: set once `start.json` was written, or can't be.
-        thread: writes the rest; None if nothing is left to be written.
+        is_written: set once the rest was written; None if there is none.
     """
 
     store: Store
     started: threading.Event
-    thread: threading.Thread | None = None
+    is_written: threading.Event | None = None
 
 
 class Recording:
@@ -90,7 +91,7 @@ class Recording:
         start = self._start()
         if wait and not _write_start(place, start):
             return
-        place.thread = _in_background(lambda: _write_rest(place, start))
+        place.is_written = _standby.begin(lambda: _write_rest(place, start))
 
     def saved(self, store: Store, uri: str, *, created: bool) -> None:
         """Record that a version was saved to a store."""
@@ -117,29 +118,16 @@ class Recording:
         if not self._places:
             return
         places, finish = list(self._places.values()), self._finish(error)
-        thread = _in_background(lambda: _write_finish(places, self._id, finish))
-        if thread is not None:
-            thread.join(PATIENCE_S)
-            if thread.is_alive():
-                log.warning("The end of run %s is not recorded: the store does not answer", self._id)
+        is_recorded = _standby.begin(lambda: _write_finish(places, self._id, finish))
+        if not is_recorded.wait(PATIENCE_S):
+            log.warning("The end of run %s is not recorded: the store does not answer", self._id)
         for place in places:
-            if place.thread is not None:
-                place.thread.join(PATIENCE_WITH_GIT_S)
+            if place.is_written is not None:
+                place.is_written.wait(PATIENCE_WITH_GIT_S)
 
 
 def _is_writer() -> bool:
     return os.environ.get("RANK", "").strip() in ("", "0")
-
-
-def _in_background(work: Callable[[], Any]) -> threading.Thread | None:
-    """A thread that does it; None if it had to be done at once, because the interpreter is going down."""
-    thread = threading.Thread(target=work, name="nemotron-kit-run", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:
-        work()
-        return None
-    return thread
 
 
 def _create(store: Store, key: str, data: bytes) -> bool:
@@ -201,12 +189,14 @@ def _write_finish(places: list[_Place], run_id: str, finish: RunFinish) -> None:
 
 _open: "set[Recording]" = set()
 _pid = 0
+_standby = Standby("nemotron-kit-run")
 
 
 def _look_after(recording: Recording) -> None:
     """See that its end is recorded when the process ends, if nobody did so before."""
     global _pid
     _open.add(recording)
+    _standby.get_ready()
     if _pid == os.getpid():
         return
     is_forked, _pid = _pid != 0, os.getpid()

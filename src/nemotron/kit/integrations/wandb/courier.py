@@ -41,10 +41,13 @@ from nemotron.kit.registry.processes import this_maker
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.outbox import Outbox
 from nemotron.kit.tracking.protocol import SaveOptions, empty_record
+from nemotron.kit.tracking.standby import Standby
 
 log = logging.getLogger(__name__)
 
 Said = dict[str, Any]
+
+_standby = Standby("nemotron-kit-wandb-exit")
 
 
 class Courier:
@@ -235,6 +238,7 @@ class Courier:
         if self._thread is None:
             # Before the client's own hook, which was there first: the run is still open then.
             atexit.register(self.at_exit)
+            _standby.get_ready()
         if wandb_run.is_real():
             watch_run(run)
 
@@ -329,15 +333,8 @@ class Courier:
             return
         deadline = self._clock() + self._timeout_s
         for work in (self.deliver_own, self._deliver_left):
-            # A daemon: what hangs is left to the outbox.
-            thread = threading.Thread(target=work, daemon=True, name="nemotron-kit-wandb-exit")
-            try:
-                thread.start()
-            except RuntimeError:
-                # From Python 3.12 on a process that ends begins no threads. `exit` sees that this one ends.
-                work()
-                continue
-            thread.join(max(0.0, deadline - self._clock()))
+            # What hangs is left to the outbox.
+            _standby.begin(work).wait(max(0.0, deadline - self._clock()))
 
     def _deliver_left(self) -> None:
         """Deliver what belongs to runs that are over, in a process that opens them again."""

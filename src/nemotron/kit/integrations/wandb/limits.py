@@ -1,7 +1,6 @@
 """Wait for an answer of W&B, but not for ever; and ask again where only that helps."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 
 from nemotron.kit.errors import KitError, UnavailableError
 from nemotron.kit.integrations.wandb.errors import is_passing_conflict
+from nemotron.kit.tracking.standby import Standby
 
 log = logging.getLogger(__name__)
 
@@ -19,12 +19,20 @@ SHARE = 0.98
 # How long to wait before asking again after a conflict, in seconds, each time.
 PAUSES_S = (0.1, 0.4, 1.2)
 
+_standby = Standby("nemotron-kit-wandb-ask")
 
-def within(limit_s: float, ask: Callable[[], Answer]) -> Answer:
+
+def within(
+    limit_s: float,
+    ask: Callable[[], Answer],
+    *,
+    doing: str = "answer",
+    may_go_on: Callable[[], bool] = lambda: False,
+) -> Answer:
     """What `ask` returns or raises, if it does so in time.
 
-    It runs in a thread of its own, which is left alone when the time is over: a call that hangs must not keep
-    the process.
+    It runs in another thread, which is left alone when the time is over: a call that hangs must not keep the
+    process.
 
     >>> within(5, lambda: 42)
     42
@@ -32,6 +40,8 @@ def within(limit_s: float, ask: Callable[[], Answer]) -> Answer:
     Args:
         limit_s: how long to wait, in seconds.
         ask: asks W&B.
+        doing: what is asked of it, for the message: "take my-model".
+        may_go_on: whether to wait as long once more when the time is over.
 
     Raises:
         UnavailableError: there was no answer in time.
@@ -44,13 +54,16 @@ def within(limit_s: float, ask: Callable[[], Answer]) -> Answer:
         except BaseException as error:  # noqa: BLE001 - it is raised below, in the caller's thread
             answer.set_exception(error)
 
-    threading.Thread(target=work, daemon=True, name="nemotron-kit-wandb-ask").start()
-    try:
-        return answer.result(timeout=limit_s * SHARE)  # type: ignore[no-any-return]
-    except TimeoutError as error:
-        if answer.done():
-            raise
-        raise UnavailableError(f"W&B did not answer within {limit_s:g} s") from error
+    _standby.get_ready()
+    _standby.begin(work)
+    while True:
+        try:
+            return answer.result(timeout=limit_s * SHARE)  # type: ignore[no-any-return]
+        except TimeoutError as error:
+            if answer.done():
+                raise
+            if not may_go_on():
+                raise UnavailableError(f"W&B did not {doing} within {limit_s:g} s") from error
 
 
 def again_on_conflict(ask: Callable[[], Answer], pauses_s: tuple[float, ...] = PAUSES_S) -> Answer:
