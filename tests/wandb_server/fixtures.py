@@ -4,16 +4,21 @@ A `conftest.py` takes them by `from wandb_server.fixtures import *`.
 """
 
 import gc
-import warnings
+import os
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from nemotron.kit.integrations.wandb import service
 from wandb_server.web import API_KEY, WandbServer
 
 __all__ = ["offline_wandb", "real_wandb", "wandb_server"]
+
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -32,13 +37,8 @@ def real_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modu
     import wandb
 
     yield wandb
-    if wandb.run is not None:
-        wandb.finish()
-    wandb.teardown()
-    # The client never waits for a service that was killed: what is left of it would be found in another test.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    _end(wandb)
+    _reap()
 
 
 @pytest.fixture
@@ -49,10 +49,40 @@ def wandb_server(real_wandb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield server
         # What a test has left hanging gets its answer, so that the client can end.
         server.recover()
-        if real_wandb.run is not None:
-            real_wandb.finish()
-        real_wandb.teardown()
+        _end(real_wandb)
     assert not server.crashes, server.crashes
+
+
+def _end(wandb: ModuleType) -> None:
+    """Let the client end, which waits for its service for ever: one that does not end fails the test."""
+    ended: list[int] = []
+    too_long = threading.Timer(
+        PATIENCE_S, lambda: ended.extend(filter(service.kill, service.services_of(os.getpid())))
+    )
+    too_long.daemon = True
+    too_long.start()
+    try:
+        if wandb.run is not None:
+            wandb.finish()
+        wandb.teardown()
+    except Exception:
+        if not ended:
+            raise
+    finally:
+        too_long.cancel()
+    assert not ended, f"the client's service went on for {PATIENCE_S:g} s after the test"
+
+
+def _reap() -> None:
+    """Wait for killed services, as the client does not: Python would warn of them in another test."""
+    try:
+        left = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return
+    if left is not None:
+        for one in gc.get_objects():
+            if type(one) is subprocess.Popen:
+                one.poll()
 
 
 @pytest.fixture

@@ -88,13 +88,17 @@ def test_a_job_says_the_same_without_a_server(
     assert len(waiting) == (3 if mode == "offline" else 0)
 
 
-@pytest.mark.parametrize("has_store", [True, False])
-def test_finish_run_ends_although_the_server_has_gone(
+@pytest.mark.parametrize(
+    ("has_store", "whose"), [(True, "the kit's"), (False, "the kit's"), (True, "its own")]
+)
+def test_a_run_that_the_kit_began_is_finished_although_the_server_has_gone(
     wandb_server: WandbServer,
     real_wandb: ModuleType,
     tmp_path: Path,
     has_store: bool,
+    whose: str,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(at_end, "GRACE_S", 0.5)
     backend = {"root": tmp_path / "store"} if has_store else {"backend": "wandb"}
@@ -102,14 +106,42 @@ def test_finish_run_ends_although_the_server_has_gone(
     wandb_kit.init_wandb_if_configured(wandb_kit.WandbConfig("proj"))
     hurt(wandb_server, "gone")
     with nullcontext() if has_store else pytest.raises(UnavailableError, match="finish the run"):
-        wandb_kit.finish_run()
+        wandb_kit.finish_run() if whose == "the kit's" else real_wandb.finish()
     assert service.services_of(os.getpid()) == []
+    assert caplog.text.count("was ended to let the job go on") == 1
     # The next run of the process has nothing to do with it.
     wandb_server.recover()
     wandb_kit.init_wandb_if_configured(wandb_kit.WandbConfig("proj"))
     assert real_wandb.run is not None
     assert not real_wandb.run.offline
     wandb_kit.finish_run()
+
+
+IDLE = """
+import sys
+from nemotron.kit import wandb_kit
+from nemotron.kit.integrations.wandb import exit as at_end
+
+at_end.GRACE_S = 1.0
+wandb_kit.init_wandb_if_configured(wandb_kit.WandbConfig("proj"))
+import wandb
+
+wandb.run.log({"loss": 1.0})
+print("begun", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_process_ends_that_has_saved_nothing(wandb_server: WandbServer, real_wandb: ModuleType) -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    job = subprocess.Popen([sys.executable, "-c", IDLE], text=True, **pipes)
+    assert job.stdout is not None
+    assert job.stdout.readline() == "begun\n"
+    hurt(wandb_server, "gone")
+    _, err = job.communicate("\n", timeout=100)
+    assert job.returncode == 0, err
+    assert "was ended to let the job go on" in err
+    assert "Traceback" not in err
 
 
 # -- the watch, with a clock of its own --------------------------------------------------------------------
@@ -236,3 +268,20 @@ def test_a_probe_tells_an_answer_from_a_failure(wandb_server: WandbServer) -> No
     assert not answers(wandb_server.url)
     assert not answers("")
     assert not wandb_server.keys
+
+
+def test_a_probe_goes_by_the_proxy_as_the_client_does(
+    wandb_server: WandbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", wandb_server.url)
+    assert answers("http://wandb.example:1/base")
+    with monkeypatch.context() as directly:
+        directly.setenv("no_proxy", "wandb.example")
+        directly.setattr("socket.getaddrinfo", raising)
+        assert not answers("http://wandb.example:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert answers(wandb_server.url)
+
+
+def raising(*_: object, **__: object) -> None:
+    raise OSError("no such host")

@@ -6,7 +6,9 @@ from typing import Any
 
 from nemotron.kit import context
 from nemotron.kit.errors import KitError, RefusedError, UnavailableError
+from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.errors import translated
+from nemotron.kit.integrations.wandb.exit import guarded, watch, watch_run
 from nemotron.kit.integrations.wandb.probing import answers
 from nemotron.kit.integrations.wandb.run import client, configured_mode, configured_server, is_real, unique
 from nemotron.kit.redaction import clean
@@ -14,6 +16,8 @@ from nemotron.kit.redaction import clean
 log = logging.getLogger(__name__)
 
 PROBES = 2
+# Of the client, where it does not say.
+INIT_TIMEOUT_S = 90.0
 
 
 def start(
@@ -63,12 +67,36 @@ def begin(**settings: Any) -> None:
     try:
         if has_store and is_real() and configured_mode() == "online":
             _see_that_it_is_there(configured_server())
-        with translated("start a run"):
-            wandb.init(**settings)
+        _begin(wandb, settings)
     except (UnavailableError, RefusedError) as error:
         if not has_store:
             raise
         _go_on_offline(wandb, settings, error)
+
+
+def _begin(wandb: Any, settings: dict[str, Any]) -> None:
+    """Call `init`, and see that it comes to an end, as do its run and this process."""
+    if not is_real() or configured_mode() != "online":
+        with translated("start a run"):
+            wandb.init(**settings)
+        return
+    server = configured_server()
+    # From here on: the client's service goes on trying for a run that could not begin.
+    watch(server)
+    # Older clients try for ever, whatever their own limit is.
+    limit_s = float(getattr(wandb.setup().settings, "init_timeout", None) or INIT_TIMEOUT_S)
+    with guarded(server, more_s=limit_s) as ended_services:
+        try:
+            with translated("start a run"):
+                wandb.init(**settings)
+        except KitError as error:
+            if not ended_services():
+                raise
+            wandb_run.forget_service()
+            raise UnavailableError(f"W&B could not start a run: {server} does not answer") from error
+    if (run := wandb_run.active()) is not None:
+        watch_run(run)
+        wandb_run.bound_finish(run)
 
 
 def _see_that_it_is_there(server: str) -> None:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,44 +54,97 @@ class Watch:
         return now - self.failing_since >= self.grace_s
 
 
+@dataclass
+class _AtEnd:
+    """The watch over the end of one process.
+
+    Attributes:
+        pid: the process.
+        server: the address of the server that the client talks to.
+        folder: where the transaction log of its last run is; empty for none.
+        ended: the services that it had to end.
+        is_over: set when they are.
+    """
+
+    pid: int
+    server: str
+    folder: str
+    ended: list[int] = field(default_factory=list)
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+    def seen(self) -> list[int]:
+        """The services that it had to end, by the time that somebody has missed one."""
+        self.is_over.wait(PROBE_EVERY_S)
+        return self.ended
+
+
+_at_end: _AtEnd | None = None
+
+
 def watch_run(run: Any) -> None:
     """Watch over the end of this process, in which the client sends what this run has left.
 
     Args:
-        run: the client's run, online; the second call for a process does nothing.
+        run: the client's run, online.
     """
-    global _watched
-    server = getattr(getattr(run, "settings", None), "base_url", None)
-    if _watched == os.getpid() or not isinstance(server, str):
+    server = server_of(run)
+    if server is not None:
+        watch(server, log_folder(run))
+
+
+def watch(server: str, folder: str = "") -> None:
+    """Watch over the end of this process; it has one watch, whose server and folder are the last ones given.
+
+    Args:
+        server: the address of the server that the client talks to.
+        folder: where the transaction log of the run is.
+    """
+    global _at_end
+    if _at_end is not None and _at_end.pid == os.getpid():
+        _at_end.server, _at_end.folder = server, folder
         return
-    _watched = os.getpid()
-    folder = str(getattr(run.settings, "sync_dir", ""))
-    threading.Thread(target=_watch, args=(server, folder), daemon=True, name="nemotron-kit-exit").start()
+    _at_end = _AtEnd(os.getpid(), server, folder)
+    thread = threading.Thread(target=_watch, args=(_at_end,), daemon=True, name="nemotron-kit-exit")
+    with contextlib.suppress(RuntimeError):  # the process ends already, and begins no threads
+        thread.start()
 
 
-_watched: int | None = None
+def server_of(run: Any) -> str | None:
+    """The address of the server that a run talks to."""
+    server = getattr(getattr(run, "settings", None), "base_url", None)
+    return server if isinstance(server, str) and server else None
+
+
+def log_folder(run: Any) -> str:
+    """Where a run's transaction log is; empty for nowhere."""
+    return str(getattr(getattr(run, "settings", None), "sync_dir", None) or "")
 
 
 @contextlib.contextmanager
-def guarded(run: Any) -> Iterator[Callable[[], list[int]]]:
+def guarded(server: str | None, folder: str = "", *, more_s: float = 0) -> Iterator[Callable[[], list[int]]]:
     """Let what waits for the client's service come to an end although the server has gone.
 
     Args:
-        run: the client's run, online; None for none.
+        server: the address of the server that the client talks to; None for nothing to guard.
+        folder: where the run's transaction log is; empty for none.
+        more_s: how long the server may fail without a break, beyond `GRACE_S`.
 
     Yields:
-        Ends the guard, and says which services it had to end.
+        Ends the guard, and says which services had to be ended.
     """
     ended: list[int] = []
-    server = getattr(getattr(run, "settings", None), "base_url", None)
-    if run is None or not isinstance(server, str):
+    if server is None:
         yield lambda: ended
         return
-    folder = str(getattr(run.settings, "sync_dir", ""))
+    if not threading.main_thread().is_alive():
+        # The watch over the end of the process is at it, and from Python 3.12 on no thread begins any more.
+        yield _at_end.seen if _at_end is not None and _at_end.pid == os.getpid() else lambda: ended
+        return
     done = threading.Event()
 
     def guard() -> None:
-        ended.extend(end_service(server, folder, sleep=done.wait, grace_s=GRACE_S, is_done=done.is_set))
+        grace_s = GRACE_S + more_s
+        ended.extend(end_service(server, folder, sleep=done.wait, grace_s=grace_s, is_done=done.is_set))
 
     thread = threading.Thread(target=guard, daemon=True, name="nemotron-kit-finish")
     thread.start()
@@ -108,10 +161,11 @@ def guarded(run: Any) -> Iterator[Callable[[], list[int]]]:
         done.set()
 
 
-def _watch(server: str, folder: str) -> None:
+def _watch(end: _AtEnd) -> None:
     # It returns when the interpreter begins to end, before anybody waits for threads or exit hooks run.
     threading.main_thread().join()
-    end_service(server, folder, sleep=time.sleep, grace_s=GRACE_S)
+    end.ended = end_service(end.server, end.folder, sleep=time.sleep, grace_s=GRACE_S)
+    end.is_over.set()
 
 
 def end_service(
@@ -122,9 +176,9 @@ def end_service(
     clock: Callable[[], float] = time.monotonic,
     is_answering: Callable[[str], bool] = answers,
     grace_s: float = GRACE_S,
-    is_done: Callable[[], bool] = lambda: False,
+    is_done: Callable[[], bool] = lambda: not service.services_of(os.getpid()),
 ) -> list[int]:
-    """Wait until the client's service has ended by itself, or end it when the server has failed for too long.
+    """Wait until the client's service is done, or end it when the server has failed for too long.
 
     Args:
         server: the address of the server that the client talks to.
@@ -133,7 +187,7 @@ def end_service(
         clock: seconds that never go back.
         is_answering: looks whether the server answers.
         grace_s: how long it may fail without a break.
-        is_done: whether there is nothing to wait for any more.
+        is_done: whether there is nothing to wait for any more; by default, that the service has ended.
 
     Returns:
         The services that were ended.
@@ -141,24 +195,27 @@ def end_service(
     watch = Watch(grace_s, failing_since=clock())
     # A healthy end takes a moment; nobody is asked in it.
     for _ in range(int(min(HEALTHY_END_S, grace_s / 2) / STEP_S)):
-        if is_done() or not service.services_of(os.getpid()):
+        if is_done():
             return []
         sleep(STEP_S)
-    while not is_done() and (pids := service.services_of(os.getpid())):
+    while not is_done():
         if watch.is_over(clock(), failing=not is_answering(server)) and not is_done():
-            ended = [pid for pid in pids if service.kill(pid)]
-            _tell(server, grace_s, folder)
-            return ended
+            ended = [pid for pid in service.services_of(os.getpid()) if service.kill(pid)]
+            if ended:
+                _tell(server, grace_s, folder)
+                return ended
         sleep(PROBE_EVERY_S)
     return []
 
 
 def _tell(server: str, grace_s: float, folder: str) -> None:
+    kept = "`nemotron kit sync` sends what the outbox holds"
+    if folder:
+        kept = f"Nothing is lost: `wandb sync {folder}` sends what it has written down, {kept}"
     with contextlib.suppress(ValueError):  # the stream of a handler may be closed by now
         log.warning(
-            "%s has not answered for %g s, so W&B's client was ended to let the job end. Nothing is "
-            "lost: `wandb sync %s` sends what it has written down, `nemotron kit sync` what the outbox holds",
+            "%s has not answered for %g s, so W&B's client was ended to let the job go on. %s",
             urlsplit(server).hostname,
             grace_s,
-            folder,
+            kept,
         )

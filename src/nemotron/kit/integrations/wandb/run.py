@@ -2,19 +2,20 @@
 
 import dataclasses
 import enum
+import functools
 import importlib
 import logging
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from nemotron.kit import context
 from nemotron.kit.documents.secrets import without_secrets
 from nemotron.kit.errors import KitError, MissingExtraError
 from nemotron.kit.integrations.wandb.errors import translated
-from nemotron.kit.integrations.wandb.exit import guarded
+from nemotron.kit.integrations.wandb.exit import guarded, log_folder, server_of
 from nemotron.kit.redaction import clean_text
 
 log = logging.getLogger(__name__)
@@ -162,20 +163,56 @@ def finish(exit_code: int = 0) -> None:
     run = active()
     if run is None:
         return
-    with guarded(run if is_real() and mode(run) == "online" else None) as ended_services:
+    end = functools.partial(client().finish, exit_code=exit_code)
+    if _is_bounded(run):
+        with translated("finish the run"):
+            end()
+    else:
+        _finish_within_limits(run, end)
+
+
+def bound_finish(run: Any) -> None:
+    """Let a run's own `finish`, and the end of its `with` block, end as `finish` does.
+
+    Args:
+        run: the client's run; one that is not online is left as it is.
+    """
+    name = next((one for one in _ENDS if callable(getattr(run, one, None))), None)
+    if name is None or not is_real() or mode(run) != "online" or _is_bounded(run):
+        return
+    end = getattr(run, name)
+
+    @functools.wraps(end)
+    def finish(*args: Any, **kwargs: Any) -> None:
+        _finish_within_limits(run, lambda: end(*args, **kwargs))
+
+    setattr(run, name, finish)
+
+
+# How a run is finished: `finish` and `__exit__` both call the first, where a client has it.
+_ENDS = ("_finish", "finish")
+
+
+def _is_bounded(run: Any) -> bool:
+    return is_real() and any(name in vars(run) for name in _ENDS)
+
+
+def _finish_within_limits(run: Any, end: Callable[[], object]) -> None:
+    server = server_of(run) if is_real() and mode(run) == "online" else None
+    with guarded(server, log_folder(run)) as ended_services:
         try:
             with translated("finish the run"):
-                client().finish(exit_code=exit_code)
+                end()
         except KitError as error:
             if not ended_services():
                 raise
-            _forget_service()
+            forget_service()
             if context.current_registry() is None:
                 raise
             log.info("%s", error)  # what was done about it is said by a warning
 
 
-def _forget_service() -> None:
+def forget_service() -> None:
     """Let the client begin anew whose service was ended: it would ask the dead one for ever."""
     try:
         client().teardown()
