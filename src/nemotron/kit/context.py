@@ -35,7 +35,7 @@ class Settings:
         evidence: how closely the bytes of references are looked at.
         on_drift: what to do when a reference is loaded whose files have changed.
         on_mismatch: what to do when a claimed count is not what the files say.
-        wandb_timeout_s: how long a save may wait for W&B where there is a store.
+        wandb_timeout_s: how long a save may wait for W&B.
     """
 
     evidence: "Evidence" = "stat"

@@ -50,8 +50,9 @@ def init(
         on_drift: what to do when a reference is loaded whose files have changed since.
         on_mismatch: what to do when a claimed count is not what the files say.
         storage_options: options of the store's backend.
-        wandb_timeout_s: how long a save may wait for W&B where there is a store; after that it is kept in the
-            store's outbox and the job goes on.
+        wandb_timeout_s: how long a save may wait for W&B. After that it is kept in the store's outbox and the
+            job goes on; without a store it is an `UnavailableError`, and kept in an outbox of the user's. An
+            upload to W&B alone may take as long as the server answers.
         checkout: how a snapshot is laid out as a folder: "reflink" (shared blocks where the file system has
             them, else copies), "copy", or "hardlink" (the store's own read-only files: no copy and no space,
             but who writes to one after all, as root can, damages the store); `$NEMO_CHECKOUT` by default.

@@ -3,13 +3,17 @@
 import os
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from nemotron import kit
+from nemotron.kit import context
 from nemotron.kit.integrations.wandb.delivery_sync import sync
+from nemotron.kit.integrations.wandb.limits import within
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.outbox import Outbox, state_root
 from wandb_server import WandbServer
@@ -134,8 +138,6 @@ def test_what_was_kept_goes_before_what_is_saved_next(
 def test_what_was_kept_goes_when_the_process_ends(
     wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path
 ) -> None:
-    from nemotron.kit import context
-
     run = real_wandb.init(project="proj")
     wandb_server.fail("CreateArtifact", 403)
     with pytest.raises(kit.errors.RefusedError):
@@ -185,6 +187,38 @@ def test_a_snapshot_is_known_by_its_bytes(
     assert wandb_server.artifact("model:v1").read("output/part.bin") == b"two"
 
 
+def test_a_save_to_a_server_that_hangs_is_an_error_in_time_and_is_kept(
+    wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path
+) -> None:
+    run = real_wandb.init(project="proj")
+    context.set_settings(replace(context.settings(), wandb_timeout_s=0.5))
+    wandb_server.hanging.set()
+    with pytest.raises(kit.errors.UnavailableError, match=r"not take model within 0.5 s.*nemotron kit sync"):
+        kit.ModelArtifact(path=folder(tmp_path / "m"), step=1).save(name="model")
+    assert [one.record.subject for one in outbox().waiting()] == ["art://model:v1"]
+    wandb_server.hanging.clear()
+    run.finish()
+    sync(Registry.open(state_root()))
+    assert outbox().ids() == []
+    assert wandb_server.names() == ["model:v0"]
+
+
+def test_an_upload_may_take_as_long_as_the_server_answers() -> None:
+    done = threading.Event()
+    asked: list[bool] = []
+
+    def may_go_on() -> bool:
+        asked.append(not done.is_set())
+        if len(asked) == 3:
+            done.set()
+        return asked[-1]
+
+    assert within(0.01, lambda: done.wait(60), may_go_on=may_go_on)
+    assert asked == [True, True, True]
+    with pytest.raises(kit.errors.UnavailableError, match=r"did not answer within 0.01 s"):
+        within(0.01, lambda: threading.Event().wait(60))
+
+
 def test_what_w_and_b_has_taken_leaves_nothing(
     wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path
 ) -> None:
@@ -200,8 +234,6 @@ def test_a_job_that_is_killed_while_w_and_b_is_asked_is_told_later(
     run = real_wandb.init(project="proj")
     pid = os.fork()
     if pid == 0:
-        from nemotron.kit import context
-
         tracker = context.current_tracker()
         tracker.sender.send = lambda run, description: os._exit(9)  # type: ignore[union-attr]
         kit.ModelArtifact(path=folder(tmp_path / "m"), step=1).save(name="model")

@@ -70,13 +70,20 @@ class Keeper:
             return False
         return record is not None
 
-    def send(self, run: Any, description: Description, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def send(
+        self,
+        run: Any,
+        description: Description,
+        send: Callable[[], dict[str, Any]],
+        within_limits: Callable[[Callable[[], dict[str, Any]]], dict[str, Any]],
+    ) -> dict[str, Any]:
         """Have a description kept while W&B is asked, and after it if W&B is down.
 
         Args:
             run: the client's run, online.
             description: what W&B is to get.
             send: sends it.
+            within_limits: calls what asks W&B, which raises when it takes too long.
 
         Returns:
             What W&B said.
@@ -91,10 +98,14 @@ class Keeper:
                 outbox.add(record)
         except KitError as error:
             log.warning("%s is not kept while W&B is asked: %s", description.draft.name, error)
-            return send()
-        try:
+            return within_limits(send)
+
+        def catch_up_and_send() -> dict[str, Any]:
             self._courier.catch_up()
-            said = send()
+            return send()
+
+        try:
+            said = within_limits(catch_up_and_send)
         except NOT_NOW as error:
             if record is None:
                 raise

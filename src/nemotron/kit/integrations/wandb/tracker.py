@@ -6,6 +6,7 @@ later uses the two by itself.
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.integrations.wandb.courier import Courier
 from nemotron.kit.integrations.wandb.describing import describe
 from nemotron.kit.integrations.wandb.description import Description
-from nemotron.kit.integrations.wandb.exit import watch_run
+from nemotron.kit.integrations.wandb.exit import server_of, watch_run
 from nemotron.kit.integrations.wandb.folders import folder_of
 from nemotron.kit.integrations.wandb.keeping import Keeper
 from nemotron.kit.integrations.wandb.limits import again_on_conflict, within
+from nemotron.kit.integrations.wandb.probing import answers
 from nemotron.kit.integrations.wandb.resolving import look_up
 from nemotron.kit.integrations.wandb.sending import Sender, use_reference
 from nemotron.kit.names import SCHEME
@@ -185,12 +187,23 @@ class WandbTracker:
 
             if wandb_run.is_real():
                 watch_run(run)
-                return self.keeper.send(run, description, send)
+                return self.keeper.send(run, description, send, self._limits_of(run, description))
             return send()
         is_kept = wandb_run.is_real() and self.keeper.keep(run, description)
         if description.used or description.sources:
             self._tell_of_offline(run, is_kept)
         return self.sender.write_down(run, description)
+
+    def _limits_of(
+        self, run: Any, description: Description
+    ) -> Callable[[Callable[[], dict[str, Any]]], dict[str, Any]]:
+        """The limit of a save; an upload may take longer, as long as the server answers."""
+        return partial(
+            within,
+            context.settings().wandb_timeout_s,
+            doing=f"take {description.draft.name}",
+            may_go_on=lambda: bool(description.draft.uploads) and answers(server_of(run) or ""),
+        )
 
     def _run(self) -> Any:
         run = wandb_run.active()
