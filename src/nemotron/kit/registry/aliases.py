@@ -1,18 +1,12 @@
-"""Aliases: append-only logs whose last entry is in force.
+"""Aliases: each is an append-only log of moves, whose last entry is in force; see `numbered_log`."""
 
-Moving an alias is creating the next entry if it is absent: a compare-and-swap, and an audit trail, on stores
-that have neither.
-"""
-
-import logging
-from collections.abc import Iterator
+from functools import partial
 
 from nemotron.kit.documents import moments
 from nemotron.kit.documents.alias import AliasMove
 from nemotron.kit.errors import (
     ConflictError,
     CorruptError,
-    FormatTooNewError,
     MisuseError,
     RefusedError,
     UnavailableError,
@@ -20,10 +14,9 @@ from nemotron.kit.errors import (
 from nemotron.kit.names import LATEST, Alias, is_alias
 from nemotron.kit.redaction import clean
 from nemotron.kit.registry import layout, stamps
+from nemotron.kit.registry.numbered_log import NumberedLog
 from nemotron.kit.registry.older import OlderGenerations
 from nemotron.kit.store.protocol import Store
-
-log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 1000
 
@@ -42,18 +35,17 @@ class Aliases:
 
     def current(self, name: str, alias: Alias) -> AliasMove | None:
         """The move that is in force, or None if the alias was never set."""
-        return self._state(name, alias)[0]
+        return self._moves(name, alias).last()[0] or self._older_move(name, alias)
 
     def log(self, name: str, alias: Alias) -> list[AliasMove]:
         """All moves, oldest first."""
-        sequences = sorted(self._sequences(name, alias))
-        return [move for n in sequences if (move := self._read_whole(name, alias, n))]
+        return self._moves(name, alias).all()
 
     def damage(self, name: str, alias: Alias) -> CorruptError | None:
         """What is wrong with the newest entry, or None if it is whole."""
-        sequence = max(self._sequences(name, alias), default=0)
+        moves = self._moves(name, alias)
         try:
-            self._read(name, alias, sequence)
+            moves.read(max(moves.numbers(), default=0))
         except CorruptError as error:
             return error
         return None
@@ -105,12 +97,13 @@ class Aliases:
             MisuseError: the alias is `latest`.
         """
         self.check(alias)
-        write_id, taken = stamps.uuid7(), 0
+        moves, write_id, taken = self._moves(name, alias), stamps.uuid7(), 0
         for _ in range(ATTEMPTS_MAX):
-            current, highest = self._state(name, alias, taken)
+            last, highest = moves.last(taken, patient=True)
+            current = last or self._older_move(name, alias)
             points_at = current.version if current else None
             if if_current is not None and points_at != if_current:
-                shown = f"v{points_at}" if points_at else "nothing"
+                shown = "nothing" if points_at is None else f"v{points_at}"
                 raise ConflictError(
                     f"{name}:{alias} points at {shown}, not at v{if_current}: somebody moved it; look again"
                 )
@@ -119,7 +112,7 @@ class Aliases:
             if was_protected and points_at != version and not force:
                 raise self._protected(name, alias)
             if current and points_at == version and protected == was_protected:
-                if not self._store.exists(layout.alias_move(name, alias.name, highest + 1)):
+                if not moves.is_taken(highest + 1):
                     return current
                 taken = highest + 1  # the listing was stale
                 continue
@@ -134,10 +127,7 @@ class Aliases:
                 protected=protected,
                 undoes=undoes,
             )
-            if self._store.create(layout.alias_move(name, alias.name, move.sequence), move.to_bytes()):
-                return move
-            written = self._read_whole(name, alias, move.sequence)
-            if written and written.write_id == write_id:  # it was ours: the reply to the first try was lost
+            if moves.append(move):
                 return move
             taken = move.sequence  # for certain, whatever a stale listing says
         raise UnavailableError(f"{name}:{alias} is being moved by others all the time; try again")
@@ -166,43 +156,11 @@ class Aliases:
             "lift the protection, --unprotect (protect=False)"
         )
 
-    def _state(self, name: str, alias: Alias, taken: int = 0) -> tuple[AliasMove | None, int]:
-        """The move in force, and the highest sequence that is taken.
+    def _moves(self, name: str, alias: Alias) -> NumberedLog[AliasMove]:
+        key = partial(layout.alias_move, name, alias.name)
+        return NumberedLog(self._store, layout.alias_log(name, alias.name), AliasMove.from_bytes, key)
 
-        An entry that a crash left torn (possible without hard links) was never promised to anybody:
-        its sequence is taken, and it moves nothing.
-        """
-        sequences = sorted({*self._sequences(name, alias), taken} - {0}, reverse=True)
-        highest = sequences[0] if sequences else 0
-        for sequence in sequences:
-            if move := self._read_whole(name, alias, sequence):
-                return move, highest
+    def _older_move(self, name: str, alias: Alias) -> AliasMove | None:
+        """Where an index of older tools has it."""
         number = self._older.indexed(name).aliases.get(alias.name)
-        return None if number is None else AliasMove(sequence=0, version=number), highest
-
-    def _sequences(self, name: str, alias: Alias) -> Iterator[int]:
-        for file_name in self._store.list(layout.alias_log(name, alias.name)):
-            sequence = layout.move_sequence(file_name)
-            if sequence is not None:
-                yield sequence
-
-    def _read_whole(self, name: str, alias: Alias, sequence: int) -> AliasMove | None:
-        """Like `_read`, but None for a torn entry, which it reports."""
-        try:
-            return self._read(name, alias, sequence)
-        except FormatTooNewError:
-            raise
-        except CorruptError as error:
-            log.warning("%s. This move is stepped over; run `nemotron kit doctor`", error)
-            return None
-
-    def _read(self, name: str, alias: Alias, sequence: int) -> AliasMove | None:
-        key = layout.alias_move(name, alias.name, sequence)
-        data = self._store.read(key)
-        if data is None:
-            return None
-        where = f"{self._store.url}/{key}"
-        move = AliasMove.from_bytes(data, where)
-        if move.sequence != sequence:
-            raise CorruptError(f"{where} is damaged: it says it is move {move.sequence}; was it renamed?")
-        return move
+        return None if number is None else AliasMove(sequence=0, version=number)

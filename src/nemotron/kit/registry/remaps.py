@@ -12,8 +12,6 @@ from urllib.parse import unquote
 
 from nemotron.kit.documents.remap import Remap, RemapLog, moved
 from nemotron.kit.errors import (
-    CorruptError,
-    FormatTooNewError,
     MisuseError,
     NotFoundError,
     RefusedError,
@@ -21,6 +19,7 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.redaction import clean
 from nemotron.kit.registry import layout, stamps
+from nemotron.kit.registry.numbered_log import NumberedLog
 from nemotron.kit.store.protocol import Store
 
 log = logging.getLogger(__name__)
@@ -40,6 +39,7 @@ class Remaps:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._log = NumberedLog(store, layout.REMAPS, RemapLog.from_bytes, layout.remap)
         self._prefixes: dict[str, str] | None = None
 
     def moved(self, path: str) -> str:
@@ -50,7 +50,7 @@ class Remaps:
         """
         prefixes = self._prefixes
         if prefixes is None:
-            last = self._last()[0]
+            last = self._log.last()[0]
             self._prefixes = prefixes = _prefixes(last.remaps if last else ())
         if not prefixes or path.startswith(f"{self._store.url}/"):
             return path
@@ -69,7 +69,7 @@ class Remaps:
 
     def all(self) -> tuple[Remap, ...]:
         """Those in force now, by prefix."""
-        last, _ = self._last()
+        last, _ = self._log.last()
         return tuple(sorted(last.remaps if last else (), key=lambda remap: remap.old))
 
     def set(self, old: str, new: str, why: str | None = None) -> Remap:
@@ -125,39 +125,19 @@ class Remaps:
     def _change(self, prefix: str, change: Callable[[tuple[Remap, ...]], tuple[Remap, ...]]) -> None:
         write_id, taken = stamps.uuid7(), 0
         for _ in range(ATTEMPTS_MAX):
-            last, highest = self._last(taken)
+            last, highest = self._log.last(taken, patient=True)
             before = last.remaps if last else ()
             after = change(before)
             if after != before:
                 entry = RemapLog(sequence=highest + 1, changed=prefix, remaps=after, write_id=write_id)
-                if not self._store.create(layout.remap(entry.sequence), entry.to_bytes()):
-                    written = self._read_whole(entry.sequence)
-                    if written is None or written.write_id != write_id:  # else the reply was lost
-                        taken = entry.sequence
-                        continue
+                if not self._log.append(entry):
+                    taken = entry.sequence
+                    continue
             self._prefixes = _prefixes(after)
             return
         raise UnavailableError(
             f"The remaps of {self._store.url} are changed by others all the time; try again"
         )
-
-    def _last(self, taken: int = 0) -> tuple[RemapLog | None, int]:
-        """The entry in force, and the highest sequence that is taken; torn ones are stepped over."""
-        listed = (layout.move_sequence(file_name) for file_name in self._store.list(layout.REMAPS))
-        sequences = sorted({taken, *(n for n in listed if n)} - {0}, reverse=True)
-        whole = next((entry for n in sequences if (entry := self._read_whole(n))), None)
-        return whole, max(sequences, default=0)
-
-    def _read_whole(self, sequence: int) -> RemapLog | None:
-        key = layout.remap(sequence)
-        data = self._store.read(key)
-        try:
-            return None if data is None else RemapLog.from_bytes(data, f"{self._store.url}/{key}")
-        except FormatTooNewError:
-            raise
-        except CorruptError as error:
-            log.warning("%s. This remap is stepped over", error)
-            return None
 
 
 def _prefixes(remaps: tuple[Remap, ...]) -> dict[str, str]:
