@@ -12,6 +12,7 @@ from nemotron.kit.console.output import choose
 
 if TYPE_CHECKING:
     from nemotron.kit.console.outbox import OutboxView
+    from nemotron.kit.console.output import Output
     from nemotron.kit.registry.registry import Registry
     from nemotron.kit.tracking.outbox import Outbox
 
@@ -66,20 +67,40 @@ def sync(
         for outbox in there:
             for one in outbox.set_aside_records():
                 outbox.retry(one.id)
-    delivered = 0
-    while True:
-        for registry, _ in both:
-            with output.progress("Sending") as progress:
-                outcome = delivery_sync.sync(registry, progress=progress)
-            delivered += len(outcome.delivered)
-            for server, why in outcome.stopped.items():
-                output.note(f"{server} takes nothing at the moment: {why}")
-        if not watch or _interrupted(WATCH_S):
-            break
+    delivered = _watch(root, output) if watch else _send(both, output)
     shown = view(there, delivered)
     output.show(shown)
     if shown.lines_there:
         raise typer.Exit(FAILED)
+
+
+def _watch(root: str | None, output: "Output") -> int:
+    """Send until Ctrl-C, which may come at any moment; returns how many records were delivered."""
+    delivered = 0
+    try:
+        while True:
+            # A folder that stands in for a store may be there only now.
+            if sent := _send(_outboxes(root), output):
+                output.note(f"{sent:,} delivered")
+            delivered += sent
+            if _interrupted(WATCH_S):
+                return delivered
+    except KeyboardInterrupt:
+        return delivered
+
+
+def _send(both: "list[tuple[Registry, Outbox]]", output: "Output") -> int:
+    """Deliver what can be delivered now; returns how many records that were."""
+    from nemotron.kit.integrations.wandb import delivery_sync
+
+    delivered = 0
+    for registry, _ in both:
+        with output.progress("Sending") as progress:
+            outcome = delivery_sync.sync(registry, progress=progress)
+        delivered += len(outcome.delivered)
+        for server, why in outcome.stopped.items():
+            output.note(f"{server} takes nothing at the moment: {why}")
+    return delivered
 
 
 def _outboxes(root: str | None) -> "list[tuple[Registry, Outbox]]":

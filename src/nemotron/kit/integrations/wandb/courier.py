@@ -78,8 +78,8 @@ class Courier:
         self._last_run: RunIdentity | None = None
         self._was_online = False
         self._is_switched_off = False
-        # (destination, run, version) → what was put into an outbox for it.
-        self._kept: dict[tuple[str, str, str], Description] = {}
+        # (destination, run, name) → the version that was put into an outbox last, and what is said of it.
+        self._kept: dict[tuple[str, str, str], tuple[str, Description]] = {}
         self._timeout_s = 0.0
         self._told: set[str] = set()
         self._begin()
@@ -124,9 +124,9 @@ class Courier:
         if known is not None and set(description.aliases) <= set(known.aliases):
             return {**empty_record(artifact.type), "artifact_id": known.twin, "url": known.url}
         identity = self.identity_of(run)
-        key = (where.key, identity.id, subject)
-        before = self._kept.get(key)
-        if stored.get("created") is False and before is not None and before.digest == description.digest:
+        key = (where.key, identity.id, description.draft.name)
+        last, before = self._kept.get(key, ("", description))
+        if last == subject and before.digest == description.digest:
             if set(description.aliases) <= set(before.aliases):
                 return empty_record(artifact.type)
             # With the times of the first one, so that W&B sees that it is the same.
@@ -146,7 +146,7 @@ class Courier:
             payload=payload_of(description),
         )
         outbox.add(record)
-        self._kept[key] = description
+        self._kept[key] = (subject, description)
         if not is_online:
             if run is None and self._was_online:
                 self._left[record.id] = registry
