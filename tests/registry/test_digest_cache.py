@@ -1,6 +1,8 @@
 """What is remembered of a file's digest, and when it is not believed."""
 
+import errno
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from nemotron.kit.registry import content, digest_cache, reading
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import scan_folder
+from nemotron.kit.testing.faults import failing
 
 
 @pytest.fixture
@@ -136,3 +139,56 @@ def test_verifying_reads_the_bytes_all_the_same(data: Path, reads: list[str], tm
     reads.clear()
     assert registry.verify("art://x", "full").ok
     assert len(reads) == 3
+
+
+HOUR_NS = 3600 * 10**9
+
+
+@pytest.fixture
+def clock_is_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Lets this machine's clock differ from that of the file system, which is the server's, by so much."""
+    real = time.time_ns
+    return lambda by_ns: monkeypatch.setattr(digest_cache.time, "time_ns", lambda: real() + by_ns)
+
+
+@pytest.mark.parametrize("by_ns", [HOUR_NS, -HOUR_NS], ids=["server behind", "server ahead"])
+@pytest.mark.parametrize("asked", ["unnamed", "another folder", "not at all"])
+def test_a_wrong_clock_lets_no_fresh_file_be_believed(
+    data: Path,
+    reads: list[str],
+    clock_is_off: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    by_ns: int,
+    asked: str,
+) -> None:
+    if asked != "unnamed":
+        no_unnamed = failing(os.open, errno.EOPNOTSUPP, only=lambda given: given[0] == str(data))
+        monkeypatch.setattr(os, "open", no_unnamed)
+    if asked == "not at all":
+        monkeypatch.setattr(digest_cache.tempfile, "gettempdir", lambda: "/proc")
+        monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    clock_is_off(by_ns)
+    first = hashed(data)
+    reads.clear()
+    before = (data / "b.bin").stat()
+    (data / "b.bin").write_bytes(b"B" * before.st_size)  # within the tick of the server's clock, say
+    os.utime(data / "b.bin", ns=(before.st_atime_ns, before.st_mtime_ns))
+    second = hashed(data)
+    assert sorted(reads) == ["a.bin", "b.bin", "c.bin"]
+    assert second["b.bin"] != first["b.bin"]
+
+
+def test_asking_the_file_system_for_its_clock_leaves_nothing(data: Path) -> None:
+    before, folder = sorted(os.listdir(data)), data.stat()
+    now = digest_cache.now_ns(str(data))
+    assert abs(now - (data / "a.bin").stat().st_mtime_ns) < HOUR_NS
+    assert sorted(os.listdir(data)) == before
+    assert data.stat().st_mtime_ns == folder.st_mtime_ns
+
+
+def test_what_did_not_change_since_yesterday_is_believed_without_a_clock(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest_cache, "_asked_ns", lambda folder: None)
+    now_ns = digest_cache.now_ns(str(data))
+    assert time.time_ns() - now_ns >= 24 * HOUR_NS

@@ -61,7 +61,7 @@ def hashed(
     Raises:
         ConflictError: a file keeps changing while it is read.
     """
-    cache, started = DigestCache(folder), now_ns()
+    cache, started = DigestCache(folder), now_ns(folder)
     known = cache.fill(tree) if trust_cache else tree
     unread = known.unread() if only is None else only
     work = reading.on_all(reading.hashing(folder), known, unread, executor=executor, progress=progress)
@@ -143,7 +143,7 @@ def snapshot(
         ConflictError: a file keeps changing while it is read.
         DiskFullError: the store is full; what was copied is used by the next try.
     """
-    cache, started = DigestCache(folder), now_ns()
+    cache, started = DigestCache(folder), now_ns(folder)
     known = cache.fill(tree)
     # What a living version names is in the store, unless it was set aside just before that was committed.
     is_tidy = previous is None or not store.list(layout.TRASH)

@@ -3,7 +3,8 @@
 There is one small file a folder in the user's cache, keyed by path, inode, size and the times of the last
 change of content and of inode. The last can't be set by anybody, so a file that was changed and had its time
 put back is read again. A file that changed shortly before it was read is not remembered: it could change
-once more within the clock's granularity and look the same.
+once more within the clock's granularity and look the same. What "shortly before" is, only the clock that the
+files' times come from can say, which may be a server's, and wrong.
 
 The cache is safe to delete, and safe beside other processes: each replaces the file whole, and what one of
 them forgets of the other's is only read again.
@@ -14,6 +15,7 @@ import logging
 import os
 import secrets
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2
 SETTLED_NS = 2_000_000_000  # coarser than any clock of a file system in use (FAT, NFS, some object gateways)
+# Where the file system's clock can't be asked; how far it is behind, nobody knows then.
+UNASKED_NS = 86_400 * 10**9
 
 HEAD_SIZE_MAX = 4096
 _BLOCK = 10_000
@@ -76,7 +80,7 @@ class DigestCache:
 
         Args:
             tree: with digests.
-            looked_at_ns: nanoseconds since the epoch, before the first file was read.
+            looked_at_ns: what `now_ns` said before the first file was read.
         """
         settled = looked_at_ns - SETTLED_NS
         fresh = tree.columns
@@ -142,15 +146,47 @@ def _are_joined(paths: Sequence[str], data: bytes) -> bool:
     return start == len(data)
 
 
-def now_ns() -> int:
-    """The time as files have it, nanoseconds since the epoch."""
-    return time.time_ns()
+def now_ns(folder: str) -> int:
+    """The time that a file of a folder would get now, or an earlier one; nanoseconds since the epoch.
+
+    A server's clock may be behind this machine's: then a file that was written a moment ago looks old. Its
+    time is asked for by an unnamed file in the folder, of which nobody sees anything; where there can be none
+    (a read-only folder, NFS) by a temporary file in another folder of the same file system; and if there is
+    no such folder, what changed since yesterday counts as having changed just now.
+    """
+    here_ns = time.time_ns()
+    there_ns = _asked_ns(folder)
+    return here_ns - UNASKED_NS if there_ns is None else min(here_ns, there_ns)
+
+
+def _asked_ns(folder: str) -> int | None:
+    """What the clock of the file system that holds a folder says, or None if it can't be asked."""
+    try:
+        if unnamed := getattr(os, "O_TMPFILE", 0):
+            descriptor = os.open(folder, os.O_WRONLY | unnamed | os.O_CLOEXEC, 0o600)
+            try:
+                return os.fstat(descriptor).st_mtime_ns
+            finally:
+                os.close(descriptor)
+    except OSError as error:
+        log.debug("no unnamed file in %s tells the time (%s)", folder, error)
+    for other in (_caches(), tempfile.gettempdir()):
+        try:
+            if os.stat(other).st_dev == os.stat(folder).st_dev:
+                with tempfile.TemporaryFile(dir=other) as file:
+                    return os.fstat(file.fileno()).st_mtime_ns
+        except OSError as error:
+            log.debug("no file in %s tells the time (%s)", other, error)
+    return None
+
+
+def _caches() -> str:
+    return os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
 
 
 def _place(folder: str) -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     name = hex_of(digest_of(os.fsencode(folder)))
-    return Path(cache, "nemotron-kit", "digests", name[:2], name)
+    return Path(_caches(), "nemotron-kit", "digests", name[:2], name)
 
 
 def _read(place: Path) -> _Stored:
