@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from nemotron.kit.errors import ConflictError, CorruptError
+from nemotron.kit.errors import ConflictError, CorruptError, WithdrawnError
 from nemotron.kit.registry import digest_cache, layout, objects, publishing
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
@@ -102,7 +102,7 @@ def test_a_new_version_relies_on_nothing_that_was_set_aside(anywhere, data):
 
 
 def test_without_a_trash_an_unchanged_save_looks_for_no_blob(data, monkeypatch):
-    monkeypatch.setattr(digest_cache, "SETTLED_NS", 0)  # else what has just changed is read again
+    monkeypatch.setattr(digest_cache, "SETTLED_NS", -(10**12))  # else what has just changed is read again
     store = MemoryStore()
     Registry(store).publish(Draft(name="m", source=data, snapshot=True))
     watched = FaultyStore(store)
@@ -159,3 +159,49 @@ def test_a_file_that_changed_meanwhile_is_no_part_of_the_version(
     with pytest.raises(ConflictError, match=r"a\.txt changed meanwhile"):
         anywhere.publish(Draft(name="m", source=data, snapshot=True))
     assert anywhere.get("m") is None
+
+
+@pytest.fixture
+def stands_still(monkeypatch):
+    """Lets so much time pass, by one of the clocks, whenever it is called."""
+    real, passed = publishing.clocks, [0.0, 0.0]
+    monkeypatch.setattr(publishing, "clocks", lambda: tuple(map(sum, zip(real(), passed, strict=True))))
+
+    def stand_still(by):
+        passed[by] += 86_400 * 30
+
+    return stand_still
+
+
+@pytest.mark.parametrize("by", [0, 1], ids=["the machine's clock", "the wall's clock"])
+def test_who_stands_still_between_the_last_look_and_the_commit_looks_again(anywhere, data, stands_still, by):
+    def suspended(method, key):
+        if (method, key) == ("create", layout.manifest("m", 1)):
+            stands_still(by)
+            set_aside(anywhere.store)
+            for found in list(anywhere.store.walk(layout.TRASH)):  # and the next run has been there, too
+                anywhere.store.remove(found.key)
+
+    registry = Registry(FaultyStore(anywhere.store, on_call=suspended))
+    assert registry.publish(Draft(name="m", source=data, snapshot=True)).created
+    assert len(stored(anywhere.store, layout.BLOBS)) == 302
+    assert len(stored(anywhere.store, layout.TREES)) == 1
+    assert Registry(anywhere.store).verify("m", "full").ok
+
+
+def test_what_can_not_be_brought_after_it_was_committed_is_withdrawn(anywhere, data, stands_still):
+    def suspended(method, key):
+        if (method, key) == ("create", layout.manifest("m", 1)):
+            stands_still(0)
+            for found in list(anywhere.store.walk(layout.BLOBS)):
+                anywhere.store.remove(found.key)
+            (data / "a.txt").write_text("other")
+
+    registry = Registry(FaultyStore(anywhere.store, on_call=suspended))
+    with pytest.raises(ConflictError, match=r"art://m:v1 is withdrawn: its content .*Publish it again"):
+        registry.publish(Draft(name="m", source=data, snapshot=True))
+    with pytest.raises(WithdrawnError, match="stood still"):
+        Registry(anywhere.store).resolve("m:v1")
+    again = Registry(anywhere.store).publish(Draft(name="m", source=data, snapshot=True))
+    assert again.record.version == 2
+    assert Registry(anywhere.store).verify("m", "full").ok

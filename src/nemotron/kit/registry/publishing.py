@@ -57,7 +57,7 @@ def publish(
     latest = versions.latest(name.key) if draft.snapshot else None
     is_snapshot = latest is not None and latest.content is not None and latest.content.mode == "snapshot"
     previous = Listed(store, latest) if latest and is_snapshot else None
-    looked_at_s = time.monotonic()
+    began = clocks()
     looked_at, tree = gather(store, draft, source, previous, executor, progress)
     manifest = Manifest(
         name=name.key,
@@ -75,7 +75,21 @@ def publish(
         write_id=stamps.uuid7(),
         content=looked_at,
     )
-    return _commit(store, versions, within(store, manifest), tree, looked_at_s)
+    return _commit(store, versions, within(store, manifest), tree, began)
+
+
+def clocks() -> tuple[float, float]:
+    """The time by two clocks, seconds: the machine's, which counts its sleep where that is known; the wall's.
+
+    A machine that was suspended, or put back as it was, may see its absence in one of them alone.
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock), time.time()
+
+
+def _is_late(since: tuple[float, float]) -> bool:
+    """Whether gc may have taken away what was there at a time: by whichever clock more has passed."""
+    return max(now - then for now, then in zip(clocks(), since, strict=True)) > OBJECTS_TRUSTED_S
 
 
 def _edges(draft: Draft) -> tuple[InputEdge, ...]:
@@ -179,7 +193,7 @@ def _inside(root: str, path: str) -> str | None:
 
 
 def _commit(
-    store: Store, versions: Versions, draft: Manifest, tree: Tree | None, looked_at_s: float
+    store: Store, versions: Versions, draft: Manifest, tree: Tree | None, looked_at: tuple[float, float]
 ) -> Published:
     announced = False
     listing_written = False
@@ -190,9 +204,9 @@ def _commit(
         if latest and _says_the_same(store, latest, draft, tree):
             return Published(Record(latest, store.url), created=False)
         manifest, large = _numbered(draft, number + 1, tree)
-        is_late = time.monotonic() - looked_at_s > OBJECTS_TRUSTED_S
+        is_late = _is_late(looked_at)
         if is_late:
-            looked_at_s = time.monotonic()
+            looked_at = clocks()
             _take_again(store, draft, tree)
         if large and (is_late or not listing_written):
             store.create(*large)
@@ -203,6 +217,8 @@ def _commit(
         created = store.create(layout.manifest(draft.name, number + 1), manifest.to_bytes())
         if created or _is_mine(versions, manifest):
             versions.learn(manifest)
+            if _is_late(looked_at):
+                _make_whole(store, versions, manifest, tree, large)
             _write_companions(store, manifest)
             return Published(Record(manifest, store.url), created=True)
         versions.lost(draft.name, number + 1)
@@ -218,6 +234,24 @@ def _take_again(store: Store, draft: Manifest, tree: Tree | None) -> None:
     origin = draft.content.origin if draft.content else None
     if origin is not None and tree is not None:
         content.take_again(store, origin, tree)
+
+
+def _make_whole(
+    store: Store, versions: Versions, manifest: Manifest, tree: Tree | None, large: tuple[str, bytes] | None
+) -> None:
+    """See to the content of a version that was committed long after the last look at it.
+
+    The process stood still in between, so gc may have taken away what it had seen. From the commit on nothing
+    is taken that the version names. What can't be brought any more makes it none: it is withdrawn.
+    """
+    try:
+        _take_again(store, manifest, tree)
+        if large:
+            store.create(*large)
+    except KitError as error:
+        why = f"its content was collected while its publisher stood still, and can't be brought: {error}"
+        versions.withdraw(manifest.name, manifest.version, why)
+        raise ConflictError(f"{manifest.uri} is withdrawn: {why}. Publish it again") from error
 
 
 def _says_the_same(store: Store, old: Manifest, draft: Manifest, tree: Tree | None) -> bool:
