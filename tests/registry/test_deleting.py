@@ -256,3 +256,26 @@ def test_a_store_in_memory(data):
     registry = Registry(MemoryStore())
     registry.publish(Draft(name="m", source=data))
     assert len(deleting.plan(registry, "m:v1", str(data)).files) == 2
+
+
+def test_empty_folders_that_were_not_published_stay(publish, plan, data):
+    (data / "published/deep").mkdir(parents=True)
+    publish()
+    (data / "new/deep").mkdir(parents=True)  # somebody is about to write here
+    deletion = plan("m:v1", data)
+    deletion.carry_out()
+    assert not (data / "published").exists()
+    assert not (data / "sub").exists()
+    assert sorted(path.relative_to(data).as_posix() for path in data.rglob("*")) == ["new", "new/deep"]
+
+
+def test_a_folder_that_is_a_link_by_now_is_left(publish, plan, data, tmp_path):
+    (data / "empty").mkdir()
+    publish()
+    deletion = plan("m:v1", data)
+    (data / "empty").rmdir()
+    (data / "empty").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    deletion.carry_out()
+    assert (tmp_path / "elsewhere").is_dir()
+    assert (data / "empty").is_symlink()

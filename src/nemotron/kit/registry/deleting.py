@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     ArtifactVersionNotFoundError,
     CorruptError,
@@ -35,6 +36,7 @@ class Deletion:
         is_withdrawn: whether it is withdrawn already.
         path: where its data lies.
         files: all that is deleted, absolute.
+        folders: those that it was published with, absolute, the deepest first; what is empty then goes.
         size: bytes of them.
         seen: what each was when it was looked at: inode, size, time of the last change.
         kept: other files that lie there, and stay; relative.
@@ -44,12 +46,13 @@ class Deletion:
     is_withdrawn: bool
     path: str
     files: tuple[str, ...]
+    folders: tuple[str, ...]
     size: int
     seen: tuple[tuple[int, int, int], ...]
     kept: tuple[str, ...]
 
     def carry_out(self) -> None:
-        """Delete the files, and the folders that are empty then.
+        """Delete the files, and of the folders around them those that are empty then.
 
         Raises:
             RefusedError: one of them may not be deleted, or is another than was looked at (somebody was
@@ -63,11 +66,13 @@ class Deletion:
                     os.unlink(path)
                 except FileNotFoundError:
                     continue
-        if os.path.isdir(self.path) and not os.path.islink(self.path):
-            for folder, _, _ in os.walk(self.path, topdown=False):
-                if not os.listdir(folder):
-                    with translating("delete", folder):
+        for folder in self.folders:
+            with translating("delete", folder):
+                try:
+                    if not os.path.islink(folder) and not os.listdir(folder):
                         os.rmdir(folder)
+                except FileNotFoundError:
+                    continue
 
 
 def plan(registry: Registry, ref: str | ArtifactRef, path: str, progress: Progress | None = None) -> Deletion:
@@ -119,6 +124,7 @@ def plan(registry: Registry, ref: str | ArtifactRef, path: str, progress: Progre
         is_withdrawn=is_withdrawn,
         path=target,
         files=tuple(files),
+        folders=tuple(_folders(record, tree)),
         size=sum(size for _, size, _ in seen),
         seen=seen,
         kept=tuple(stay),
@@ -194,6 +200,19 @@ def _inside(folder: str, paths: list[str]) -> Iterator[str]:
         file = f"{folder}/{path}"
         if os.path.lexists(file) and f"{os.path.realpath(os.path.dirname(file))}/".startswith(f"{top}/"):
             yield file
+
+
+def _folders(record: Record, tree: Tree) -> Iterator[str]:
+    """The folders that a version was published with, the deepest first, its own last."""
+    if record.scope == "file":
+        return
+    found = {entry.path for entry in tree.entries if entry.kind == "dir"}
+    for entry in tree.entries:
+        path = entry.path
+        while path := path.rpartition("/")[0]:
+            found.add(path)
+    yield from _inside(record.folder, sorted(found, key=lambda path: path.count("/"), reverse=True))
+    yield record.folder
 
 
 def _relative(record: Record, files: list[str]) -> set[str]:
