@@ -57,7 +57,7 @@ def test_cp(kit, store: Registry, tmp_path: Path) -> None:
     (tmp_path / "out/b.txt").write_text("mine")
     refused = kit("cp", "nano3/data:v1", "out")
     assert (refused.code, refused.out) == (1, "")
-    assert "To replace them use --force" in refused.err
+    assert "To replace it use --force" in refused.err
     forced = kit("cp", "nano3/data:v1", "out", "--force", "--json").json
     assert forced == {
         "uri": "art://nano3-data:v1",

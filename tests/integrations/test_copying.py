@@ -106,7 +106,7 @@ def test_a_half_written_file_has_no_name(
 def test_nothing_is_overwritten_unasked(store: Registry, tmp_path: Path) -> None:
     (tmp_path / "out/train").mkdir(parents=True)
     (tmp_path / "out/part.txt").write_bytes(b"mine!\n")
-    with pytest.raises(ConflictError, match=r"Not overwritten: .*/out/part\.txt differ from art://data:v1"):
+    with pytest.raises(ConflictError, match=r"Not overwritten: .*/out/part\.txt differs from art://data:v1"):
         copy_out(store, "data", "out")
     assert content(tmp_path / "out") == {"part.txt": b"mine!\n"}
     copy_out(store, "data", "out", force=True)

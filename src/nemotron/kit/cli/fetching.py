@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -87,7 +86,7 @@ def cp(
     registry, output = session(root, as_json, quiet)
     with output.progress("Copying", of_bytes=True) as progress:
         copied = copy_out(registry, ref, to, force=force, progress=progress)
-    output.show(CopiedView(**asdict(copied)))
+    output.show(CopiedView(copied))
 
 
 def open_(ref: Inside, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:

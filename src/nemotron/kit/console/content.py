@@ -3,10 +3,13 @@
 import base64
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
+
+if TYPE_CHECKING:
+    from nemotron.kit.registry.records import Copied
 
 
 class ContentView(View):
@@ -42,29 +45,22 @@ class CopiedView(View):
     """What `cp` did.
 
     Attributes:
-        uri: from where, with the version that was meant.
-        to: the file or folder that it is now, absolute.
-        files: how many were copied.
-        size: of those, in bytes.
-        skipped: files that were there already, the same.
+        copied: what, from where and to where.
     """
 
-    uri: str
-    to: str
-    files: int
-    size: int
-    skipped: int
+    copied: "Copied"
 
     def document(self) -> Any:
         """All of it."""
-        return asdict(self)
+        return asdict(self.copied)
 
     def lines(self) -> Iterable[str]:
         """Where it is now."""
-        return [self.to]
+        return [self.copied.to]
 
     def render(self) -> str:
         """One sentence."""
-        number = f"{self.files:,} file{'' if self.files == 1 else 's'}, {words.size(self.size)}"
-        there = f"  ({self.skipped:,} there already)" if self.skipped else ""
-        return f"copied {number} from {self.uri} to {words.printable(self.to)}{there}"
+        done = self.copied
+        number = f"{words.many(done.files, 'file')}, {words.size(done.size)}"
+        there = f"  ({done.skipped:,} there already)" if done.skipped else ""
+        return f"copied {number} from {done.uri} to {words.printable(done.to)}{there}"

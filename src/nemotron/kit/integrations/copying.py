@@ -18,7 +18,7 @@ from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.errors import ConflictError, CorruptError, DriftError, MisuseError, OutsideRootError
 from nemotron.kit.integrations.artifact_places import Place, find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
-from nemotron.kit.registry.records import Record
+from nemotron.kit.registry.records import Copied, Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.system_errors import translate
 
@@ -27,25 +27,6 @@ NAMED_MAX = 5
 PART = ".kit-part"
 
 Progress = Callable[[int, int], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """What was copied.
-
-    Attributes:
-        uri: from where, with the version that was meant.
-        to: the file or folder that it is now, absolute.
-        files: how many were copied.
-        size: of those, in bytes.
-        skipped: files that were there already, the same.
-    """
-
-    uri: str
-    to: str
-    files: int
-    size: int
-    skipped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +74,8 @@ def copy_out(
         named = ", ".join(item.to for item in differ[:NAMED_MAX])
         more = f" and {len(differ) - NAMED_MAX} more" if len(differ) > NAMED_MAX else ""
         raise ConflictError(
-            f"Not overwritten: {named}{more} differ from {place.uri}; nothing was copied. "
-            "To replace them use --force"
+            f"Not overwritten: {named}{more} {'differs' if len(differ) == 1 else 'differ'} from {place.uri}; "
+            f"nothing was copied. To replace {'it' if len(differ) == 1 else 'them'} use --force"
         )
     tree = registry.tree(place.record)
     digests = {entry.path: entry.digest for entry in tree.entries} if tree else {}

@@ -172,3 +172,22 @@ class Entry:
     versions: tuple[int, ...]
     type: str | None
     aliases: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied out of a version.
+
+    Attributes:
+        uri: from where, with the version that was meant.
+        to: the file or folder that it is now, absolute.
+        files: how many were copied.
+        size: of those, in bytes.
+        skipped: files that were there already, the same.
+    """
+
+    uri: str
+    to: str
+    files: int
+    size: int
+    skipped: int
