@@ -580,3 +580,15 @@ def test_a_file_that_is_missing_is_refused_before_anything_is_written(tmp_path: 
     with pytest.raises(PathNotFoundError, match=r"Cannot publish b: no blend\.json in .*/d\. Write it first"):
         DataBlendsArtifact(path=tmp_path / "d/blend.json").save("b")
     assert not (tmp_path / "d").exists()
+
+
+def test_a_path_that_was_not_there_is_told_of_if_nothing_else_is_said(
+    store: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Artifact(path=tmp_path / "typo/x").save(name="m")
+    assert "typo/x was not there and is made: m has no data and says nothing" in caplog.text
+    caplog.clear()
+    Artifact(path=tmp_path / "typo/x").save(name="m")  # now it is there
+    Artifact(path=tmp_path / "numbers", metadata={"accuracy": 0.9}).save(name="n")  # metadata alone is fine
+    assert caplog.text == ""
+    assert (tmp_path / "numbers/metadata.json").exists()

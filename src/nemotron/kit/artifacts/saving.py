@@ -28,6 +28,8 @@ from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTra
 
 log = logging.getLogger(__name__)
 
+# What a value has without anybody having said anything of the data.
+_SAYS_NOTHING = frozenset({"elapsed_sec", "source_datasets", "data_format"})
 Given = Input | ArtifactValue | InputDatasetInfo | str | os.PathLike[str]
 
 
@@ -53,12 +55,23 @@ def save(
         tracker = None
     used, external, edges = resolve_inputs(artifact, inputs)
     artifact.producer = (tracker.get_run_id() if tracker else None) or "local"
+    is_named_only = not artifact.metadata.keys() - _SAYS_NOTHING
     settle(artifact)
     document = artifact.to_document()
     folder = _record_folder(artifact)
     if isinstance(tracker, StoreTracker):
         _refuse_missing_file(artifact, spelt)
+    is_new = not is_url(folder) and not os.path.lexists(folder)
     make_folder(folder)
+    if is_new:  # which is fine where metadata is all there is to say
+        log.log(
+            logging.WARNING if is_named_only else logging.INFO,
+            "%s was not there and is made: %s has no data%s. If there should be some, check the path, or "
+            "write it first",
+            folder,
+            spelt or artifact.type,
+            " and says nothing" if is_named_only else "",
+        )
     companion = Companion(folder, document["path"])
     if tracker is None:
         _save_beside(artifact, companion, document, inputs, options)
