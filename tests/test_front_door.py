@@ -92,6 +92,15 @@ def test_a_misspelt_name_is_answered_with_the_nearest(name: str, nearest: str) -
     assert caught.value.name == name
 
 
+def test_a_misspelt_import_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ImportError, match=r"cannot import name 'Artefact' .*Did you mean 'Artifact'"):
+        from nemotron.kit import Artefact  # type: ignore[attr-defined]  # noqa: F401
+    # What is a submodule, and near a public name, is imported all the same.
+    code = "from nemotron.kit import artifacts, store, names, tracking, registry; print(artifacts.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "nemotron.kit.artifacts\n"
+
+
 def test_a_name_like_nothing_is_answered_plainly() -> None:
     with pytest.raises(AttributeError, match=r"module 'nemotron\.kit' has no attribute 'zzzzzz'$"):
         kit.zzzzzz  # type: ignore[attr-defined]  # noqa: B018

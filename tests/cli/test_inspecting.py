@@ -122,3 +122,10 @@ def test_the_loss_share_is_unknown_until_it_is_asked_for(kit) -> None:
     mask = [value for row in rows for value in row["loss_mask"]]
     assert asked["measured"]["loss_share"] == sum(mask) / len(mask)
     assert not any(item["field"] == "loss_share" for item in asked["unreadable"])
+
+
+def test_what_is_not_there_may_be_an_artifact(kit) -> None:
+    said = kit("inspect", "team/data")
+    assert said.code == 1
+    assert "Nothing is at team/data. Check the path, or write art://team/data" in said.err
+    assert "art://" not in kit("inspect", "../data").err

@@ -197,3 +197,12 @@ def test_a_torn_number_is_no_version(kit, store: Registry, data: Path) -> None:
 
 def test_an_alias_that_was_nearly_right(kit, store: Registry) -> None:
     assert "did you mean good?" in kit("show", "base:godo").err
+
+
+def test_a_torn_manifest_is_told_of_once(kit, registry: Registry, data: Path) -> None:
+    for step in range(3):
+        (data / "b.txt").write_text(str(step))
+        kit("register", "data", "--name", "torn")
+    Path(registry.root, "torn/v2/manifest.json").write_text('{"name": "torn"')
+    said = kit("versions", "torn")
+    assert (said.code, said.err.count("is damaged")) == (0, 1)

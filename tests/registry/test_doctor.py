@@ -316,3 +316,10 @@ def test_progress(root: Path) -> None:
     seen: list[tuple[int, int]] = []
     examine(Registry.open(root), progress=lambda done, total: seen.append((done, total)))
     assert seen == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_a_place_is_named_once(root: Path) -> None:
+    (root / "ref/v2/manifest.json").write_text("{")
+    finding = look(root)["damaged_manifest"]
+    assert finding.what.startswith("it is damaged: not JSON")
+    assert finding.where not in finding.what

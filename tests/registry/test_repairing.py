@@ -113,3 +113,9 @@ def test_a_changed_checkout_is_laid_out_anew(registry, record, data):
     (folder / "part.txt").write_text("something else")
     assert repair(registry, record, data) == ([], True)
     assert (folder / "part.txt").read_text() == "hello"
+
+
+def test_a_path_that_is_not_there_is_called_that(registry, record, damage):
+    damage("part.txt")
+    with pytest.raises(NotFoundError, match=r"^Nothing to repair from: no file or folder /nope$"):
+        registry.repair("m", "/nope", registry.verify("m", "full"))

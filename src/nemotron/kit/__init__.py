@@ -153,8 +153,30 @@ if not TYPE_CHECKING:  # a type checker that saw this would let every misspelt n
             source = next(module for module, names in _SOURCES.items() if name in names.split())
             value = getattr(import_module(f"{__name__}.{source}"), name)
         else:
+            _refuse_import(name)
             raise AttributeError(_unknown(name), name=name)
         return globals().setdefault(name, value)
+
+
+def _refuse_import(name: str) -> None:
+    """Refuse `from nemotron.kit import X` for a misspelt name with the nearest one.
+
+    Python asks whether there is such an attribute before it gives up, and up to 3.11 drops what is said of it
+    by an AttributeError; from 3.12 on it looks for near names itself.
+    """
+    import sys
+
+    if sys._getframe(2).f_code.co_name != "_handle_fromlist" or name.startswith("_"):
+        return
+    from importlib.util import find_spec
+
+    from nemotron.kit.names import near
+
+    meant = near(name, __dir__())
+    if meant and find_spec(f"{__name__}.{name}") is None:
+        raise ImportError(
+            f"cannot import name {name!r} from {__name__!r}. Did you mean {meant[0]!r}?", name=__name__
+        )
 
 
 def _unknown(name: str) -> str:

@@ -343,7 +343,7 @@ def _parse(text: str) -> ArtifactRef:
         if "://" in body:
             raise InvalidNameError("expected art://NAME[:VERSION][/path]")
         if body.startswith("/"):
-            raise InvalidNameError("an absolute path names no version; see local_path()")
+            raise InvalidNameError("an absolute path names no version; expected NAME[:VERSION][/path]")
         head, colon, tail = body.partition(":")
         if colon:
             version, _, inside = tail.partition("/")

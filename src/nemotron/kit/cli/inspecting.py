@@ -7,6 +7,8 @@ import typer
 
 from nemotron.kit.cli.options import Json, Quiet, Root, session
 from nemotron.kit.console.output import choose
+from nemotron.kit.errors import InvalidReferenceError, OutsideRootError, PathNotFoundError
+from nemotron.kit.names import ArtifactRef
 
 Place = Annotated[
     str,
@@ -51,6 +53,8 @@ def inspect(
             place = f"{record.path}/{inside}" if inside else record.path
         else:
             place = str(registry.inside(path) if inside else registry.location(record))
+    elif "://" not in path and not os.path.lexists(path):
+        raise PathNotFoundError(f"Nothing is at {path}. {_artifact_meant(path)}")
     files = LOCAL
     if "://" in place:
         from nemotron.kit.artifacts.paths import files_of, to_path
@@ -60,3 +64,12 @@ def inspect(
     with output.progress("Reading"):
         detected = detect(place, files, loss_share=loss_share)
     output.show(InspectedView(detected, detected.path if "://" in place else os.path.abspath(detected.path)))
+
+
+def _artifact_meant(path: str) -> str:
+    """What to do about a path that is not there: it may have been meant as the name of an artifact."""
+    try:
+        ArtifactRef.parse(path)
+    except (InvalidReferenceError, OutsideRootError):
+        return "Check the path"
+    return f"Check the path, or write art://{path} for an artifact of the store"

@@ -13,7 +13,7 @@ from nemotron.kit.names import LATEST, Alias, ArtifactName, is_alias
 from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.aliases import Aliases
 from nemotron.kit.registry.checkup import Checkup
-from nemotron.kit.registry.findings import Finding
+from nemotron.kit.registry.findings import Finding, said_of
 from nemotron.kit.registry.garbage import GRACE_DEFAULT, is_over
 from nemotron.kit.registry.leftovers import in_folder
 from nemotron.kit.registry.registry import Registry
@@ -115,7 +115,7 @@ class _Doctor:
             version = None if data is None else codec.decode(data, where).get("format_version")
         except KitError as error:
             fix = "restore it from a backup, or delete it: the next publish makes a new one"
-            yield Finding(kind="damaged_format", where=where, what=str(error), fix=fix)
+            yield Finding(kind="damaged_format", where=where, what=said_of(error, where), fix=fix)
             return
         if data is None:
             if has_names:
@@ -198,10 +198,11 @@ class _Doctor:
             yield Finding(kind="too_new", where=self._where(folder), what=str(error), fix=fix)
             return
         except CorruptError as error:
+            where = self._where(layout.manifest(name, number))
             yield Finding(
                 kind="damaged_manifest",
-                where=self._where(layout.manifest(name, number)),
-                what=f"{error}. Its number stays taken, the version can't be used",
+                where=where,
+                what=f"{said_of(error, where)}. Its number stays taken, the version can't be used",
                 fix="restore the file from a backup, or publish again",
             )
             return

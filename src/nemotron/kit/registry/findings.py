@@ -37,6 +37,16 @@ class Finding:
         return self.level == "problem" and self.repaired is None
 
 
+def said_of(error: Exception, where: str) -> str:
+    """What an error says of a place, for whoever reads the place right above it.
+
+    >>> said_of(ValueError("/store/m/v1/manifest.json is damaged: not JSON"), "/store/m/v1/manifest.json")
+    'it is damaged: not JSON'
+    """
+    text = str(error)
+    return f"it {text.removeprefix(f'{where} ')}" if text.startswith(f"{where} is ") else text
+
+
 def some(paths: list[str]) -> str:
     """The first few of some paths.
 

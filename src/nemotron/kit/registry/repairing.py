@@ -142,6 +142,8 @@ def places(store: Store, source: str, resolve: Callable[[str], Record]) -> list[
     except (NotFoundError, MisuseError) as error:
         if found:
             return found
+        if source.startswith(("/", ".", "~", "file:")):
+            raise PathNotFoundError(f"Nothing to repair from: no file or folder {path}") from error
         raise PathNotFoundError(
             f"Nothing to repair from: {source} is no file or folder, and no version: {error}"
         ) from error

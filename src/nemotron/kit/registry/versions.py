@@ -6,7 +6,7 @@ there is a newer version, and whether one was withdrawn.
 
 import logging
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from nemotron.kit.documents import codec
@@ -215,7 +215,7 @@ class Versions:
         except FormatTooNewError:
             raise
         except CorruptError as error:
-            log.warning("%s. This version is stepped over; run `nemotron kit doctor`", error)
+            _say_torn(str(error))
             return None
 
     def living(self, name: str) -> Iterator[Manifest]:
@@ -324,6 +324,12 @@ class Versions:
     def _count_taken(self, name: str, numbers: list[int]) -> int:
         """How many of these numbers, which rise, are taken."""
         return _leading(self.store.together([partial(self.taken, name, number) for number in numbers]))
+
+
+@lru_cache(maxsize=1024)
+def _say_torn(problem: str) -> None:
+    """Say it once: many questions about a name come by each of its versions."""
+    log.warning("%s. This version is stepped over; run `nemotron kit doctor`", problem)
 
 
 def _leading(answers: list[bool]) -> int:
