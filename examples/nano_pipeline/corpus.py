@@ -21,12 +21,14 @@ class Source:
         uri: where it comes from; the same on each run.
         train: texts to train on.
         valid: texts to measure on; a file is in one of the two.
+        files: all of the texts, by the names of their files.
     """
 
     name: str
     uri: str
     train: list[str]
     valid: list[str]
+    files: dict[str, str]
 
     @property
     def documents(self) -> int:
@@ -62,22 +64,23 @@ def folder(corpus: Path, limit_bytes: int) -> list[Source]:
 def _sources(found: Iterable[tuple[str, str, Iterable[Path]]], base: Path, limit_bytes: int) -> list[Source]:
     sources = []
     for name, uri, paths in found:
-        texts = _texts(paths, base, limit_bytes)
+        files = _texts(paths, base, limit_bytes)
+        texts = list(files.values())
         if texts:
             held_out = max(1, round(VALID_SHARE * len(texts))) if len(texts) > 1 else 0
-            sources.append(Source(name, uri, train=texts[held_out:], valid=texts[:held_out]))
+            sources.append(Source(name, uri, texts[held_out:], texts[:held_out], files))
     if not any(source.valid for source in sources):
         raise SystemExit(f"Not enough text: {base} holds no folder with two Python files that are UTF-8")
     return sources
 
 
-def _texts(paths: Iterable[Path], base: Path, limit_bytes: int) -> list[str]:
+def _texts(paths: Iterable[Path], base: Path, limit_bytes: int) -> dict[str, str]:
     """What fits within the limit, in an order that depends on the files' names alone and mixes them well."""
 
     def order(path: Path) -> str:
         return hashlib.sha256(path.relative_to(base).as_posix().encode()).hexdigest()
 
-    texts: list[str] = []
+    texts: dict[str, str] = {}
     left = limit_bytes
     for path in sorted((path for path in paths if path.is_file()), key=order):
         try:
@@ -86,6 +89,6 @@ def _texts(paths: Iterable[Path], base: Path, limit_bytes: int) -> list[str]:
             continue  # Some of the standard library's sources are in other encodings: not for this example.
         size = len(text.encode())
         if 0 < size <= left:
-            texts.append(text)
+            texts[path.relative_to(base).as_posix()] = text
             left -= size
     return texts

@@ -1,10 +1,12 @@
 """Stage 1: text → tokens.
 
 Reads source datasets, trains a byte-level BPE on them, and writes a Megatron shard per source and split, with
-the blend to train on. Makes `nano-pretrain-data`.
+the blend to train on. Makes `nano-text-SOURCE` of each source, which keeps the text as it was, and
+`nano-pretrain-data`.
 """
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import stage
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from nemotron import kit
-from nemotron.kit.artifact import PretrainBlendsArtifact
+from nemotron.kit.artifact import Artifact, PretrainBlendsArtifact
 from nemotron.kit.trackers import InputDatasetInfo
 
 
@@ -32,6 +34,7 @@ def main() -> None:
 
         limit = kit.apply_scale(args.source_bytes, args.scale)
         sources = corpus.folder(args.corpus, limit) if args.corpus else corpus.standard_library(limit)
+        texts = keep_texts(stage.fresh_folder(args.out, "text"), sources)
         tokenizer = train_tokenizer(sources, args.vocabulary)
         tokenizer.save(str(folder / "tokenizer.json"))
         weights = blend_weights(sources)
@@ -47,7 +50,7 @@ def main() -> None:
             blend_path=str(folder / "blend.json"),
             source_datasets=[
                 InputDatasetInfo(
-                    uri=source.uri,
+                    uri=texts[source.name],
                     name=source.name,
                     weight=weights[source.name],
                     num_files=source.documents,
@@ -61,6 +64,23 @@ def main() -> None:
         )
         artifact.save(name="nano-pretrain-data", snapshot=True)
         kit.print_step_complete(data_prep=artifact)
+
+
+def keep_texts(folder: Path, sources: list[corpus.Source]) -> dict[str, str]:
+    """Publish the text of each source as it is now; returns the artifacts' URIs by the sources' names."""
+    found: dict[str, str] = {}
+    for source in sources:
+        name = f"nano-text-{re.sub('[^A-Za-z0-9]+', '-', source.name).strip('-')}"
+        if any(uri.startswith(f"art://{name}:") for uri in found.values()):
+            raise SystemExit(f"Two folders are both {name}: rename {source.name}")
+        for file, text in source.files.items():
+            path = folder / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+        kept = Artifact(path=folder / name, metadata={"documents": source.documents})
+        whole = kit.Input(source.uri, role="data", weight=1)
+        found[source.name] = kept.save(name=name, snapshot=True, inputs=[whole]).uri
+    return found
 
 
 def train_tokenizer(sources: list[corpus.Source], vocabulary: int) -> Tokenizer:

@@ -117,7 +117,7 @@ def make_data(folder: Path) -> SplitJsonlDataArtifact:
     conversations = SFTDataArtifact.from_uri("art://nano-sft-data")
     with fsspec.open(conversations.tokenizer_uri, encoding="utf-8", mode="r") as file:
         tokenizer = Tokenizer.from_str(file.read())
-    files, total = {}, 0
+    files, total, tokens = {}, 0, 0
     for split, packed in (("train", conversations.training_path), ("val", conversations.validation_path)):
         prompts = [prompt for pack in packing.read(Path(packed)) for prompt in pack.prompts()]
         texts = dict.fromkeys(tokenizer.decode(prompt, skip_special_tokens=False) for prompt in prompts)
@@ -125,6 +125,7 @@ def make_data(folder: Path) -> SplitJsonlDataArtifact:
         lines = "".join(json.dumps({"prompt": text}) + "\n" for text in texts)
         (folder / files[split]).write_text(lines, encoding="utf-8")
         total += len(texts)
+        tokens += sum(len(tokenizer.encode(text).ids) for text in texts)
     (folder / "manifest.json").write_text(json.dumps(files, indent=2) + "\n")
     artifact = SplitJsonlDataArtifact(
         path=folder / "manifest.json",
@@ -132,7 +133,7 @@ def make_data(folder: Path) -> SplitJsonlDataArtifact:
         elapsed_sec=time.monotonic() - began,
         **files,
     )
-    return artifact.save(name="nano-rl-data", snapshot=True, inputs=[conversations])
+    return artifact.save(name="nano-rl-data", snapshot=True, inputs=[kit.Input(conversations, tokens=tokens)])
 
 
 def mean_reward(policy: Policy, prompts: list[list[int]]) -> float:

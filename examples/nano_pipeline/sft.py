@@ -8,7 +8,9 @@ import filecmp
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # See pretrain.py.
@@ -23,6 +25,7 @@ from tokenizers import Tokenizer
 
 from nemotron import kit
 from nemotron.kit.artifact import ModelArtifact, PretrainBlendsArtifact, SFTDataArtifact
+from nemotron.kit.trackers import InputDatasetInfo
 
 
 def main() -> None:
@@ -47,10 +50,13 @@ def main() -> None:
         first_loss, _ = model.loss(*held_out)
         rng = np.random.default_rng(args.seed)
         optimiser = Adam(model, args.rate, steps)
+        tokens_seen = 0
         with stage.progress("sft", steps) as show:
             for step in range(1, steps + 1):
                 rows = rng.choice(len(train), args.batch)
-                loss, gradient = model.loss(*packing.batch([train[row] for row in rows], data.pack_size))
+                drawn = [train[row] for row in rows]
+                tokens_seen += sum(len(pack.input_ids) for pack in drawn)
+                loss, gradient = model.loss(*packing.batch(drawn, data.pack_size))
                 optimiser.update(gradient)
                 show(step, f"loss {loss:.3f}")
 
@@ -66,6 +72,7 @@ def main() -> None:
                 "loss_is": "validation, nats per token of an answer",
                 "first_loss": round(first_loss, 4),
                 "parameters": model.flat.size,
+                "tokens_seen": tokens_seen,
             },
         )
         artifact.save(name="nano-sft-model", snapshot=True, inputs=[base, data])
@@ -80,8 +87,12 @@ def make_data(folder: Path, base: ModelArtifact, shape: Shape) -> SFTDataArtifac
         raise SystemExit(f"{base.uri} has another tokenizer than {text.uri}: run pretrain.py again")
     tokenizer = Tokenizer.from_file(str(text.path / "tokenizer.json"))
     packs = {}
+    taken: Counter[str] = Counter()
     for split in ("train", "valid"):
-        packs[split] = packing.pack(conversations(text.path, split, tokenizer), shape.context)
+        found = [one for one in conversations(text.path, split, tokenizer) if one.size <= shape.context]
+        for one in found:
+            taken[one.source] += one.size
+        packs[split] = packing.pack(((one.prompt, one.answer) for one in found), shape.context)
         if not packs[split]:
             raise SystemExit(f"No documented function of up to {shape.context} tokens in {text.uri}, {split}")
         packing.write(folder / "splits" / split / "shard_000000.parquet", packs[split])
@@ -94,6 +105,12 @@ def make_data(folder: Path, base: ModelArtifact, shape: Shape) -> SFTDataArtifac
         pack_size=shape.context,
         training_path=str(folder / "splits" / "train"),
         validation_path=str(folder / "splits" / "valid"),
+        # Each file was read once, whatever the blend's weights say, and not all of it is conversations.
+        source_datasets=[
+            InputDatasetInfo(uri=source.uri, name=source.name, weight=taken[source.name])
+            for source in text.source_datasets
+            if taken[source.name]
+        ],
         tokenizer_uri=f"{text.uri}/tokenizer.json",
         elapsed_sec=time.monotonic() - began,
         metadata={"conversations": sum(len(pack.seq_start_id) for pack in every)},
@@ -101,13 +118,29 @@ def make_data(folder: Path, base: ModelArtifact, shape: Shape) -> SFTDataArtifac
     return artifact.save(name="nano-sft-data", snapshot=True, inputs=[text])
 
 
-def conversations(data: Path, split: str, tokenizer: Tokenizer) -> Iterator[tuple[list[int], list[int]]]:
-    """Prompt and answer as tokens, from each file: the tokens of a shard are its text, without loss."""
+@dataclass
+class Conversation:
+    """A prompt and its answer as tokens, and the source that they were found in."""
+
+    source: str
+    prompt: list[int]
+    answer: list[int]
+
+    @property
+    def size(self) -> int:
+        """In tokens."""
+        return len(self.prompt) + len(self.answer)
+
+
+def conversations(data: Path, split: str, tokenizer: Tokenizer) -> Iterator[Conversation]:
+    """Those of each file: the tokens of a shard are its text, without loss."""
     for index in sorted(data.glob(f"{split}-*.idx")):
         documents = IndexedDataset.open(index.with_suffix(""))
         for i in range(len(documents)):
             for request, code in chat.functions(tokenizer.decode(documents[i].tolist())):
-                yield tokenizer.encode(chat.prompt(request)).ids, tokenizer.encode(code + chat.END).ids
+                prompt, answer = chat.prompt(request), code + chat.END
+                source = index.stem.removeprefix(f"{split}-")
+                yield Conversation(source, tokenizer.encode(prompt).ids, tokenizer.encode(answer).ids)
 
 
 if __name__ == "__main__":
