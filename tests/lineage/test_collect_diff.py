@@ -92,3 +92,31 @@ def test_shares_of_sources_that_moved(registry: Registry) -> None:
         **{"hf://a": {"a": 0.5, "b": 0.75}, "hf://b": {"a": 0.5, "b": 0.25}}
     }
     assert "  share     ~ hf://a: 50.00% → 75.00%" in str(DiffView(compared).render())
+
+
+def test_the_first_cause_is_first_though_its_last_effect_used_it_as_well(registry: Registry) -> None:
+    used: tuple[str, ...]
+    for version in (1, 2):
+        for name, inputs in (
+            ("text", ()),
+            ("tokens", ("text",)),
+            ("base", ("tokens",)),
+            ("tuned", ("base", "text")),
+        ):
+            used = tuple(f"{one}:v{version}" for one in inputs)
+            draft = Draft(name=name, source="s3://b/x", used_artifacts=used, metadata={"round": version})
+            registry.publish(draft)
+    compared = questions.diff(registry, "tuned:v1", "tuned:v2")
+    causes = [f"art://{name}:v2" for name in ("text", "tokens", "base")]
+    assert [one.after for one in compared.upstream] == causes
+
+
+def test_of_nested_metadata_people_are_shown_what_changed(registry: Registry) -> None:
+    sources = [{"uri": "hf://a", "weight": 0.5}, {"uri": "hf://b", "weight": 0.5}]
+    first = model(registry, None, source_datasets=sources, kept={"a": [1]})
+    second = model(
+        registry, None, source_datasets=[sources[0], sources[1] | {"weight": 0.7}], kept={"a": [1]}
+    )
+    view = DiffView(questions.diff(registry, first, second))
+    assert "  metadata  ~ source_datasets.1.weight: 0.5 → 0.7" in str(view.render()).splitlines()
+    assert list(view.document()["metadata"]) == ["source_datasets"]

@@ -63,3 +63,11 @@ def test_a_touched_file_alone_is_the_same() -> None:
     trees = (Tree.of([Entry("a", 1, 1)]), Tree.of([Entry("a", 1, 2)]))
     assert difference(version(1), version(2), trees).same
     assert not difference(version(1), version(2, kind="U"), trees).same
+
+
+def test_another_time_says_nothing_of_what_has_the_same_digest() -> None:
+    one, other = f"blake3:{'1' * 64}", f"blake3:{'2' * 64}"
+    old = [Entry("a", 1, 1, digest=one), Entry("b", 1, 1, digest=one), Entry("c", 1, 1, digest=one)]
+    new = [Entry("a", 1, 2, digest=one), Entry("b", 1, 2, digest=other), Entry("c", 1, 2)]
+    found = difference(version(1), version(2), (Tree.of(old), Tree.of(new)))
+    assert found.files == (FileChange("b", "changed"), FileChange("c", "touched"))

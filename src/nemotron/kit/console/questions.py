@@ -8,6 +8,7 @@ from nemotron.kit.console import words
 from nemotron.kit.console.lineage import use_words
 from nemotron.kit.console.output import View
 from nemotron.kit.console.tables import table
+from nemotron.kit.lineage.diff import parts_changed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -131,7 +132,10 @@ def _difference_lines(one: "Difference") -> Iterable[str]:
     yield from (f"  input     {_input(change)}" for change in one.inputs)
     for name, changes in one.made_differently.items():
         yield from _made_lines(name, changes or ())
-    yield from (f"  metadata  {_field(change)}" for change in one.metadata)
+    said = [part for change in one.metadata for part in parts_changed(change)]
+    yield from (f"  metadata  {_field(change)}" for change in said[:CHANGES_SHOWN_MAX])
+    if (more := len(said) - CHANGES_SHOWN_MAX) > 0:
+        yield f"  metadata  … {words.many(more, 'more change')}: --json shows all"
     shown = [change for change in one.files or () if change.verdict != "touched"]
     yield from (f"  file      {_file(change)}" for change in shown[:FILES_SHOWN_MAX])
     if more := len(shown) - FILES_SHOWN_MAX:

@@ -10,7 +10,7 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -210,6 +210,27 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix or "config": config} if config is not None and (prefix or config != {}) else {}
 
 
+def parts_changed(change: FieldChange) -> list[FieldChange]:
+    """What of a field changed: under dotted keys, where both sides are mappings, or lists of one length.
+
+    >>> found = parts_changed(FieldChange("blend", {"a": 0.5, "b": [1, 2]}, {"a": 0.5, "b": [1, 3], "c": 0}))
+    >>> [(one.key, one.before, one.after, one.present) for one in found]
+    [('blend.b.1', 2, 3, (True, True)), ('blend.c', None, 0, (False, True))]
+    """
+    found, waiting = [], [change]
+    while waiting:
+        one = waiting.pop(0)
+        sides = one.before, one.after
+        if all(isinstance(side, list | tuple) for side in sides) and len(one.before) == len(one.after):
+            sides = dict(enumerate(one.before)), dict(enumerate(one.after))
+        if all(isinstance(side, Mapping) for side in sides):
+            inner = _fields(*sides)
+            waiting = [replace(each, key=f"{one.key}.{each.key}") for each in inner] + waiting
+        else:
+            found.append(one)
+    return found
+
+
 def _inputs(before: Iterable[str], after: Iterable[str]) -> list[InputChange]:
     """Versions of one name are one input that changed."""
     gone = [uri for uri in dict.fromkeys(before) if uri not in set(after)]
@@ -256,4 +277,14 @@ def _text(value: Any) -> str:
 def _files(before: Tree | None, after: Tree | None) -> tuple[FileChange, ...] | None:
     if before is None or after is None:
         return None
-    return tuple(FileChange(one.path, _VERDICTS[one.verdict]) for one in compare(before, after))
+    found = compare(before, after)
+    moved = {one.path for one in found if one.verdict == "touched"}
+    old, new = (_digests(tree, moved) for tree in (before, after))
+    # Another time says nothing of what a digest says is the same.
+    is_told = {path for path in moved if old[path] and old[path] == new[path]}
+    return tuple(FileChange(one.path, _VERDICTS[one.verdict]) for one in found if one.path not in is_told)
+
+
+def _digests(tree: Tree, paths: Collection[str]) -> dict[str, str | None]:
+    columns = tree.columns
+    return {path: columns.entry(at).digest for at, path in enumerate(columns.paths) if path in paths}

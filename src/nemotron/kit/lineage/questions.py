@@ -20,6 +20,7 @@ from nemotron.kit.lineage.impact import Holding as Holding
 from nemotron.kit.lineage.impact import impact as impact
 from nemotron.kit.lineage.impact import recall as recall
 from nemotron.kit.lineage.impact import tree_of
+from nemotron.kit.lineage.order import inputs_first
 from nemotron.kit.lineage.query import Direction, Shared, shared, shortest_paths
 from nemotron.kit.lineage.runs import node_of, read_run
 from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef
@@ -162,7 +163,8 @@ def _compared(registry: Registry, before: Graph, after: Graph) -> Compared:
                 pairs[pair] = _difference(versions, old, new)
                 waiting.append(pair)
                 order.append(pairs[pair])
-    return Compared(pairs[before.uri, after.uri], tuple(reversed(order)))
+    at = {uri: at for at, uri in enumerate(inputs_first(after))}
+    return Compared(pairs[before.uri, after.uri], tuple(sorted(order, key=lambda one: at[one.after])))
 
 
 def _difference(versions: Versions, before: Node, after: Node) -> Difference:
