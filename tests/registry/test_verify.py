@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from nemotron.kit.errors import MisuseError
+from nemotron.kit.registry import layout, objects
 from nemotron.kit.registry.records import Draft, Record
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.store.protocol import Store
 
 Change = Callable[[Path], None]
 
@@ -231,3 +233,20 @@ def _blob_of(registry: Registry, record: Record, path: str) -> Path:
     assert digest is not None
     text = digest.removeprefix("blake3:")
     return Path(registry.root, ".kit/blobs", text[:2], text)
+
+
+def test_a_blob_that_is_set_aside_while_it_is_looked_at_is_still_there(
+    registry: Registry, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = registry.publish(Draft(name="x", source=data, snapshot=True)).record
+    locate, moved = objects.locate, []
+
+    def located(store: Store, key: str) -> str | None:
+        place = locate(store, key)
+        if not moved:
+            moved.append(store.move(key, layout.set_aside("018f", key)))
+        return place
+
+    monkeypatch.setattr(objects, "locate", located)
+    assert registry.verify(record.uri, "stat").ok
+    assert moved == [True]

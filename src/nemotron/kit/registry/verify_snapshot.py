@@ -62,11 +62,16 @@ def look_chunk(
 
 def _looked_at(store: Store, entry: Entry) -> Entry:
     key = layout.blob(entry.digest) if entry.digest else None
-    place = objects.locate(store, key) if key else None
-    if place is None:
-        return replace(entry, size=MISSING)
-    path = store.local_path(place)
-    return entry if path is None else replace(entry, size=path.stat().st_size)
+    for _ in range(objects.LOOKS_MAX):  # house-keeping may move it between being found and being looked at
+        place = objects.locate(store, key) if key else None
+        if place is None:
+            break
+        path = store.local_path(place)
+        try:
+            return entry if path is None else replace(entry, size=path.stat().st_size)
+        except FileNotFoundError:
+            continue
+    return replace(entry, size=MISSING)
 
 
 def read_chunk(
