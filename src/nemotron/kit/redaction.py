@@ -16,16 +16,17 @@ from typing import Any
 
 REDACTED = "(redacted)"
 
-_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
+# Of bounded length: a long text of words joined by dashes would be looked at from each of them.
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://"
 _URL = re.compile(rf"\b{_SCHEME}[^\s\"'<>\\]+")
 # What people write before a host, quotes and slashes of passwords included.
 _USER = re.compile(
     # In front of a host of the web, whoever it is: a token stands there alone as well.
     r"\b(https?://)[^\s/?#\"<>]*@"
     # Elsewhere a name may stand alone: `sftp://me@host`, `abfss://container@account`.
-    rf"|\b({_SCHEME})[^\s/?#\"<>]*:[^\s/?#\"<>]*@(?!sha256:)"
+    rf"|\b({_SCHEME})[^\s/?#\"<>:]*:[^\s/?#\"<>]*@(?!sha256:)"
     # Amazon's secret keys have slashes. No port, no chain of URLs, and no `art://name:version/file`.
-    r"|(?<!\bart)(?<=[A-Za-z0-9])(://)[^\s/?#:@\[\"<>]*:(?!\d{1,5}[/?#]|:)(?:(?!://)[^\s@\"<>])*@(?!sha256:)",
+    r"|(?<!\bart)(?<=[A-Za-z0-9])(://)[^\s/?#:@\[\"<>]*:(?!\d{1,5}[/?#]|:[a-z][a-z0-9+.-]+://)(?:(?!\b[a-z][a-z0-9+.-]{1,30}://)[^\s@\"<>])*@(?!sha256:)",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
