@@ -51,7 +51,7 @@ PARTS: dict[str, dict[str, tuple[list[str], float]]] = {
             380,
         ),
         "house": (["house.py"], 140),
-        "lineage": (["lineage.py", "--full"], 220),
+        "lineage": (["lineage.py", "--versions", "100000"], 220),
     },
 }
 TITLES = {"house": "Start-up, versions, names, writers", "lineage": "Lineage"}
@@ -332,6 +332,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only the part of this name")
     parser.add_argument("--out", type=Path, default=HERE, help="where RESULTS.md goes")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # not without its part
     mode = "full" if arguments.full else "quick"
     folder = HERE / ".results" / mode
     parts = {name: part for name, part in PARTS[mode].items() if arguments.only in ("", name)}
