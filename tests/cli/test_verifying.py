@@ -3,9 +3,15 @@
 import os
 from pathlib import Path
 
+import obstore
 import pytest
 
+from bucket_server import new_bucket
+from bucket_server.fixtures import proxy, server
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.store.bucket_connect import connect_bucket
+
+__all__ = ["proxy", "server"]
 
 
 def test_what_is_the_same_is_0(kit, store: Registry) -> None:
@@ -98,3 +104,34 @@ def test_many_files_are_cut(kit, registry: Registry, data: Path) -> None:
     assert said.code == 1
     assert "and 50 more\n" in said.out
     assert len(kit("verify", "m", "--json").json["files"]) == 150
+
+
+def test_data_in_a_bucket_is_asked_for_and_perhaps_changed(kit, registry: Registry, server, proxy) -> None:
+    name = new_bucket(server)
+    bucket = connect_bucket("s3", name, {})
+    obstore.put(bucket, "data/x.bin", b"one")
+    assert kit("register", f"s3://{name}/data", "--name", "far").code == 0
+    said = kit("verify", "far")
+    assert said.code == 0
+    assert " ".join(said.out.split()) == (
+        "same art://far:v1 (by what its server says, 1 request, nothing read; not seen: changes that kept "
+        "size and etag)"
+    )
+    obstore.put(bucket, "data/x.bin", b"two")
+    said = kit("verify", "far", "--json")
+    assert said.code == 1
+    assert said.json == {
+        "uri": "art://far:v1",
+        "ok": False,
+        "evidence": "stat",
+        "bytes_read": 0,
+        "files": [{"path": "x.bin", "verdict": "changed", "sure": False}],
+        "requests": 1,
+        "unseen": "changes that kept size and etag",
+    }
+    assert kit("verify", "far", "-q").out == "changed? x.bin\n"
+    assert "was written again with the same size" in " ".join(kit("verify", "far").out.split())
+    assert kit("register", f"s3://{name}/data", "--name", "far").code == 0
+    assert kit("diff", "far:v1", "far:v2", "--json").json["files"] == [
+        {"path": "x.bin", "verdict": "changed"}
+    ]

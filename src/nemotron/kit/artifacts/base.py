@@ -249,7 +249,7 @@ class Artifact(ArtifactValue):
 
         Returns:
             What was found: `ok`, the `evidence` that was achieved, `bytes_read`, and the `files` that are not
-            as they were, each with a verdict.
+            as they were, each with a verdict. At a URL also the number of `requests`.
 
         Raises:
             MisuseError: it was not published, or nothing is known of its files.
@@ -273,4 +273,7 @@ class Artifact(ArtifactValue):
                 f"Cannot verify {self.path}: it is no published version. Save it to a store, or load it with "
                 "from_uri, first"
             )
-        return context.require_registry().verify(self.uri, evidence, executor=executor)
+        options = getattr(self.path, "storage_options", None)
+        return context.require_registry().verify(
+            self.uri, evidence, executor=executor, storage_options=options
+        )

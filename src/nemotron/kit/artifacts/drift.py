@@ -46,13 +46,18 @@ def look(registry: Registry, record: Record) -> None:
 
 
 def _said(record: Record, changed: Sequence[Difference]) -> str:
+    keep = "" if "://" in record.path else ", or keep copies with save(snapshot=True)"
     return (
         f"{record.uri} is no longer what was published: {_names(changed)}. Its data lies in {record.folder}; "
-        "publish it again as a new version, or keep copies with save(snapshot=True)"
+        f"publish it again as a new version{keep}"
     )
 
 
 def _names(differences: Sequence[Difference]) -> str:
-    shown = ", ".join(f"{difference.path} {difference.verdict}" for difference in differences[:NAMED_MAX])
+    shown = ", ".join(f"{difference.path} {_verdict(difference)}" for difference in differences[:NAMED_MAX])
     more = len(differences) - NAMED_MAX
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _verdict(difference: Difference) -> str:
+    return difference.verdict if difference.is_sure else f"{difference.verdict} (another etag, same size)"

@@ -66,7 +66,8 @@ EvidenceOption = Annotated[
     typer.Option(
         "--evidence",
         metavar="stat|sampled|full",
-        help="How closely to look: at size and time, also at three blocks of each file, or at every byte.",
+        help="How closely to look: at size and time (at a URL also at the etag), also at three blocks of "
+        "each file, or at every byte.",
     ),
 ]
 Metadata = Annotated[
@@ -166,6 +167,7 @@ def register(
         evidence=evidence.value,
         follow_links=follow_links,
         aliases=tuple(aliases or ()),
+        at_url={} if "://" in path else None,
     )
     with output.progress("Copying" if snapshot else "Reading", of_bytes=True) as progress:
         published = registry.publish(draft, progress=progress)

@@ -117,7 +117,8 @@ _JSON = {
     "`sampled` or `stat`); `files` lists `{path, verdict}` of those that are not the same: `touched` "
     "(other time, same size, and as far as it was read the same content), `changed`, `missing` or "
     "`extra`. `ok` is true if none but `touched` is among them. `unseen` says what evidence below `full` "
-    "is blind to.",
+    "is blind to. At a URL also `requests`, how many were made of its server, and `sure` false in a file "
+    "that was written again with the same size, as its etag tells, where nothing is known of its bytes.",
     "outbox": "`{delivered, waiting, set_aside, records}`: counts, `delivered` of the versions that have a "
     "receipt; `records` lists `{id, state, uri, destination, run, since, inputs, why, kind, attempts, "
     "last_attempt}` of what is still there, `state` is `waiting` or `set_aside`.",

@@ -25,8 +25,8 @@ EvidenceOption = Annotated[
     typer.Option(
         "--evidence",
         metavar="stat|sampled|full",
-        help="How closely to look: at size and time alone, or also at the bytes, as far as a digest or a "
-        "sample of them is known. By default as closely as when it was published.",
+        help="How closely to look: at size, time and etag alone, or also at the bytes, as far as a digest "
+        "or a sample of them is known. By default as closely as when it was published.",
         show_default=False,
     ),
 ]
@@ -54,7 +54,9 @@ def verify(
 ) -> None:
     """Compare the files of a version with what was published, and say how sure the answer is.
 
-    Of a snapshot, the store's own copy is looked at, and the folder where it is laid out, if it is.
+    Of a snapshot, the store's own copy is looked at, and the folder where it is laid out, if it is. Of data
+    at a URL, its server is asked for a listing or a head; an object with another etag and the same size
+    counts as changed, and is shown as changed? where no digest tells more.
 
     Exit code 1 means that a file is changed, missing or extra; touched alone does not count.
 

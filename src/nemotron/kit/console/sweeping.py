@@ -21,6 +21,7 @@ _KINDS = {
     "resolutions": "answers to ranks",
     "checkouts": "folders of withdrawn snapshots",
     "journal": "journal entries",
+    "stats": "older times of files",
 }
 _WOULD = {"set aside": "to the trash", "put back": "out of the trash", "deleted": "to be deleted"}
 _DID = {"set aside": "moved to the trash", "put back": "put back", "deleted": "deleted"}

@@ -24,6 +24,14 @@ _UNSEEN = {
     "stat": "changes that kept size and time",
     "sampled": "changes between the samples that kept size and time",
 }
+_UNSEEN_AT_URL = {
+    "stat": "changes that kept size and etag",
+    "sampled": "changes between the samples that kept size and etag",
+}
+_UNSURE = (
+    "changed? was written again with the same size, as its etag tells; only a digest, which --evidence full "
+    "keeps when it is published, could tell whether its bytes are the same"
+)
 
 
 @dataclass(frozen=True)
@@ -50,16 +58,18 @@ class VerificationView(View):
                 "files": [
                     {"path": file.path, "verdict": file.verdict}
                     | ({"place": file.place} if file.place else {})
+                    | ({} if file.is_sure else {"sure": False})
                     for file in found.files
                 ],
             }
-            | ({"unseen": unseen} if (unseen := _UNSEEN.get(found.evidence)) else {})
+            | ({} if found.requests is None else {"requests": found.requests})
+            | ({"unseen": unseen} if (unseen := _unseen(found)) else {})
             | ({} if self.repaired is None else {"repaired": self.repaired})
         )
 
     def lines(self) -> Iterable[str]:
         """Verdict and path of each file that is not the same."""
-        return [f"{file.verdict} {words.printable(file.path)}{_placed(file)}" for file in self.found.files]
+        return [f"{_verdict(file)} {words.printable(file.path)}{_placed(file)}" for file in self.found.files]
 
     def render(self) -> "str | RenderableType":
         """The files, and a sentence."""
@@ -69,7 +79,7 @@ class VerificationView(View):
         found = self.found
         rows = [
             Text.assemble(
-                (f"{file.verdict:8} ", "yellow" if file.verdict == "touched" else "bold red"),
+                (f"{_verdict(file):8} ", "yellow" if file.verdict == "touched" else "bold red"),
                 words.printable(file.path),
                 (_placed(file), "dim"),
                 overflow="fold",
@@ -84,9 +94,27 @@ class VerificationView(View):
             for path in (self.repaired or ())[:FILES_SHOWN_MAX]
         ]
         read = f", {words.size(found.bytes_read)} read" if found.bytes_read else ", nothing read"
-        unseen = _UNSEEN.get(found.evidence)
+        if found.requests is not None:
+            read = f", {words.many(found.requests, 'request')}{read}"
+        if any(not file.is_sure for file in found.files):
+            rows.append(Text(_UNSURE, "dim"))
+        unseen = _unseen(found)
         blind = f"; not seen: {unseen}" if unseen else ""
-        return Group(*rows, Text.assemble(verdict, found.uri, f" ({_ACHIEVED[found.evidence]}{read}{blind})"))
+        return Group(*rows, Text.assemble(verdict, found.uri, f" ({_achieved(found)}{read}{blind})"))
+
+
+def _unseen(found: "Verification") -> str | None:
+    return (_UNSEEN if found.requests is None else _UNSEEN_AT_URL).get(found.evidence)
+
+
+def _achieved(found: "Verification") -> str:
+    if found.requests is not None and found.evidence == "stat":
+        return "by what its server says"
+    return _ACHIEVED[found.evidence]
+
+
+def _verdict(file: "Difference") -> str:
+    return file.verdict if file.is_sure else f"{file.verdict}?"
 
 
 def _placed(file: "Difference") -> str:

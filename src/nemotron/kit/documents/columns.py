@@ -6,6 +6,7 @@ from operator import le
 
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE
 from nemotron.kit.documents.entry import CODES, KINDS, Entry
+from nemotron.kit.documents.tags import Tags
 
 HASH_BYTES = 32
 # A mark is the code of the kind, and what is known of the content besides.
@@ -26,6 +27,8 @@ class Columns:
         marks: a kind of `KINDS`, with DIGEST or SAMPLED where a hash is known.
         hashes: 32 bytes each, or nothing at all while no hash is known.
         targets: of links, by position.
+        etags: what object stores call the state of each.
+        object_versions: what stores that keep earlier contents call each.
         inodes: as a scan found them; 0 where nobody looked.
         ctimes_ns: likewise.
     """
@@ -33,10 +36,12 @@ class Columns:
     __slots__ = (
         "_is_shared",
         "ctimes_ns",
+        "etags",
         "hashes",
         "inodes",
         "marks",
         "mtimes_ns",
+        "object_versions",
         "paths",
         "sizes",
         "targets",
@@ -49,6 +54,8 @@ class Columns:
         self.marks = bytearray()
         self.hashes = bytearray()
         self.targets: dict[int, str] = {}
+        self.etags = Tags()
+        self.object_versions = Tags()
         self.inodes = array("Q")
         self.ctimes_ns = array("q")
         self._is_shared = False
@@ -69,6 +76,8 @@ class Columns:
         self.ctimes_ns.append(entry.ctime_ns)
         if entry.target is not None:
             self.targets[at] = entry.target
+        self.etags.put(at, entry.etag)
+        self.object_versions.put(at, entry.object_version)
         if self.hashes:
             self.hashes += _NO_HASH
         self._set_hash(at, entry)
@@ -108,7 +117,7 @@ class Columns:
             self.paths[start:] = others[start:end]
 
     def put(self, at: int, entry: Entry) -> None:
-        """Put another entry of the same path in the place of one."""
+        """Put another entry of the same path, and of the same object, in the place of one."""
         looked_at = (entry.size, entry.mtime_ns, entry.inode, entry.ctime_ns)
         if looked_at != (self.sizes[at], self.mtimes_ns[at], self.inodes[at], self.ctimes_ns[at]):
             if self._is_shared:
@@ -148,12 +157,15 @@ class Columns:
             sample,
             self.inodes[at],
             self.ctimes_ns[at],
+            self.etags[at],
+            self.object_versions[at],
         )
 
     def shared(self) -> "Columns":
         """The same entries; the columns are shared until something else is put into them."""
         found = Columns()
         found.paths, found.targets = self.paths, self.targets
+        found.etags, found.object_versions = self.etags, self.object_versions
         found.sizes, found.mtimes_ns = self.sizes, self.mtimes_ns
         found.inodes, found.ctimes_ns = self.inodes, self.ctimes_ns
         found.marks, found.hashes = self.marks[:], self.hashes[:]
@@ -168,6 +180,10 @@ class Columns:
             column = getattr(self, name)
             getattr(found, name).extend([column[at] for at in positions])
         found.marks = bytearray([self.marks[at] for at in positions])
+        found.etags, found.object_versions = (
+            self.etags.taken(positions),
+            self.object_versions.taken(positions),
+        )
         if self.hashes:
             hashes = memoryview(self.hashes)
             found.hashes = bytearray().join(
@@ -192,5 +208,7 @@ class Columns:
             and self.mtimes_ns == other.mtimes_ns
             and self.hashes == other.hashes
             and self.targets == other.targets
+            and self.etags == other.etags
+            and self.object_versions == other.object_versions
             and self.paths == other.paths
         )

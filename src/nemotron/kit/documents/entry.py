@@ -1,7 +1,7 @@
 """One file, link or empty folder of a listing."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from nemotron.kit.documents.digest import is_digest, is_sample
@@ -38,6 +38,8 @@ class Entry:
         kind: `exec` is a file that may be executed, `dir` an empty folder.
         target: what a link points at, as written.
         sample: the digest of a sample of the content, where no more than that was read.
+        etag: what an object store calls this state of the content.
+        object_version: what a store that keeps earlier contents calls this one.
         inode: of the file that was looked at; like `ctime_ns` it is not stored and does not count.
         ctime_ns: time of the last change of content, name or mode; nobody can set it.
     """
@@ -51,6 +53,8 @@ class Entry:
     sample: str | None = None
     inode: int = field(default=0, compare=False, repr=False)
     ctime_ns: int = field(default=0, compare=False, repr=False)
+    etag: str | None = None
+    object_version: str | None = None
 
     @property
     def is_file(self) -> bool:
@@ -59,12 +63,10 @@ class Entry:
 
     def read(self, digest: str) -> "Entry":
         """The same file, with a digest."""
-        return Entry(
-            self.path, self.size, self.mtime_ns, digest, self.kind, None, None, self.inode, self.ctime_ns
-        )
+        return replace(self, digest=digest, target=None, sample=None)
 
     def row(self) -> list[object]:
-        """The stored form, short because there may be millions."""
+        """The stored form, short because there may be millions; what a store calls it is kept beside."""
         last = self.digest or self.sample or self.target
         return [CODES[self.kind], self.path, self.size, self.mtime_ns, last]
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.digest import is_digest
 from nemotron.kit.documents.edge import InputEdge, edges_document, read_edges
-from nemotron.kit.documents.tree import Tree
+from nemotron.kit.documents.tree import TAG_FIELDS, Tree
 from nemotron.kit.errors import (
     CorruptError,
     InvalidNameError,
@@ -78,6 +78,7 @@ class Content:
             document["tree"] = self.tree
         if self.listing is not None:
             document["listing"] = self.listing.rows()
+            document |= self.listing.tags()
         return document | {key: value for key, value in self.extra.items() if key not in _CONTENT_KNOWN}
 
     @classmethod
@@ -111,7 +112,7 @@ class Content:
             size=_whole(document, "size", where),
             digest=digest,
             tree=tree,
-            listing=None if rows is None else Tree.from_rows(rows, where),
+            listing=None if rows is None else Tree.from_rows(rows, where, document),
             extra={key: value for key, value in document.items() if key not in _CONTENT_KNOWN},
         )
 
@@ -243,7 +244,7 @@ class Manifest:
 # A name has many versions.
 _name = functools.lru_cache(maxsize=1024)(ArtifactName)
 _KNOWN = frozenset({f.name for f in fields(Manifest)} - {"extra"})
-_CONTENT_KNOWN = frozenset({f.name for f in fields(Content)} - {"extra"})
+_CONTENT_KNOWN = frozenset({f.name for f in fields(Content)} - {"extra"} | set(TAG_FIELDS))
 
 
 def _text(document: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:

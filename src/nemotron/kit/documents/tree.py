@@ -12,17 +12,18 @@ True
 
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
 from nemotron.kit.documents import tree_text
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, Columns
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.entry import Entry, EntryKind
-from nemotron.kit.documents.tree_text import is_packed
+from nemotron.kit.documents.tags import Tags
+from nemotron.kit.documents.tree_text import TAG_FIELDS, is_packed
 from nemotron.kit.errors import CorruptError
 
-__all__ = ["INLINE_SIZE_MAX", "Entries", "Entry", "EntryKind", "Tree", "is_packed"]
+__all__ = ["INLINE_SIZE_MAX", "TAG_FIELDS", "Entries", "Entry", "EntryKind", "Tree", "is_packed"]
 
 INLINE_SIZE_MAX = 16 * 1024
 
@@ -132,16 +133,24 @@ class Tree:
         """The stored rows, for a tree that is small enough to lie in its manifest."""
         return [entry.row() for entry in self.entries]
 
+    def tags(self) -> dict[str, list[str | None]]:
+        """What is stored beside the rows, where there is any: what object stores call their objects."""
+        found = {name: getattr(self.columns, name) for name in TAG_FIELDS}
+        return {name: tags.all() for name, tags in found.items() if tags}
+
     @classmethod
-    def from_rows(cls, rows: object, where: str) -> "Tree":
-        """Read `rows()` back.
+    def from_rows(cls, rows: object, where: str, tags: Mapping[str, object] | None = None) -> "Tree":
+        """Read `rows()` and `tags()` back.
 
         Raises:
             CorruptError: they are none.
         """
         if not isinstance(rows, list):
             raise CorruptError(f"{where} is damaged: expected a list of entries")
-        return cls(Entry.from_row(row, where) for row in rows)
+        tree = cls(Entry.from_row(row, where) for row in rows)
+        for name in TAG_FIELDS if tags else ():
+            setattr(tree.columns, name, Tags.of((tags or {}).get(name), len(rows), where))
+        return tree
 
     @property
     def key(self) -> str:

@@ -1,4 +1,8 @@
-"""The stored form of a listing: a header line and one JSON array a line, compressed with zlib."""
+"""The stored form of a listing: a header line and one JSON array a line, compressed with zlib.
+
+What object stores call the states of their objects is in the header, a line of text each: readers from before
+it was kept look at two fields of the header and pass over the others.
+"""
 
 import json
 import zlib
@@ -8,10 +12,13 @@ from nemotron.kit.documents import codec
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, HASH_BYTES, KIND_MASK, Columns
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE, is_digest
 from nemotron.kit.documents.entry import INTEGER_MAX, KINDS, Entry, is_inside, shown
+from nemotron.kit.documents.tags import Tags
 from nemotron.kit.errors import CorruptError
 
 TREE_FORMAT = 1
 TREE_SIZE_MAX = 4 << 30
+# Fields of `Columns`, and of the header where any entry has one.
+TAG_FIELDS = ("etags", "object_versions")
 
 _quoted = json.encoder.encode_basestring_ascii
 # Rows that are turned into text, or text into rows, at a time: a listing may have millions.
@@ -23,7 +30,13 @@ _PACKED_BYTES = 64 << 10
 def blocks(columns: Columns) -> Iterator[bytes]:
     """The uncompressed stored form, in pieces."""
     head = json.dumps({"format_version": TREE_FORMAT, "entries": len(columns)})
-    yield f"{head}\n".encode("ascii")
+    yield head[:-1].encode("ascii")
+    for name in TAG_FIELDS:
+        if tags := getattr(columns, name):
+            yield f', "{name}": "'.encode("ascii")
+            yield from (_quoted(piece)[1:-1].encode("ascii") for piece in tags.pieces(_BLOCK_BYTES))
+            yield b'"'
+    yield b"}\n"
     for start in range(0, len(columns), _BLOCK_ROWS):
         yield ("\n".join(_lines(columns, start, start + _BLOCK_ROWS)) + "\n").encode("ascii")
 
@@ -116,8 +129,9 @@ def parsed(data: bytes, where: str, digest: str | None = None) -> Columns:
     for lines in _line_blocks(data, where):
         hasher.update(lines)
         if count is None:
-            head, _, lines = lines.partition(b"\n")
-            count = _count(head, where)
+            end = lines.index(b"\n")
+            count = _header(lines[:end], where, columns)
+            del lines[: end + 1]
         if lines:
             _add(columns, lines, where)
     if digest is not None and f"{ALGORITHM}:{hasher.hexdigest()}" != digest:
@@ -129,9 +143,9 @@ def parsed(data: bytes, where: str, digest: str | None = None) -> Columns:
     return columns
 
 
-def _add(columns: Columns, lines: bytes, where: str) -> None:
+def _add(columns: Columns, lines: bytearray, where: str) -> None:
     # No row holds a newline of its own: JSON escapes it.
-    rows = _json(b"[%b]" % lines[:-1].replace(b"\n", b","), where)
+    rows = _json(b"[" + lines[:-1].replace(b"\n", b",") + b"]", where)
     if not isinstance(rows, list) or len(rows) != lines.count(b"\n"):
         raise CorruptError(f"{where} is damaged: expected one entry a line")
     for row in rows:
@@ -191,30 +205,33 @@ def _pieces(data: bytes, where: str) -> Iterator[bytes]:
         raise CorruptError(f"{where} is damaged: it is cut short, or larger than {TREE_SIZE_MAX} bytes")
 
 
-def _line_blocks(data: bytes, where: str) -> Iterator[bytes]:
-    """The uncompressed form in pieces of whole lines."""
-    begun = b""
+def _line_blocks(data: bytes, where: str) -> Iterator[bytearray]:
+    """The uncompressed form in pieces of whole lines; the first line may be long."""
+    begun = bytearray()
     for piece in _pieces(data, where):
-        lines, newline, begun_next = (begun + piece).rpartition(b"\n")
-        if newline:
-            yield lines + newline
-        begun = begun_next
+        end = piece.rfind(b"\n") + 1
+        begun += piece[:end] if end else piece
+        if end:
+            yield begun
+            begun = bytearray(piece[end:])
     if begun:
         raise CorruptError(f"{where} is damaged: its last line is cut")
 
 
-def _count(head: bytes, where: str) -> int:
-    """The number of entries that the first line speaks of."""
+def _header(head: bytearray, where: str, columns: Columns) -> int:
+    """The number of entries that the first line speaks of; their tags go into the columns."""
     document = _json(head, where)
     if not isinstance(document, dict):
         raise CorruptError(f"{where} is damaged: its first line is {shown(document)}")
     codec.format_of(document, where, "tree", TREE_FORMAT)
     if not isinstance(count := document.get("entries"), int):
         raise CorruptError(f"{where} is damaged: its first line is {shown(document)}")
+    for name in TAG_FIELDS:
+        setattr(columns, name, Tags.of(document.get(name), count, where))
     return count
 
 
-def _json(text: bytes, where: str) -> object:
+def _json(text: bytes | bytearray, where: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -11,6 +11,8 @@ from nemotron.kit.documents.tree import Entry, Tree
 Verdict = Literal["touched", "changed", "missing", "extra"]
 Place = Literal["store", "checkout"]
 _TIMES = frozenset({"created_at", "elapsed_sec"})
+# How etags begin that are digests of the content: those of the Hugging Face Hub.
+CONTENT_ETAGS = ("sha256:", "git-sha1:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,14 @@ class Difference:
             or `extra`.
         place: of a snapshot, where: in the `store`, or in a `checkout`, which is laid out anew when it is
             needed; None for a reference, whose data is in one place.
+        is_sure: False for an object that was written again, as its etag tells, with the same size, where
+            nothing is known of its bytes: they may be the same.
     """
 
     path: str
     verdict: Verdict
     place: Place | None = field(default=None, repr=False)
+    is_sure: bool = field(default=True, repr=False)
 
 
 def rebase(value: Any, old: str, new: str) -> Any:
@@ -62,6 +67,7 @@ def same_file(old: Entry, new: Entry) -> bool:
     """Whether two entries of one path hold the same: by digest where both have one, else by size and time.
 
     Where both have a sample, it must agree as well: it can prove that files differ, not that they are equal.
+    For objects with etags these take the place of the time: a store changes an etag with the bytes.
     """
     if (old.kind, old.size, old.target) != (new.kind, new.size, new.target):
         return False
@@ -69,6 +75,8 @@ def same_file(old: Entry, new: Entry) -> bool:
         return old.digest == new.digest
     if old.sample and new.sample and old.sample != new.sample:
         return False
+    if old.etag and new.etag:
+        return old.etag == new.etag
     return old.mtime_ns == new.mtime_ns
 
 
@@ -149,17 +157,33 @@ def compare(old: Tree, new: Tree) -> list[Difference]:
     found += [Difference(path, "extra") for path in after.keys() - before.keys()]
     for path, at in before.items():
         if (now := after.get(path)) is not None and (
-            verdict := _verdict(old.columns.entry(at), new.columns.entry(now))
+            difference := _became(old.columns.entry(at), new.columns.entry(now))
         ):
-            found.append(Difference(path, verdict))
+            found.append(difference)
     return sorted(found, key=lambda difference: difference.path)
 
 
-def _verdict(old: Entry, new: Entry) -> Verdict | None:
+def _became(old: Entry, new: Entry) -> Difference | None:
+    """What became of one file; None if it is the same."""
     if (old.kind, old.size, old.target) != (new.kind, new.size, new.target):
-        return "changed"
-    if old.digest and new.digest and old.digest != new.digest:
-        return "changed"
-    if old.sample and new.sample and old.sample != new.sample:
-        return "changed"
-    return "touched" if old.mtime_ns != new.mtime_ns else None
+        return Difference(old.path, "changed")
+    is_other_state = old.etag is not None and new.etag is not None and old.etag != new.etag
+    is_other_time = is_other_state or old.mtime_ns != new.mtime_ns
+    for then, now in ((old.digest, new.digest), (old.sample, new.sample)):
+        if then and now:
+            verdict: Verdict = "touched" if then == now else "changed"
+            return Difference(old.path, verdict) if then != now or is_other_time else None
+    if is_other_state:
+        return Difference(old.path, "changed", is_sure=is_of_content(old.etag) and is_of_content(new.etag))
+    return Difference(old.path, "touched") if is_other_time else None
+
+
+def is_of_content(etag: str | None) -> bool:
+    """Whether an etag is made of the bytes alone, so that another one means other bytes.
+
+    Those of S3 are not: they depend on how an object was uploaded and encrypted as well.
+
+    >>> is_of_content("sha256:9f86d081"), is_of_content('"9f86d081-3"')
+    (True, False)
+    """
+    return etag is not None and etag.startswith(CONTENT_ETAGS)

@@ -9,7 +9,7 @@ from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError
-from nemotron.kit.registry import layout, objects
+from nemotron.kit.registry import layout, newer_stats, objects
 from nemotron.kit.registry.findings import Finding, some
 from nemotron.kit.registry.mending import bring_back, bring_back_listing
 from nemotron.kit.registry.publishing import companion
@@ -53,6 +53,7 @@ class Checkup:
                 level="note",
                 remedy=partial(_write_companion, self._store, manifest),
             )
+        yield from newer_stats.findings(self._store, manifest.name, manifest.version)
         record = self._registry.record(manifest)
         try:
             tree = read_tree(self._store, manifest)

@@ -18,7 +18,7 @@ from nemotron.kit.documents import codec
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, DiskFullError
-from nemotron.kit.registry import census, content, garbage, layout, leftovers, stamps
+from nemotron.kit.registry import census, content, garbage, layout, leftovers, newer_stats, stamps
 from nemotron.kit.registry.census import Census
 from nemotron.kit.registry.garbage import Action, Item, Sweep, What
 from nemotron.kit.registry.publishing import is_founded
@@ -146,7 +146,7 @@ class _Run:
             data = self.store.read(found.key) or b""
             for digest in _DIGEST.findall(data):
                 named |= {layout.blob(digest.decode()), layout.tree(digest.decode())}
-        return named
+        return named | newer_stats.listings(self.store)
 
     # -- the trash -----------------------------------------------------------------------------------------
 
@@ -219,6 +219,7 @@ class _Run:
     # -- leftovers -----------------------------------------------------------------------------------------
 
     def _delete_leftovers(self, seen: Census) -> None:
+        self._delete("stats", newer_stats.superseded(self.store, seen.withdrawn), self.grace)
         self._delete("temporary", leftovers.all_in(self.store, seen.older), self.grace)
         # A job may run longer than a short grace period, and its ranks ask again when they are restarted.
         answers = self.store.walk(".kit/resolutions")

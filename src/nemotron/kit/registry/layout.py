@@ -12,6 +12,7 @@ REMAPS = ".kit/remaps"
 BLOBS = ".kit/blobs"
 TREES = ".kit/trees"
 TRASH = ".kit/trash"
+STATS = ".kit/stats"
 _ADOPTED = re.compile(r"v([1-9][0-9]{0,17})(?:\.full)?\.json", re.ASCII)
 _VERSION_FOLDER = re.compile(r"v([1-9][0-9]{0,17})", re.ASCII)
 _MOVE = re.compile(r"([0-9]{8,18})\.json", re.ASCII)
@@ -130,6 +131,27 @@ def remap(sequence: int) -> str:
 def checkout(name: str, version: int) -> str:
     """The folder where a snapshot is laid out."""
     return f".kit/checkouts/{name}/v{version}"
+
+
+def stats_of(name: str, version: int) -> str:
+    """The log of newer times and etags of a version's files."""
+    return f"{STATS}/{name}/v{version}"
+
+
+def stats(name: str, version: int, sequence: int) -> str:
+    """One entry of it; padded, so that a listing in text order is in order."""
+    return f"{stats_of(name, version)}/{sequence:08d}.json"
+
+
+def stats_place(key: str) -> tuple[str, int] | None:
+    """The name and number of the version that an entry of such a log is about.
+
+    >>> stats_place(stats("web", 3, 1))
+    ('web', 3)
+    """
+    parts = key.removeprefix(f"{STATS}/").split("/")
+    number = version_number(parts[1]) if len(parts) == 3 else None
+    return None if number is None or move_sequence(parts[2]) is None else (parts[0], number)
 
 
 def run_start(run_id: str) -> str:

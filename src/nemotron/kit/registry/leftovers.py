@@ -37,6 +37,8 @@ def folders(store: Store, names: dict[str, frozenset[int]]) -> Iterator[str]:
     yield from (".kit", ".kit/staging", ".kit/resolutions", ".kit/older")
     for parent in (layout.BLOBS, layout.TREES, layout.TRASH, ".kit/journal"):
         yield from (f"{parent}/{child}" for child in sorted(store.list(parent)))
+    for name in store.list(layout.STATS):
+        yield from (f"{layout.STATS}/{name}/{child}" for child in store.list(f"{layout.STATS}/{name}"))
     for name, older in names.items():
         yield name
         for child in store.list(name):

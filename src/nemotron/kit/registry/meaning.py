@@ -90,4 +90,5 @@ def holds(store: Store, record: Record, inside: str) -> bool | None:
         return None
     if tree is None:
         return False if is_local and os.path.isdir(record.folder) else None
-    return any(entry.path == inside or entry.path.startswith(f"{inside}/") for entry in tree.entries)
+    is_listed = any(entry.path == inside or entry.path.startswith(f"{inside}/") for entry in tree.entries)
+    return True if is_listed else None if "://" in record.folder and not record.is_snapshot else False

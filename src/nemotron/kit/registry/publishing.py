@@ -24,7 +24,7 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.names import ArtifactName
 from nemotron.kit.redaction import clean
-from nemotron.kit.registry import changes, content, layout, scan, stamps
+from nemotron.kit.registry import changes, content, layout, newer_stats, scan, stamps
 from nemotron.kit.registry.older import holds_older
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft, Published, Record
@@ -106,7 +106,8 @@ def _source(draft: Draft) -> str:
             raise MisuseError(
                 f"Cannot take a snapshot of {clean(text)}: this version copies local files only"
             )
-        return str(clean(text))
+        url = str(clean(text))
+        return f"{url.rstrip('/')}/{draft.entry}" if draft.entry else url
     if "\x00" in text or not text:
         raise MisuseError(f"Not a path: {text!r}")
     path = os.path.abspath(os.path.expanduser(text))
@@ -124,8 +125,14 @@ def gather(
     progress: Progress | None,
 ) -> tuple[Content | None, Tree | None]:
     """Look at the bytes, and take a copy if asked to."""
+    if draft.evidence not in ("stat", "sampled", "full"):
+        raise MisuseError(f"Unknown evidence={draft.evidence!r}; use 'stat', 'sampled' or 'full'")
     if "://" in source:
-        return None, None
+        if draft.at_url is None:
+            return None, None
+        from nemotron.kit.registry import at_url
+
+        return at_url.gather(draft, executor, progress)
     path = source[: -len(draft.entry) - 1] if draft.entry else source
     single = not os.path.isdir(path)
     folder, entry = (os.path.dirname(path), os.path.basename(path)) if single else (path, draft.entry)
@@ -145,8 +152,6 @@ def gather(
         tree = content.hashed(folder, tree, executor=executor, progress=progress)
     elif draft.evidence == "sampled":
         tree = content.sampled(folder, tree, executor=executor, progress=progress)
-    elif draft.evidence != "stat":
-        raise MisuseError(f"Unknown evidence={draft.evidence!r}; use 'stat', 'sampled' or 'full'")
     looked_at = Content(
         mode="snapshot" if draft.snapshot else "reference",
         evidence="full" if draft.snapshot else draft.evidence,
@@ -201,8 +206,8 @@ def _commit(
     for attempt in range(ATTEMPTS_MAX):
         number, latest = versions.newest_and_latest(draft.name)
         _refuse_other_spelling(versions, draft, number)
-        if latest and _says_the_same(store, latest, draft, tree):
-            return Published(Record(latest, store.url), created=False)
+        if latest and (there := _there_already(store, latest, draft, tree)):
+            return there
         manifest, large = _numbered(draft, number + 1, tree)
         is_late = _is_late(looked_at)
         if is_late:
@@ -223,8 +228,8 @@ def _commit(
             return Published(Record(manifest, store.url), created=True)
         versions.lost(draft.name, number + 1)
         winner = versions.read_whole(draft.name, number + 1)
-        if winner and _says_the_same(store, winner, draft, tree):
-            return Published(Record(winner, store.url), created=False)
+        if winner and (there := _there_already(store, winner, draft, tree)):
+            return there
         time.sleep(random.uniform(0, min(PAUSE_MAX_S, 0.0005 * (attempt + 1))))
     raise UnavailableError(f"{draft.name} is published by so many others that no number was left; try again")
 
@@ -254,10 +259,16 @@ def _make_whole(
         raise ConflictError(f"{manifest.uri} is withdrawn: {why}. Publish it again") from error
 
 
-def _says_the_same(store: Store, old: Manifest, draft: Manifest, tree: Tree | None) -> bool:
+def _there_already(store: Store, old: Manifest, draft: Manifest, tree: Tree | None) -> Published | None:
+    """A version, if it says the same; that its files have newer times by now is kept beside it."""
     listing = tree if tree is not None and is_listed(store, old, tree) else readable_tree(store, old)
     has_one = old.content is not None and (old.content.listing or old.content.tree) is not None
-    return (listing is not None or not has_one) and changes.identical(old, listing, draft, tree)
+    if (listing is None and has_one) or not changes.identical(old, listing, draft, tree):
+        return None
+    is_reference = old.content is not None and old.content.mode == "reference"
+    if is_reference and listing is not None and tree is not None and listing is not tree:
+        newer_stats.remember(store, old.name, old.version, listing, tree)
+    return Published(Record(old, store.url), created=False)
 
 
 def _numbered(draft: Manifest, number: int, tree: Tree | None) -> tuple[Manifest, tuple[str, bytes] | None]:

@@ -16,7 +16,7 @@ class Draft:
 
     Attributes:
         name: an artifact name, semantic or key.
-        source: the folder or file; a URL is recorded, not looked at.
+        source: the folder or file; a URL is recorded, and looked at if `at_url` says how.
         type: the class name of the artifact.
         metadata: anything that JSON can hold.
         inputs: URIs of external inputs.
@@ -30,6 +30,8 @@ class Draft:
         entry: the file in `source` that the artifact's path names, for artifacts that are a file in a folder.
         follow_links: take the targets of links that leave the folder as content.
         aliases: to be moved to the version.
+        at_url: options of the client that asks for the objects at a URL, {} for what the environment says;
+            they are recorded nowhere. None records the URL, and asks nobody.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Draft:
     entry: str | None = None
     follow_links: bool = False
     aliases: tuple[str, ...] = ()
+    at_url: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

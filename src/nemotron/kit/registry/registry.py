@@ -204,16 +204,15 @@ class Registry(Catalog):
         return read_tree(self.store, record.manifest)
 
     def check(self, record: Record) -> builtins.list[changes.Difference]:
-        """What has become of a reference's files since; [] for snapshots and data at a URL.
+        """What has become of a reference's files since; [] for snapshots.
 
-        It goes by size and time, and reads a file only where that leaves a doubt that a digest can settle.
+        It goes by size and time, and reads a file only where that leaves a doubt that a digest can settle; of
+        data at a URL, by what one request tells: a head, or the first page of a listing.
         """
-        tree = self.tree(record)
-        if record.is_snapshot or tree is None or "://" in record.path:
-            return []
-        from nemotron.kit.registry.verify import check
+        from nemotron.kit.registry.checks import check_on_load
 
-        return check(self.store, record, tree)
+        tree = None if record.is_snapshot else self.tree(record)
+        return [] if tree is None else check_on_load(self.store, record, tree)
 
     def verify(
         self,
@@ -222,6 +221,7 @@ class Registry(Catalog):
         *,
         executor: "Executor | None" = None,
         progress: "Progress | None" = None,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> "Verification":
         """Whether the files of a version are still those that were published, and how sure that is.
 
@@ -231,18 +231,20 @@ class Registry(Catalog):
                 of it where a digest is known, a sample where that is known; None does as it was published.
             executor: who reads the files; it must see the same paths. Threads by default.
             progress: told the bytes read so far, and those in all.
+            storage_options: of the client, for data at a URL; by default what the environment says.
 
         Raises:
             NotFoundError: there is no such version.
-            MisuseError: nothing is known of its files (a manifest of an older tool, data at a URL).
+            MisuseError: nothing is known of its files: an older tool's manifest, a URL that told nothing.
+            RefusedError, UnavailableError: data at a URL can't be looked at.
         """
-        from nemotron.kit.registry.verify import verify
+        from nemotron.kit.registry.checks import check
 
         record = self.resolve(ref)
-        tree = self.tree(record)
-        if tree is None or (not record.is_snapshot and "://" in record.path):
-            raise MisuseError(f"Cannot verify {record.uri}: no listing of its files was recorded")
-        return verify(self.store, record, tree, evidence, executor=executor, progress=progress)
+        tree, options = self.tree(record), storage_options
+        return check(
+            self.store, record, tree, evidence, options=options, executor=executor, progress=progress
+        )
 
     def repair(
         self,

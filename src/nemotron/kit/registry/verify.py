@@ -1,7 +1,7 @@
 """Whether the files of a version are still those that were published, and how sure that is."""
 
 from array import array
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
@@ -31,6 +31,7 @@ class Verification:
         bytes_read: how much was read for it.
         files: the files that are not as they were, by path; of a snapshot those in the store, then those in
             the folder where it is laid out.
+        requests: made of the server, where the data lies at a URL; None elsewhere.
     """
 
     uri: str
@@ -38,27 +39,39 @@ class Verification:
     evidence: Evidence
     bytes_read: int
     files: tuple[changes.Difference, ...]
+    requests: int | None = None
 
 
 def verify(
     store: Store,
     record: Record,
     tree: Tree,
-    evidence: Evidence | None,
+    wanted: Evidence,
     *,
     executor: Executor | None = None,
     progress: Progress | None = None,
-) -> Verification:
-    """Compare what is there with what was published.
+) -> tuple[Verification, Tree]:
+    """Compare what a reference to local data refers to with what was published; also tells what there is now.
 
     Args:
         store: of the version.
-        record: the version; its data lies on a file system or in the store.
+        record: the version.
         tree: its listing.
-        evidence: `stat` reads no bytes; `sampled` and `full` read of each file what can be compared: all of
-            it where a digest is known, a sample where that is known; None takes what the version has.
+        wanted: `stat` reads no bytes; `sampled` and `full` read of each file what can be compared: all of it
+            where a digest is known, a sample where that is known.
         executor: who reads; threads by default.
         progress: told the bytes read so far, and those in all.
+    """
+    now = _scan(store, record, tree)
+    read, achieved = 0, wanted
+    if wanted != "stat":
+        now, read = _read_again(record, tree, now, executor, progress)
+        achieved = known_of_all(tree)
+    return outcome(record, changes.compare(tree, now), achieved, read), now
+
+
+def wanted_of(record: Record, evidence: Evidence | None) -> Evidence:
+    """How closely to look: as is asked, or as it was published.
 
     Raises:
         MisuseError: the evidence is of no known kind.
@@ -67,17 +80,10 @@ def verify(
     wanted = evidence or recorded
     if wanted not in ("stat", "sampled", "full"):
         raise MisuseError(f"Unknown evidence={wanted!r}; use 'stat', 'sampled' or 'full'")
-    if record.is_snapshot:
-        return _verify_snapshot(store, record, tree, wanted, executor, progress)
-    now = _scan(store, record, tree)
-    read, achieved = 0, wanted
-    if wanted != "stat":
-        now, read = _read_again(record, tree, now, executor, progress)
-        achieved = _known(tree)
-    return _outcome(record, changes.compare(tree, now), achieved, read)
+    return wanted
 
 
-def _known(tree: Tree) -> Evidence:
+def known_of_all(tree: Tree) -> Evidence:
     """How sure one can be of all files, given what is known of each."""
     if not tree.unread(DIGEST):
         return "full"
@@ -88,7 +94,7 @@ def _read_again(
     record: Record, tree: Tree, now: Tree, executor: Executor | None, progress: Progress | None
 ) -> tuple[Tree, int]:
     """The files as they are now, each read as closely as is known what it was; and the bytes read."""
-    by_digest, by_sample = _places(now, tree, DIGEST), _places(now, tree, SAMPLED)
+    by_digest, by_sample = places(now, tree, DIGEST), places(now, tree, SAMPLED)
     now = content.hashed(
         record.folder, now, only=by_digest, trust_cache=False, executor=executor, progress=progress
     )
@@ -102,7 +108,7 @@ def _read_again(
     return now, read
 
 
-def _places(now: Tree, tree: Tree, mark: int, paths: Collection[str] | None = None) -> Sequence[int]:
+def places(now: Tree, tree: Tree, mark: int, paths: Collection[str] | None = None) -> Sequence[int]:
     """The positions now of the files of which there is a digest, or a sample; only those at some paths."""
     marks = zip(now.columns.marks, tree.columns.marks, strict=False)
     if paths is None and now.columns.paths == tree.columns.paths:
@@ -118,19 +124,30 @@ def _is_file(mark: int) -> bool:
     return mark & KIND_MASK <= FILE_MAX
 
 
-def check(store: Store, record: Record, tree: Tree) -> list[changes.Difference]:
+def check(
+    store: Store,
+    record: Record,
+    tree: Tree,
+    settle: Callable[[Tree, list[changes.Difference]], list[changes.Difference]],
+) -> list[changes.Difference]:
     """What a load has to know: drift by size and time.
 
     Files that were only touched are compared by their samples where there are some, which can show that they
     are changed, and by their digests, up to 1 GiB in all, which settle it.
+
+    Args:
+        store: of the version.
+        record: the version; its data is local.
+        tree: its listing.
+        settle: leaves out of some differences what is known to be none; told what there is now.
     """
     now = _scan(store, record, tree)
-    found = changes.compare(tree, now)
-    if not (suspects := _touched(found)):
+    found = settle(now, changes.compare(tree, now))
+    if not (suspects := touched_in(found)):
         return found
-    if sampled := _places(now, tree, SAMPLED, suspects):
-        found = changes.compare(tree, content.sampled(record.folder, now, only=sampled))
-    touched = _places(now, tree, DIGEST, _touched(found))
+    if sampled := places(now, tree, SAMPLED, suspects):
+        found = settle(now, changes.compare(tree, content.sampled(record.folder, now, only=sampled)))
+    touched = places(now, tree, DIGEST, touched_in(found))
     if not touched or sum(now.columns.sizes[at] for at in touched) > LOAD_BYTES_MAX:
         return found
     read = content.hashed(record.folder, now, only=touched, trust_cache=False)
@@ -155,18 +172,21 @@ def _scan(store: Store, record: Record, tree: Tree) -> Tree:
         return Tree(())
 
 
-def _touched(found: Iterable[changes.Difference]) -> set[str]:
+def touched_in(found: Iterable[changes.Difference]) -> set[str]:
+    """The paths of the files that were only touched."""
     return {item.path for item in found if item.verdict == "touched"}
 
 
-def _verify_snapshot(
+def verify_snapshot_of(
     store: Store,
     record: Record,
     tree: Tree,
     wanted: Evidence,
-    executor: Executor | None,
-    progress: Progress | None,
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
+    """Compare a snapshot's bytes in the store, and where it is laid out, with what was published."""
     found, read = verify_snapshot.in_store(store, tree, wanted, executor=executor, progress=progress)
     for folder in checkouts.laid_out(store, record):
         more, count = verify_snapshot.in_checkout(
@@ -175,12 +195,19 @@ def _verify_snapshot(
         found += more
         read += count
     # Of a snapshot there are digests, not samples.
-    return _outcome(record, found, "stat" if wanted == "stat" else "full", read)
+    return outcome(record, found, "stat" if wanted == "stat" else "full", read)
 
 
-def _outcome(
+def outcome(
     record: Record, found: Iterable[changes.Difference], evidence: Evidence, bytes_read: int
 ) -> Verification:
+    """What a check found, with its verdict on all files together."""
     files = tuple(found)
-    ok = all(item.verdict == "touched" for item in files)
-    return Verification(uri=record.uri, ok=ok, evidence=evidence, bytes_read=bytes_read, files=files)
+    return Verification(
+        uri=record.uri, ok=is_ok(files), evidence=evidence, bytes_read=bytes_read, files=files
+    )
+
+
+def is_ok(found: Iterable[changes.Difference]) -> bool:
+    """Whether nothing is changed, missing or extra."""
+    return all(item.verdict == "touched" for item in found)

@@ -1,11 +1,12 @@
-"""From the URL of a bucket to obstore's client of it."""
+"""From the URL of a bucket to obstore's client of it, and from what that raises to the kit's errors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nemotron.kit.errors import MissingExtraError, MisuseError
+from nemotron.kit.errors import KitError, MissingExtraError, MisuseError
 from nemotron.kit.store.access_points import AccessPoint
-from nemotron.kit.store.bucket_errors import first_line
+from nemotron.kit.store.bucket_errors import first_line, translate, translate_botocore
 from nemotron.kit.store.bucket_options import Settings, settle
 
 if TYPE_CHECKING:
@@ -72,3 +73,20 @@ def connect(
                 return backends.AzureStore(bucket, **said), settings
     except (BaseError, TypeError, ValueError) as error:
         raise MisuseError(f"Cannot open {scheme}://{bucket}: {first_line(str(error))}") from error
+
+
+@contextmanager
+def translated(doing: str, where: str, settings: Settings) -> Iterator[None]:
+    """Turn what obstore raises into the kit's errors."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except KitError:
+        raise
+    except (BaseError, OSError, NotImplementedError) as error:
+        provider = settings.provider
+        if provider is not None and provider.problem is not None:
+            problem, provider.problem = provider.problem, None
+            raise translate_botocore(problem, provider.name) from error
+        raise translate(error, doing, where, settings.source) from error

@@ -11,7 +11,6 @@ import io
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -19,8 +18,8 @@ from nemotron.kit.errors import KitError, MisuseError, OutsideRootError, PathNot
 from nemotron.kit.redaction import Unshown
 from nemotron.kit.store import bucket_upkeep
 from nemotron.kit.store.access_points import access_point
-from nemotron.kit.store.bucket_connect import EXTRAS, connect
-from nemotron.kit.store.bucket_errors import ThereAlreadyError, translate, translate_botocore
+from nemotron.kit.store.bucket_connect import EXTRAS, connect, translated
+from nemotron.kit.store.bucket_errors import ThereAlreadyError
 from nemotron.kit.store.bucket_streams import StreamedFile
 from nemotron.kit.store.protocol import CHUNK_SIZE, Found, Staging, Store, check_key
 from nemotron.kit.store.system_errors import translate as translate_os
@@ -111,7 +110,7 @@ class BucketStore(Store):
         import obstore
 
         start = self._path(prefix) if prefix else self._prefix
-        with _translated("list", self._shown(prefix), self._settings):
+        with translated("list", self._shown(prefix), self._settings):
             found = obstore.list_with_delimiter(self._bucket, f"{start}/" if start else None)
         paths = [*found["common_prefixes"], *(item["path"] for item in found["objects"])]
         # Consoles and Hadoop put an empty object `prefix/` there for a folder: not a name in that folder.
@@ -179,7 +178,7 @@ class BucketStore(Store):
     def walk(self, prefix: str = "") -> Iterator[Found]:
         """All objects below a prefix, a page of them for each request."""
         start = f"{self._path(prefix)}/" if prefix else f"{self._prefix}/" if self._prefix else ""
-        with _translated("list", self._shown(prefix), self._settings):
+        with translated("list", self._shown(prefix), self._settings):
             yield from bucket_upkeep.walk(self._bucket, start, len(self._prefix) + 1 if self._prefix else 0)
 
     def move(self, source: str, target: str) -> bool:
@@ -192,7 +191,7 @@ class BucketStore(Store):
         return True
 
     def _call(self, doing: str, key: str, call: Callable[[str], T]) -> T:
-        with _translated(doing, self._shown(key), self._settings):
+        with translated(doing, self._shown(key), self._settings):
             return call(self._path(key))
 
     def probe(self) -> None:
@@ -245,7 +244,7 @@ class _Reader(io.RawIOBase):
         return int(self._file.tell())
 
     def readinto(self, buffer: Any) -> int:
-        with _translated("read", self._shown, self._settings):
+        with translated("read", self._shown, self._settings):
             data = bytes(self._file.read(len(buffer)))
         buffer[: len(data)] = data
         return len(data)
@@ -285,20 +284,3 @@ class _BucketStaging(Staging):
 
     def abort(self) -> None:
         self._file.close()
-
-
-@contextmanager
-def _translated(doing: str, where: str, settings: "Settings") -> Iterator[None]:
-    """Turn what obstore raises into the kit's errors."""
-    from obstore.exceptions import BaseError
-
-    try:
-        yield
-    except KitError:
-        raise
-    except (BaseError, OSError, NotImplementedError) as error:
-        provider = settings.provider
-        if provider is not None and provider.problem is not None:
-            problem, provider.problem = provider.problem, None
-            raise translate_botocore(problem, provider.name) from error
-        raise translate(error, doing, where, settings.source) from error

@@ -113,6 +113,7 @@ class FileTracker:
             evidence=options.evidence or self._evidence,
             follow_links=options.follow_links,
             aliases=options.aliases,
+            at_url=dict(getattr(artifact.path, "storage_options", {})) if "://" in source else None,
         )
         return self._published(draft, options.executor)
 
@@ -132,6 +133,7 @@ class FileTracker:
             used_artifacts=tuple(self._fixed(uri) for uri in self._run().used),
             producer=self.get_run_id(),
             run=self._run().id,
+            at_url={} if "://" in str(path) else None,
         )
         return self._published(draft)
 
@@ -200,8 +202,10 @@ def _place(artifact: Any) -> tuple[str, str | None]:
     path = os.fspath(artifact.path) if "://" not in str(artifact.path) else str(artifact.path)
     output = getattr(artifact, "_get_output_dir", None)
     folder = str(output()) if callable(output) else path
-    if "://" in path or folder == path:
+    if folder == path:
         return path, None
+    if "://" in path:
+        return (folder, path[len(folder) + 1 :]) if path.startswith(f"{folder}/") else (path, None)
     path, folder = os.path.abspath(path), os.path.abspath(folder)
     return (folder, path[len(folder) + 1 :]) if path.startswith(f"{folder}/") else (path, None)
 

@@ -1,0 +1,199 @@
+"""Newer times and etags of files that were written again with the same bytes, kept beside their version.
+
+So a check that was settled once by reading is settled by a look from then on. What is kept is a hint that
+may be lost: a log under `.kit/stats/`, of which the newest entry counts; see
+`docs/design/018-evidence-at-urls.md`.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+from nemotron.kit.documents.newer_stats import NewerStats
+from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Entry, Tree
+from nemotron.kit.errors import CorruptError, FormatTooNewError, KitError
+from nemotron.kit.registry import changes, layout, objects, stamps
+from nemotron.kit.registry.findings import Finding
+from nemotron.kit.registry.trees import INLINE_ROWS_MAX
+from nemotron.kit.store.protocol import Found, Store
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS_MAX = 10
+
+
+def newest(store: Store, name: str, version: int) -> Tree | None:
+    """The files of a version that were seen again, as they were seen last; None if there are none."""
+    for sequence in sorted(sequences(store, name, version), reverse=True):
+        key = layout.stats(name, version, sequence)
+        try:
+            data = store.read(key)
+            if data is not None:
+                return _tree(store, NewerStats.from_bytes(data, f"{store.url}/{key}"))
+        except (CorruptError, FormatTooNewError) as error:
+            log.info("%s. The files are looked at instead", error)
+    return None
+
+
+def sequences(store: Store, name: str, version: int) -> list[int]:
+    """The numbers of the entries that there are."""
+    found = map(layout.move_sequence, store.list(layout.stats_of(name, version)))
+    return [sequence for sequence in found if sequence is not None]
+
+
+def listings(store: Store) -> set[str]:
+    """The keys of the listings that any entry of any version names, for who collects garbage."""
+    named = set()
+    for found in store.walk(layout.STATS):
+        data = store.read(found.key)
+        try:
+            seen = None if data is None else NewerStats.from_bytes(data, f"{store.url}/{found.key}")
+        except (CorruptError, FormatTooNewError) as error:
+            log.info("%s. It is passed over", error)
+            continue
+        if seen is not None and seen.tree is not None:
+            named.add(layout.tree(seen.tree))
+    return named
+
+
+def superseded(store: Store, withdrawn: Collection[tuple[str, int]]) -> list[Found]:
+    """The entries that nobody needs: all but the newest of a version, and those of withdrawn versions."""
+    logs: dict[tuple[str, int], list[Found]] = {}
+    for found in store.walk(layout.STATS):
+        if (place := layout.stats_place(found.key)) is not None:
+            logs.setdefault(place, []).append(found)
+    old = []
+    for place, entries in logs.items():
+        entries.sort(key=lambda found: found.key)
+        old += entries if place in withdrawn else entries[:-1]
+    return old
+
+
+def findings(store: Store, name: str, version: int) -> Iterator[Finding]:
+    """What `doctor` has to say of a version's entries: of damaged ones, which only cost reading."""
+    for sequence in sequences(store, name, version):
+        key = layout.stats(name, version, sequence)
+        data = store.read(key)
+        try:
+            if data is not None:
+                NewerStats.from_bytes(data, f"{store.url}/{key}")
+        except (CorruptError, FormatTooNewError) as error:
+            yield Finding(
+                kind="damaged_stats",
+                where=f"{store.url}/{key}",
+                what=f"{error}. Files are read again instead",
+                fix="nothing: the next check that reads the files writes another one",
+                level="note",
+            )
+
+
+def _tree(store: Store, seen: NewerStats) -> Tree | None:
+    if seen.listing is not None or seen.tree is None:
+        return seen.listing
+    data = objects.read(store, layout.tree(seen.tree))
+    # One that a kit without this collected is as good as none.
+    return None if data is None else Tree.from_bytes(data, f"{store.url}/{layout.tree(seen.tree)}", seen.tree)
+
+
+def recognised(
+    store: Store, name: str, version: int, published: Tree, now: Tree, found: list[changes.Difference]
+) -> set[str]:
+    """The paths among some differences whose files were seen as they are now, with the bytes as published.
+
+    Args:
+        store: of the version.
+        name: its key.
+        version: its number.
+        published: its listing.
+        now: what there is now.
+        found: how that differs.
+    """
+    doubtful = {item.path for item in found if _is_doubtful(item)}
+    newer = _by_path(_newest_or_none(store, name, version), doubtful) if doubtful else {}
+    then, there = _by_path(published, newer), _by_path(now, newer)
+    return {
+        path
+        for path, seen in newer.items()
+        if _stat(seen) == _stat(there[path]) and seen.digest == then[path].digest
+    }
+
+
+def _is_doubtful(item: changes.Difference) -> bool:
+    return item.verdict == "touched" or not item.is_sure
+
+
+def _newest_or_none(store: Store, name: str, version: int) -> Tree | None:
+    try:
+        return newest(store, name, version)
+    except KitError as error:  # a hint: the check goes on without it
+        log.info("%s. The files are looked at instead", error)
+        return None
+
+
+def _by_path(tree: Tree | None, wanted: Iterable[str]) -> dict[str, Entry]:
+    if tree is None:
+        return {}
+    paths = frozenset(wanted)
+    at_all = (at for at, path in enumerate(tree.columns.paths) if path in paths)
+    return {(entry := tree.columns.entry(at)).path: entry for at in at_all}
+
+
+def _stat(entry: Entry) -> tuple[int, int, str | None]:
+    return entry.size, entry.mtime_ns, entry.etag
+
+
+def remember(store: Store, name: str, version: int, published: Tree, now: Tree) -> bool:
+    """Keep the times and etags of files that are known to have the bytes that were published.
+
+    Whoever may not write to the store, or finds it down, goes on without.
+
+    Args:
+        store: of the version.
+        name: its key.
+        version: its number.
+        published: its listing.
+        now: what there is now, with digests where they were read.
+
+    Returns:
+        Whether something was written.
+    """
+    touched = {item.path for item in changes.compare(published, now) if item.verdict == "touched"}
+    if not touched:
+        return False
+    try:
+        return _remember(store, name, version, published, now, touched)
+    except KitError as error:
+        log.info("Newer times of %s:v%d are not kept: %s", name, version, error)
+        return False
+
+
+def _remember(store: Store, name: str, version: int, published: Tree, now: Tree, touched: set[str]) -> bool:
+    for _ in range(ATTEMPTS_MAX):
+        numbers = sequences(store, name, version)
+        before = newest(store, name, version) if numbers else None
+        tree = Tree.of(_proven(published, now, before, touched))
+        if not tree.entries or tree == before:
+            return False
+        seen = NewerStats(name=name, version=version, seen_at=stamps.now())
+        if len(tree.entries) <= INLINE_ROWS_MAX and len(tree.lines()) < INLINE_SIZE_MAX:
+            seen = replace(seen, listing=tree)
+        else:
+            digest, data = tree.packed()
+            store.create(layout.tree(digest), data)
+            seen = replace(seen, tree=digest)
+        key = layout.stats(name, version, max(numbers, default=0) + 1)
+        if store.create(key, seen.to_bytes(), durable=False):
+            return True
+    return False  # others keep writing it: what they saw is as good
+
+
+def _proven(published: Tree, now: Tree, before: Tree | None, touched: set[str]) -> Iterator[Entry]:
+    """The files whose stats are others than published, and whose bytes are known to be the same."""
+    then, earlier = _by_path(published, touched), _by_path(before, touched)
+    for path, entry in _by_path(now, touched).items():
+        old, seen = then[path], earlier.get(path)
+        is_read = old.digest is not None and old.digest == entry.digest
+        is_same_state = old.etag is not None and old.etag == entry.etag
+        is_seen = seen is not None and _stat(seen) == _stat(entry) and seen.digest == old.digest
+        if is_read or is_same_state or is_seen:
+            yield replace(entry, digest=old.digest, sample=old.sample if old.digest is None else None)

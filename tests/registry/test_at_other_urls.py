@@ -1,0 +1,206 @@
+"""References to what is no bucket: files behind HTTP, repositories of the Hub, whatever fsspec reads."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import fsspec
+import pytest
+
+from hub_server import TOKEN, Hub
+from nemotron.kit.errors import MisuseError, PathNotFoundError, RefusedError, UnavailableError
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+
+HEADERS = {"ETag": '"one"', "Last-Modified": "Mon, 02 Feb 2026 03:04:05 GMT"}
+
+
+class Site:
+    """One file on a server; every reply is as the attributes say.
+
+    Attributes:
+        url: of the file.
+        seen: the method and the authorization of each request.
+    """
+
+    def __init__(self) -> None:
+        self.content, self.headers, self.status = b"hello", dict(HEADERS), 200
+        self.says_length, self.redirect = True, ""
+        self.seen: list[tuple[str, str | None]] = []
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _serve(self) -> None:
+                site.seen.append((self.command, self.headers.get("Authorization")))
+                if site.redirect and self.path != "/moved":
+                    self._head(302, {"Location": site.redirect})
+                    return
+                start, _, end = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
+                part = site.content[int(start or 0) : int(end) + 1 if end else None]
+                length = {"Content-Length": str(len(part))} if site.says_length else {}
+                self._head(206 if end and site.status == 200 else site.status, {**site.headers, **length})
+                if self.command != "HEAD" and site.status == 200:
+                    self.wfile.write(part)
+
+            def _head(self, status: int, headers: dict[str, str]) -> None:
+                self.send_response_only(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
+            do_GET = do_HEAD = _serve
+
+            def log_message(self, *args: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/data/x.bin"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    site.close()
+
+
+def publish(registry: Registry, url: str, **more):
+    return registry.publish(Draft(**{"name": "d", "source": url, "at_url": {}, **more})).record
+
+
+def verdicts(registry: Registry, evidence=None):
+    found = registry.verify("d", evidence)
+    return [(item.verdict, item.is_sure) for item in found.files], found.bytes_read
+
+
+def test_a_file_behind_http_is_known_by_its_head(registry: Registry, site: Site) -> None:
+    record = publish(registry, site.url)
+    (entry,) = registry.tree(record).entries
+    assert (entry.path, entry.size, entry.etag) == ("x.bin", 5, '"one"')
+    assert entry.mtime_ns == 1_770_001_445 * 10**9
+    assert [method for method, _ in site.seen] == ["HEAD"]
+    assert verdicts(registry) == ([], 0)
+    site.headers["Last-Modified"] = "Tue, 03 Feb 2026 03:04:05 GMT"
+    assert verdicts(registry) == ([("touched", True)], 0)
+    assert registry.check(record) == []  # which is remembered: the etag says that it is the same
+    site.headers["ETag"] = '"two"'
+    assert verdicts(registry) == ([("changed", False)], 0)
+    site.content = b"longer"
+    assert verdicts(registry) == ([("changed", True)], 0)
+    site.status = 404
+    assert verdicts(registry) == ([("missing", True)], 0)
+    assert {method for method, _ in site.seen} == {"HEAD"}
+
+
+def test_full_evidence_of_a_file_whose_server_does_not_tell_its_size(
+    registry: Registry, site: Site, caplog
+) -> None:
+    site.says_length = False
+    assert publish(registry, site.url).manifest.content is None
+    assert "does not tell how large it is; evidence='full' reads it" in caplog.text
+    (entry,) = registry.tree(publish(registry, site.url, evidence="full")).entries
+    assert (entry.size, entry.digest is not None) == (5, True)
+
+
+def test_a_server_that_tells_the_size_alone(registry: Registry, site: Site, caplog) -> None:
+    site.headers = {}
+    publish(registry, site.url)
+    assert "recognised by size alone" in caplog.text
+    site.content = b"jello"
+    assert verdicts(registry) == ([], 0)
+    publish(registry, site.url, evidence="full", name="e")
+    site.content = b"hello"
+    assert [item.verdict for item in registry.verify("e").files] == ["changed"]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(403, RefusedError), (500, UnavailableError), (405, MisuseError)]
+)
+def test_servers_that_do_not_answer(registry: Registry, site: Site, status, error, caplog) -> None:
+    publish(registry, site.url)
+    site.status = status
+    with pytest.raises(error, match=str(status)):
+        registry.verify("d")
+    assert publish(registry, site.url, name="e").manifest.content is None
+    assert "e is recorded without evidence" in caplog.text
+
+
+def test_a_redirect_is_asked_for_its_head_and_gets_no_credentials(registry: Registry, site: Site) -> None:
+    other = Site()
+    try:
+        site.redirect = other.url.replace("/data/x.bin", "/moved")
+        record = publish(registry, site.url.replace("://", "://me:Xs3cr3tX@"))
+        assert registry.tree(record).entries[0].etag == '"one"'
+        assert [method for method, _ in other.seen] == ["HEAD"]
+        assert site.seen[0][1] is not None
+        assert other.seen[0][1] is None
+        assert "Xs3cr3tX" not in record.path
+        site.redirect = "file:///etc/hostname"
+        with pytest.raises(UnavailableError):
+            registry.verify("d")
+    finally:
+        other.close()
+
+
+def test_a_repository_of_the_hub(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub()
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    try:
+        repo = hub.add("org/corpus", "datasets")
+        first = repo.add("data", {"train/a.txt": b"a", "train/b.txt": b"bb", "other": b"o"}, [])
+        record = publish(registry, "hf://datasets/org/corpus/train", evidence="full")
+        tree = registry.tree(record)
+        assert [(entry.path, entry.size, entry.object_version) for entry in tree.entries] == [
+            ("a.txt", 1, first),
+            ("b.txt", 2, first),
+        ]
+        assert all(entry.etag.startswith("git-sha1:") and entry.digest for entry in tree.entries)
+        repo.add("elsewhere", {"other": b"changed"}, [])
+        assert verdicts(registry, "stat") == ([], 0)  # another commit, the same files
+        repo.add("in place", {"train/a.txt": b"A"}, [])
+        assert verdicts(registry, "stat") == ([("changed", True)], 0)  # by digests of git: sure, and unread
+        assert [item.path for item in registry.check(record)] == ["a.txt"]
+        pinned = publish(registry, f"hf://datasets/org/corpus@{first}/train/a.txt", name="pinned")
+        assert registry.check(pinned) == []
+        monkeypatch.setenv("HF_TOKEN", "hf_another")
+        with pytest.raises((RefusedError, PathNotFoundError)):
+            registry.verify("d")
+    finally:
+        hub.close()
+
+
+def test_whatever_fsspec_reads(registry: Registry, tmp_path) -> None:
+    fs, top = fsspec.filesystem("memory"), f"/{tmp_path.name}/data"
+    fs.pipe({f"{top}/a": b"aa", f"{top}/deep/b": b"b"})
+    url = f"memory://{top}"
+    record = publish(registry, url)
+    tree = registry.tree(record)
+    assert [(entry.path, entry.size) for entry in tree.entries] == [("a", 2), ("deep/b", 1)]
+    assert all(entry.mtime_ns for entry in tree.entries)
+    assert verdicts(registry) == ([], 0)
+    fs.pipe(f"{top}/deep/b", b"longer")
+    assert [item.path for item in registry.verify("d").files] == ["deep/b"]
+    fs.rm(f"{top}/a")
+    assert verdicts(registry) == ([("missing", True), ("changed", True)], 0)
+    full = publish(registry, url, name="full", evidence="full")
+    assert registry.tree(full).digest is not None
+    fs.pipe(f"{top}/deep/b", b"lenger")
+    assert [item.verdict for item in registry.verify("full").files] == ["changed"]
+    one = publish(registry, f"{url}/deep/b", name="one", evidence="full")
+    assert one.scope == "file"
+    assert registry.verify("one").bytes_read == 6
+
+
+def test_a_url_is_asked_only_if_it_is_said(registry: Registry, site: Site) -> None:
+    assert publish(registry, site.url, at_url=None).manifest.content is None
+    assert site.seen == []
