@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporters.test_openlineage import judge
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.exporters import FORMATS, dot, export, html, mermaid, openlineage, prov
@@ -214,3 +215,47 @@ def test_a_run_is_drawn_apart_from_what_things_were_made_of(text: str) -> None:
     assert set(said["activity"]) == set(json.loads(prov.write(plain))["activity"])
     made, before = ([e for e in openlineage.events(one) if e["outputs"]] for one in (graph, plain))
     assert [(e["inputs"], e["outputs"]) for e in made] == [(e["inputs"], e["outputs"]) for e in before]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_what_was_left_out_is_told_in_every_format(text: str) -> None:
+    """Where the format's own readers find it; and as text, whatever it holds."""
+    from prov.model import ProvDocument
+
+    told = ("Runs left out: 12", text)
+    plain = hostile_graph("plain")
+    graph = replace(plain, notes=told)
+    for to in FORMATS:
+        export(graph, to).encode()
+
+    lines = mermaid.write(graph).splitlines()
+    assert lines[: len(mermaid.write(plain).splitlines())] == mermaid.write(plain).splitlines()
+    assert lines[-4:-2] == ['    note0["Runs left out#58; 12"]', "    style note0 stroke-dasharray:5"]
+    label = r"(?:[^\W_]|[ ._/-]|#\d+;)*"
+    assert re.fullmatch(rf'    note1\["{label}"\]', lines[-2])
+
+    (line,) = set(dot.write(graph).splitlines()) - set(dot.write(plain).splitlines())
+    assert re.fullmatch(r'    label="(?:[^"\\]|\\.)*";', line)
+    assert line.startswith('    label="Runs left out: 12\\n')
+
+    page, without = Reader(), Reader()
+    page.feed(html.write(graph))
+    without.feed(html.write(plain))
+    extra = ["p", "p"]
+    place = page.tags.index("p")
+    assert page.tags[:place] + page.tags[place + 2 :] == without.tags
+    assert page.tags[place : place + 2] == extra
+
+    assert json.loads(export(graph, "json"))["notes"][0] == told[0]
+    asked = prov._name(graph.uri)
+    document = ProvDocument.deserialize(content=prov.write(graph), format="json")
+    attributes = {str(key): value for key, value in document.get_record(asked)[0].attributes}
+    assert attributes["kit:notes"] == "\n".join(told)
+    assert "kit:notes" not in prov.write(plain)
+
+    with_notes = [e for e in openlineage.events(graph) if openlineage.NOTES_FACET in e["run"]["facets"]]
+    assert [event["job"]["name"] for event in with_notes] == ["model", "model"]
+    for event in with_notes:
+        judge(event)
+        assert event["run"]["facets"][openlineage.NOTES_FACET]["notes"] == list(told)

@@ -82,3 +82,10 @@ def test_it_names_its_schema() -> None:
     node = Node(uri="art://m:v3", kind="artifact", type="T", name="m")
     root = ElementTree.fromstring(graphml.write(Graph(node.uri, (node,))))
     assert root.tag == "{http://graphml.graphdrawing.org/xmlns}graphml"
+
+
+@given(st.lists(TEXT.filter(bool), max_size=2))
+def test_what_is_to_be_known_of_the_whole_is_the_graphs_own(notes: list[str]) -> None:
+    node = Node(uri="art://m:v3", kind="artifact", type="T", name="m")
+    found = read(Graph(node.uri, (node,), notes=tuple(notes)))
+    assert unescaped(found.graph.get("notes", "")) == "\n".join(notes)

@@ -136,6 +136,9 @@ def test_of_a_graph_with_very_many_runs_the_nearest_are_read(
     assert graph.run_of("art://data:v1") is None
     assert graph.notes == ("Runs left out: 1; those of the nearest artifacts are shown, 1 at most",)
     assert graph.to_document()["notes"] == list(graph.notes)
+    whole = with_runs(registry.store, collect(registry, "model"), whole=True)
+    assert whole.run_of("art://data:v1") is not None
+    assert whole.notes == ()
 
 
 def test_an_end_before_the_beginning_is_no_end_that_any_tool_is_told(registry: Registry) -> None:

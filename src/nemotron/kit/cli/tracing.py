@@ -65,7 +65,8 @@ def lineage(
     with output.progress("Reading manifests"):
         graph = collect(registry, ref, direction=direction, depth=depth)
     _refuse_sources_of_the_unknown(graph, direction == "down")
-    graph = with_runs(registry.store, _filtered(graph, types or (), roots=roots, leaves=leaves))
+    graph = _filtered(graph, types or (), roots=roots, leaves=leaves)
+    graph = with_runs(registry.store, graph, whole=as_json)
     if formats:
         _show_exported(graph, formats[0], output)
     else:
@@ -92,14 +93,19 @@ def export(
 ) -> None:
     """Write the lineage of an artifact in the format of another tool, to standard output.
 
+    Pictures (mermaid, dot, html) of very many runs show the nearest 500, and say so; the formats for programs
+    have all.
+
     Example: nemotron kit export my-model:production --to prov > lineage.json
     """
+    from nemotron.kit.exporters import PICTURES
     from nemotron.kit.lineage.collect import collect
     from nemotron.kit.lineage.runs import with_runs
 
     registry, output = session(root, as_json, quiet)
     with output.progress("Reading manifests"):
-        graph = with_runs(registry.store, collect(registry, ref, direction="down" if down else "up"))
+        graph = collect(registry, ref, direction="down" if down else "up")
+        graph = with_runs(registry.store, graph, whole=to not in PICTURES)
     _refuse_sources_of_the_unknown(graph, down)
     _show_exported(graph, to, output)
 

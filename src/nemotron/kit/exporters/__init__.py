@@ -6,6 +6,9 @@ from nemotron.kit.errors import MisuseError
 from nemotron.kit.lineage.graph import Graph
 
 FORMATS = ("mermaid", "dot", "html", "json", "graphml", "prov", "openlineage")
+# Those that a person looks at, and where less may be more; the others are read by programs, which take what
+# is not there for something that is not.
+PICTURES = ("mermaid", "dot", "html")
 
 
 def export(graph: Graph, to: str) -> str:

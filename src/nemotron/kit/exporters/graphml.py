@@ -41,7 +41,10 @@ def write(graph: Graph) -> str:
             f'  <key id="{which}.{key}" for="{which}" attr.name="{key}" attr.type="{kind}"/>'
             for key, kind in keys.items()
         ]
+    notes = "\n".join(graph.notes)
+    lines += ['  <key id="graph.notes" for="graph" attr.name="notes" attr.type="string"/>'] if notes else []
     lines.append('  <graph edgedefault="directed">')
+    lines += [f'    <data key="graph.notes">{_text(notes)}</data>'] if notes else []
     for node in graph:
         lines += [f"    <node id={_quoted(node.uri)}>", *_data("node", _said(graph, node)), "    </node>"]
     for at, edge in enumerate(graph.edges):

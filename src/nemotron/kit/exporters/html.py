@@ -33,10 +33,16 @@ def write(graph: Graph) -> str:
     text = json.dumps(codec.strict(codec.plain(_document(graph), "graph")), separators=(",", ":"))
     # "<" is what could end the block or begin a comment in it.
     data = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    title = escape("".join(c for c in graph.uri if c.isprintable())[:TITLE_MAX])
+    title = _markup(graph.uri[:TITLE_MAX])
     parts = PAGE.split("@@")
-    fillings = (_policy(), title, STYLE, title, data, SCRIPT, "")
+    notes = "".join(f'<p class="notes" role="note">{_markup(note)}</p>' for note in graph.notes)
+    fillings = (_policy(), title, STYLE, title, notes, data, SCRIPT, "")
     return "".join(part + filling for part, filling in zip(parts, fillings, strict=True))
+
+
+def _markup(text: str) -> str:
+    """Text as it can stand in a page."""
+    return escape("".join(c for c in text if c.isprintable()))
 
 
 def category(node: Node) -> str:

@@ -1,7 +1,7 @@
 """The page that `html` fills in: its style and its frame. What it does is in `html_script`.
 
-`@@` stands where something is put in, in this order: the policy, the style, the title twice, the data, the
-script.
+`@@` stands where something is put in, in this order: the policy, the style, the title twice, notes, the data,
+the script.
 """
 
 STYLE = """
@@ -65,6 +65,9 @@ svg:focus-visible { outline: 1px dashed var(--soft); outline-offset: -4px; }
 .edge.way { stroke: var(--soft); stroke-width: 1.7; } .edge.near { stroke: var(--model); stroke-width: 2.4; }
 svg.far .more, svg.far .version { display: none; } svg.farther text { display: none; }
 svg.farther .node .bar { width: 248px; opacity: .8; }
+.notes { position: absolute; left: .8rem; top: .8rem; margin: 0; padding: .35rem .7rem; font-size: 12.5px;
+ background: var(--card); border: 1px solid var(--missing); border-radius: .5rem; }
+.notes + .notes { top: 3.2rem; }
 .legend { position: absolute; left: .8rem; bottom: .8rem; margin: 0; padding: .35rem; display: flex;
  gap: .15rem; flex-wrap: wrap; max-width: calc(100% - 15rem); background: var(--card);
  border: 1px solid var(--line); border-radius: .7rem; }
@@ -125,7 +128,7 @@ PAGE = """<!doctype html>
 <svg id="graph" tabindex="0" role="application"
  aria-label="Lineage graph: arrows walk along it, / searches, + - 0 zoom"><g id="world"><g
  id="edges"></g><g id="nodes"></g></g></svg>
-<div class="legend" id="legend"></div>
+@@<div class="legend" id="legend"></div>
 <canvas class="map" id="map" aria-hidden="true"></canvas>
 </div>
 <aside id="panel" aria-live="polite"></aside>

@@ -20,6 +20,9 @@ def write(graph: Graph) -> str:
     arrows = {edge: "-.->" if graph.node(edge.source).kind == "run" else "-->" for edge in graph.edges}
     lines += [f"    {ids[edge.source]} {arrow} {ids[edge.target]}" for edge, arrow in arrows.items()]
     lines.append(f"    style {ids[graph.uri]} stroke-width:3px")
+    # A comment would not be seen by who looks at the picture.
+    for at, note in enumerate(graph.notes):
+        lines += [f'    note{at}["{_text(note)}"]', f"    style note{at} stroke-dasharray:5"]
     return "\n".join(lines) + "\n"
 
 

@@ -19,6 +19,9 @@ PRODUCER = "https://pypi.org/project/nemotron-kit"
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 VERSION_FACET = "https://openlineage.io/spec/facets/1-0-1/DatasetVersionDatasetFacet.json"
 PARENT_FACET = "https://openlineage.io/spec/facets/1-0-1/ParentRunFacet.json"
+# A facet of one's own, which the standard allows: what is to be known of the graph as a whole.
+NOTES_FACET = "nemotronKit_notes"
+NOTES_SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunFacet"
 ERROR_FACET = "https://openlineage.io/spec/facets/1-0-1/ErrorMessageRunFacet.json"
 NAMESPACE = "nemotron-kit"
 EventType = Literal["START", "COMPLETE", "FAIL", "ABORT"]
@@ -53,7 +56,8 @@ def _events(graph: Graph) -> Iterator[dict[str, Any]]:
             if run is not None and run.uri not in begun:
                 begun[run.uri] = run
                 yield event("START", time_of(run.created_at), run_id(run.uri), run.name)
-            yield from version_events(node, graph.inputs(uri), time_of(node.created_at), run)
+            notes = graph.notes if uri == graph.uri else ()
+            yield from version_events(node, graph.inputs(uri), time_of(node.created_at), run, notes)
     for run in begun.values():
         if end := _ENDS.get(str(run.metadata.get("status"))):
             ended = run.metadata.get("ended_at")
@@ -62,7 +66,7 @@ def _events(graph: Graph) -> Iterator[dict[str, Any]]:
 
 
 def version_events(
-    node: Node, inputs: Iterable[Node], when: str, run: Node | None = None
+    node: Node, inputs: Iterable[Node], when: str, run: Node | None = None, notes: Iterable[str] = ()
 ) -> Iterator[dict[str, Any]]:
     """START and COMPLETE of the making of a version.
 
@@ -71,8 +75,11 @@ def version_events(
         inputs: what it was made from.
         when: it was made, ISO 8601 with zone.
         run: the run that made it, if more is known of it than its id.
+        notes: what is to be known of the whole that it is sent with.
     """
     facets: dict[str, Any] = {}
+    if told := list(notes):
+        facets[NOTES_FACET] = {"notes": told, "_producer": PRODUCER, "_schemaURL": NOTES_SCHEMA}
     parent = run_id(f"{RUN_SCHEME}{node.run}") if node.run else None
     if parent is not None:
         job = {"namespace": NAMESPACE, "name": run.name if run else node.producer or node.run}

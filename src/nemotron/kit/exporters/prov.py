@@ -17,7 +17,7 @@ def write(graph: Graph) -> str:
     activities |= {_name(node.uri): _activity(node) for node in graph if node.kind == "run"}
     document = {
         "prefix": {"kit": NAMESPACE, "xsd": "http://www.w3.org/2001/XMLSchema#"},
-        "entity": {_name(node.uri): _entity(node) for node in graph if node.kind != "run"},
+        "entity": {_name(node.uri): _entity(node, graph) for node in graph if node.kind != "run"},
         "activity": activities,
         "wasGeneratedBy": {
             f"_:g{at}": {"prov:entity": _name(node.uri), "prov:activity": _run(node)}
@@ -51,13 +51,15 @@ def _activity(node: Node) -> dict[str, Any]:
     return {key: value for key, value in said.items() if value}
 
 
-def _entity(node: Node) -> dict[str, Any]:
+def _entity(node: Node, graph: Graph) -> dict[str, Any]:
     said: dict[str, Any] = {
         "prov:label": node.uri,
         "prov:type": {"$": f"kit:{quote(node.type, safe='', errors='surrogatepass')}", "type": "xsd:QName"},
     }
     more = {"kit:kind": node.kind, "kit:path": node.path, "kit:createdAt": node.created_at}
     more |= {"kit:withdrawn": node.withdrawn}
+    # The format has no place for what is to be known of the whole: it stands at what was asked about.
+    more |= {"kit:notes": "\n".join(graph.notes) if graph.notes and node.uri == graph.uri else None}
     if node.metadata:
         metadata = codec.strict(codec.plain(dict(node.metadata), "metadata"))
         more["kit:metadata"] = json.dumps(metadata, sort_keys=True)

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
@@ -20,10 +21,12 @@ log = logging.getLogger(__name__)
 
 D = TypeVar("D", RunStart, RunEnvironment, RunFinish)
 
-# Of a graph with more runs, the nearest are read; each costs two requests.
+# Of a picture with more runs, the nearest are read; each costs two requests.
 RUNS_READ_MAX = 500
 # Of ids that begin alike, so many are named.
 IDS_SHOWN_MAX = 5
+# Of a bucket's answers that are waited for at once.
+READERS = 16
 _MADE = re.compile(r"(.+)\.(v[1-9][0-9]*)", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _STATUS_OF_LIFE: dict[Life, Status] = {"alive": "running", "gone": "killed", "unknown": "unknown"}
@@ -135,34 +138,29 @@ def list_runs(store: Store, *, status: Status | None = None, limit: int | None =
     return found
 
 
-def with_runs(store: Store, graph: Graph) -> Graph:
+def with_runs(store: Store, graph: Graph, *, whole: bool = False) -> Graph:
     """The graph with the runs that made its artifacts, each a node with an edge to each of them.
 
     Args:
         store: where they are recorded. Runs without a record are left out; so are, with a note, those beyond
             the nearest `RUNS_READ_MAX`.
         graph: as collected.
+        whole: leave out none: for what no person looks at, and who reads it takes for all there is.
     """
-    left_out: set[str] = set()
-    runs: dict[str, Node | None] = {}
-    edges = []
-    for node in graph:
-        if node.kind != "artifact" or not node.run:
-            continue
-        if node.run not in runs and len(runs) >= RUNS_READ_MAX:
-            left_out.add(node.run)
-            continue
-        if node.run not in runs:
-            record = read_run(store, node.run, whole=False)
-            runs[node.run] = None if record is None else node_of(record)
-        if (run := runs.get(node.run)) is not None:
-            edges.append(Edge(run.uri, node.uri, RUN_ROLE))
-    nodes = tuple(run for run in runs.values() if run is not None)
-    note = (
-        f"Runs left out: {len(left_out)}; those of the nearest artifacts are shown, {RUNS_READ_MAX} at most"
-    )
+    made_by = {node.uri: node.run for node in graph if node.kind == "artifact" and node.run}
+    ids = list(dict.fromkeys(made_by.values()))
+    shown = ids if whole else ids[:RUNS_READ_MAX]
+    if store.local_path(layout.RUNS) is not None:
+        records = [read_run(store, run_id, whole=False) for run_id in shown]
+    else:
+        with ThreadPoolExecutor(READERS) as pool:
+            records = list(pool.map(lambda run_id: read_run(store, run_id, whole=False), shown))
+    runs = {record.id: node_of(record) for record in records if record is not None}
+    edges = [Edge(runs[run_id].uri, uri, RUN_ROLE) for uri, run_id in made_by.items() if run_id in runs]
+    left_out = len(ids) - len(shown)
+    note = f"Runs left out: {left_out}; those of the nearest artifacts are shown, {RUNS_READ_MAX} at most"
     notes = (*graph.notes, *([note] if left_out else []))
-    return Graph(graph.uri, (*graph.nodes, *nodes), (*graph.edges, *edges), notes)
+    return Graph(graph.uri, (*graph.nodes, *runs.values()), (*graph.edges, *edges), notes)
 
 
 def node_of(record: RunRecord) -> Node:
