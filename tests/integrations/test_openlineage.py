@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +16,13 @@ import pytest
 from exporters.test_openlineage import judge
 from nemotron import kit
 from nemotron.kit import context
+from nemotron.kit.errors import MisuseError
 from nemotron.kit.exporters import openlineage
+from nemotron.kit.integrations import openlineage_sinks
 from nemotron.kit.integrations.openlineage import OpenLineageTracker
 from nemotron.kit.lineage.collect import collect
+from nemotron.kit.lineage.runs import with_runs
+from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.composite import CompositeTracker
 from nemotron.kit.tracking.file import FileTracker
 from nemotron.kit.tracking.protocol import FollowingTracker
@@ -210,7 +215,7 @@ def test_a_file_that_can_not_be_written_is_a_warning(
 def test_too_many_events_are_dropped_and_counted(
     store: FileTracker, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nemotron.kit.integrations.openlineage.WAITING_MAX", 2)
+    monkeypatch.setattr("nemotron.kit.integrations.openlineage_sinks.WAITING_MAX", 2)
     server.open.clear()
     tracker = follow(store, server.url)
     work(tmp_path)
@@ -220,7 +225,7 @@ def test_too_many_events_are_dropped_and_counted(
 
 
 SCRIPT = """
-import sys
+import atexit, sys
 from pathlib import Path
 from nemotron import kit
 from nemotron.kit import context
@@ -232,21 +237,150 @@ kit.set_lineage_tracker(CompositeTracker([context.current_tracker(), OpenLineage
 data = Path(sys.argv[1]).parent / "data"
 data.mkdir()
 kit.Artifact(path=data).save(name="data")
-if len(sys.argv) > 3:
-    raise RuntimeError("secret")
+exec(sys.argv[3])
 """
 
 
-@pytest.mark.parametrize(("arguments", "end"), [((), "COMPLETE"), (("fail",), "FAIL")])
+@pytest.mark.parametrize(
+    ("last", "code", "end"),
+    [
+        ("", 0, "COMPLETE"),
+        ("raise RuntimeError('secret')", 1, "FAIL"),
+        ("sys.exit()", 0, "COMPLETE"),
+        ("sys.exit(3)", 3, "FAIL"),
+        ("sys.exit('no data: secret')", 1, "FAIL"),
+        ("sys.exit(128 + 15)", 143, "ABORT"),
+        # What nobody can see is what the standard calls concluded.
+        ("raise SystemExit(1)", 1, "COMPLETE"),
+    ],
+)
 def test_a_run_that_nobody_ended_ends_with_the_process(
-    tmp_path: Path, server: Server, arguments: tuple[str, ...], end: str
+    tmp_path: Path, server: Server, last: str, code: int, end: str
 ) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "store"), server.url, *arguments]
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "store"), server.url, last]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode == 0) == (end == "COMPLETE"), done.stderr
+    assert done.returncode == code, done.stderr
     events = [event for _, _, event in server.took]
     assert [event["eventType"] for event in events] == ["START", "START", "COMPLETE", end]
     for event in events:
         judge(event)
     assert events[0]["run"]["runId"] == events[-1]["run"]["runId"]
     assert "secret" not in json.dumps(events)
+    registry = Registry.open(tmp_path / "store")
+    later = openlineage.events(with_runs(registry.store, collect(registry, "data")))
+    assert (later[-1]["eventType"], later[-1]["run"]) == (end, {**events[-1]["run"], "facets": {}})
+
+
+LATE = """
+def late():
+    other = Path(sys.argv[1]).parent / "other"
+    other.mkdir()
+    kit.Artifact(path=other).save(name="other")
+atexit.register(late)
+"""
+
+
+def test_what_is_saved_while_python_shuts_down_is_told_all_the_same(tmp_path: Path, server: Server) -> None:
+    """Python 3.12 and later start no thread then."""
+    body = SCRIPT.replace("kit.init(", f"{LATE}\nkit.init(")
+    early = body.replace(
+        'kit.Artifact(path=data).save(name="data")', "from nemotron.kit.registry import publishing"
+    )
+    for script, more in ((body, 2), (early, 0)):
+        server.took.clear()
+        folder = tmp_path / str(more)
+        folder.mkdir()
+        command = [sys.executable, "-c", script, str(folder / "store"), server.url, ""]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        names = [event["job"]["name"] for _, _, event in server.took]
+        assert names.count("other") == 2, done.stderr
+        assert names.count("data") == more
+
+
+class NoThread:
+    """A thread that can't begin."""
+
+    def __init__(self, **arguments: Any) -> None: ...
+
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread at interpreter shutdown")
+
+
+def test_without_a_thread_a_child_sends_and_its_time_is_limited(
+    store: FileTracker,
+    tmp_path: Path,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tracker = OpenLineageTracker(server.url, api_key="token")
+    artifact = kit.Artifact(path=tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(openlineage_sinks, "threading", SimpleNamespace(Thread=NoThread))
+        tracker.log_artifact(artifact, "alone", [])
+    assert [event["eventType"] for _, _, event in server.took] == ["START", "START", "COMPLETE"]
+    assert {headers["Authorization"] for _, headers, _ in server.took} == {"Bearer token"}
+    server.took.clear()
+    server.open.clear()
+    sent: list[float] = []
+    run = subprocess.run
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        sent.append(more["timeout"])
+        return run(*arguments, **more)
+
+    monkeypatch.setattr(openlineage_sinks, "PATIENCE_S", 0.3)
+    child = SimpleNamespace(run=counted, SubprocessError=subprocess.SubprocessError)
+    monkeypatch.setattr(openlineage_sinks, "subprocess", child)
+    monkeypatch.setattr(openlineage_sinks, "threading", SimpleNamespace(Thread=NoThread))
+    hanging = OpenLineageTracker(server.url)
+    for number in range(20):
+        hanging.log_artifact(artifact, f"number-{number}", [])
+    assert len(sent) == 1  # its time is everybody's
+    assert sent[0] <= 0.3
+    assert any("did not take 32 OpenLineage events" in one.getMessage() for one in caplog.records)
+
+
+def test_init_and_the_environment_name_the_server(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def trackers(**arguments: Any) -> list[OpenLineageTracker]:
+        kit.init(root=tmp_path / "store", **arguments)
+        current = context.current_tracker()
+        mine = current.trackers if isinstance(current, CompositeTracker) else (current,)
+        return [one for one in mine if isinstance(one, OpenLineageTracker)]
+
+    for name in ("URL", "API_KEY", "ENDPOINT", "DISABLED"):
+        monkeypatch.delenv(f"OPENLINEAGE_{name}", raising=False)
+    assert trackers() == []
+    assert trackers(openlineage=False) == []
+    with pytest.raises(MisuseError, match="OPENLINEAGE_URL names no server"):
+        trackers(openlineage=True)
+    with pytest.raises(MisuseError, match=r"Neither a path nor http\(s\)"):
+        trackers(openlineage="kafka://host")
+    assert len(trackers(openlineage=tmp_path / "events.jsonl")) == 1
+    work(tmp_path)
+    assert len((tmp_path / "events.jsonl").read_text().splitlines()) == 6
+
+    monkeypatch.setenv("OPENLINEAGE_URL", server.url)
+    monkeypatch.setenv("OPENLINEAGE_ENDPOINT", "/own/place")
+    monkeypatch.setenv("OPENLINEAGE_API_KEY", "token")
+    assert trackers(openlineage=False) == []
+    (tracker,) = trackers()
+    tracker.log_artifact(kit.Artifact(path=tmp_path), "alone", [])
+    assert tracker.flush(10)
+    assert {(path, headers["Authorization"]) for path, headers, _ in server.took} == {
+        ("/own/place", "Bearer token")
+    }
+    server.took.clear()
+    (tracker,) = trackers(openlineage=f"{server.url}/other")
+    tracker.log_artifact(kit.Artifact(path=tmp_path), "alone", [])
+    assert tracker.flush(10)
+    assert not any("Authorization" in headers for _, headers, _ in server.took)  # another server's key
+    monkeypatch.setenv("OPENLINEAGE_DISABLED", "True")
+    assert trackers() == []
+    monkeypatch.delenv("OPENLINEAGE_DISABLED")
+    monkeypatch.setenv("OPENLINEAGE_URL", "kafka://host")
+    assert trackers() == []
+    assert "is no http(s) URL" in caplog.text

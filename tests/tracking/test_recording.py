@@ -411,6 +411,34 @@ def test_the_end_of_a_script(tmp_path: Path, body: str, code: int, status: str, 
     assert ("mine" in done.stderr) == ("mine" in body)
 
 
+EXITING_THREAD = "import threading\nt = threading.Thread(target=sys.exit, args=(5,)); t.start(); t.join()"
+CAUGHT = "try: sys.exit(2)\nexcept SystemExit: pass\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "seen"),
+    [
+        ("save('a'); sys.exit(3)", 3, 3),
+        ("save('a'); sys.exit()", 0, 0),
+        ("save('a'); sys.exit('no data')", 1, 1),
+        ("save('a'); sys.exit(-1)", 255, 255),
+        ("with kit.run('sft'): save('a'); sys.exit(4)", 4, 4),
+        # Who catches it goes on; and what is raised otherwise is not seen.
+        (f"save('a')\n{CAUGHT}", 0, None),
+        (f"save('a')\n{EXITING_THREAD}", 0, None),
+        ("save('a'); raise SystemExit(1)", 1, None),
+    ],
+)
+def test_the_code_of_sys_exit_is_recorded_where_it_is_seen(
+    tmp_path: Path, body: str, code: int, seen: int | None
+) -> None:
+    done = script(tmp_path / "store", body, code)
+    (run,) = list_runs(LocalStore(str(tmp_path / "store")))
+    assert run.finish is not None
+    assert run.finish.exit_code == seen
+    assert ("no data" in done.stderr) == ("no data" in body)
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_children_of_multiprocessing_end_their_own_runs(tmp_path: Path, method: str) -> None:
     body = f"""

@@ -34,6 +34,7 @@ def init(
     wandb_timeout_s: float = 30.0,
     checkout: "Way | None" = None,
     checkout_limit: int | str | None = None,
+    openlineage: str | os.PathLike[str] | bool | None = None,
 ) -> None:
     """Say where artifacts are kept and who is told of them; the second call replaces the first.
 
@@ -46,7 +47,7 @@ def init(
         wandb_project: the W&B project.
         wandb_entity: the W&B user or team.
         evidence: how closely the bytes of references are looked at: "stat" (size and time), "sampled" (also
-            three blocks of each file) or "full" (a digest of each file).
+            three blocks of each file) or "full" (a digest of each).
         on_drift: what to do when a reference is loaded whose files have changed since.
         on_mismatch: what to do when a claimed count is not what the files say.
         storage_options: options of the store's backend.
@@ -58,14 +59,15 @@ def init(
             but who writes to one after all, as root can, damages the store); `$NEMO_CHECKOUT` by default.
         checkout_limit: what checkouts in the user's cache may take, in bytes or such as "500GiB";
             `$NEMO_CHECKOUT_LIMIT` by default.
+        openlineage: the URL of a server, or a file, that is told of runs and versions in OpenLineage's terms;
+            False for none; True, or nothing, for the one that `$OPENLINEAGE_URL` names, if any.
 
     Raises:
         ValueError: an argument is missing or unknown.
         ImportError: W&B is asked for and not installed.
 
     >>> import tempfile
-    >>> init(root=tempfile.mkdtemp())
-    >>> is_initialized()
+    >>> init(root=tempfile.mkdtemp()); is_initialized()
     True
     >>> shutdown()
     """
@@ -83,7 +85,7 @@ def init(
     settings = _settings(evidence, on_drift, on_mismatch, wandb_timeout_s)
     options = CheckoutOptions(checkout, checkout_limit)
     registry = None if where is None else _open(where, storage_options, options)
-    tracker = _tracker(registry, settings, wandb_project, wandb_entity)
+    tracker = _tracker(registry, settings, wandb_project, wandb_entity, _openlineage_tracker(openlineage))
     context.set_settings(settings)
     context.set_registry(registry)
     context.set_tracker(tracker)
@@ -111,7 +113,11 @@ def _open(root: str, storage_options: Mapping[str, Any] | None, checkouts: "Chec
 
 
 def _tracker(
-    registry: "Registry | None", settings: context.Settings, project: str | None, entity: str | None
+    registry: "Registry | None",
+    settings: context.Settings,
+    project: str | None,
+    entity: str | None,
+    openlineage: "LineageTracker | None",
 ) -> "LineageTracker":
     from nemotron.kit.tracking.composite import CompositeTracker
     from nemotron.kit.tracking.file import FileTracker
@@ -121,7 +127,27 @@ def _tracker(
         trackers.append(FileTracker(registry, evidence=settings.evidence))
     if project:
         trackers.append(_wandb_tracker(project, entity))
+    if openlineage is not None:
+        trackers.append(openlineage)
     return trackers[0] if len(trackers) == 1 else CompositeTracker(trackers)
+
+
+def _openlineage_tracker(to: str | os.PathLike[str] | bool | None) -> "LineageTracker | None":
+    """The tracker that is asked for; nothing is sent anywhere that nobody named."""
+    named = os.environ.get("OPENLINEAGE_URL")
+    if to is False or (to in (None, True, "") and not named):
+        if to is True:
+            raise MisuseError(
+                "openlineage=True, but OPENLINEAGE_URL names no server: set it, or pass the URL"
+            )
+        return None
+    from nemotron.kit.integrations import openlineage
+
+    if to in (None, True, ""):
+        return openlineage.from_environment(os.environ)
+    # The environment's key is for the environment's server, and for whom is told where no server is.
+    key = os.environ.get("OPENLINEAGE_API_KEY") if named in (None, "", str(to)) else None
+    return openlineage.OpenLineageTracker(to, api_key=key)  # type: ignore[arg-type]
 
 
 def _wandb_tracker(project: str | None, entity: str | None) -> "LineageTracker":

@@ -69,10 +69,10 @@ _JSON = {
     "`tokens`, `token_range`, `weight`, `revision` where they were said. A run is a node of kind `run`, with "
     "edges of the role `run` to what it made. `notes` says what was left out, if anything was.",
     "runs": "A list of what `run` gives, without `code`.",
-    "run": "`{id, name, parent, status, error, started_at, ended_at, command, cwd, entry, python, process, "
-    "experiment, scheduler, world_size, image, config, seeds, tags, code, inputs, outputs, unchanged, "
-    "resolved, metrics, wandb_url}`: `status` is `running`, `finished`, `exited`, `failed`, "
-    "`killed` or `unknown`; "
+    "run": "`{id, name, parent, status, error, exit_code, started_at, ended_at, command, cwd, entry, python, "
+    "process, experiment, scheduler, world_size, image, config, seeds, tags, code, inputs, outputs, "
+    "unchanged, resolved, metrics, wandb_url}`: `status` is `running`, `finished`, `exited`, `failed`, "
+    "`killed` or `unknown`; `exit_code` is the argument of `sys.exit`, null where that was not seen; "
     "`code` has `commit`, `branch`, `dirty`, `diff`, `entry_digest`, `packages`, `packages_digest`; "
     "`resolved` maps references without a fixed version to what they meant; `unchanged` are "
     "versions that it saved and that were there already; `inputs` are what it loaded, and what its versions "

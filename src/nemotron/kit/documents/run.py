@@ -168,9 +168,10 @@ class RunFinish(_Document):
 
     Attributes:
         ended_at: ISO 8601 with zone.
-        status: `finished`; `failed`; or `exited`: its process left by itself, with a code that can't be
-            seen from inside: it may have failed by `sys.exit(1)`.
+        status: `finished`; `failed`; or `exited`: its process left by itself, with a code that can't always
+            be seen from inside: it may have failed by `raise SystemExit(1)`.
         error: the type of the exception that ended it.
+        exit_code: of `sys.exit`, where that was seen.
         inputs: URIs of what it had used.
         outputs: URIs of the versions that it made.
         unchanged: URIs of versions that it saved and that were there already, identical.
@@ -182,6 +183,7 @@ class RunFinish(_Document):
     ended_at: str = ""
     status: Status = "unknown"
     error: str | None = None
+    exit_code: int | None = None
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()

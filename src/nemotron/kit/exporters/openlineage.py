@@ -26,13 +26,14 @@ ERROR_FACET = "https://openlineage.io/spec/facets/1-0-1/ErrorMessageRunFacet.jso
 NAMESPACE = "nemotron-kit"
 EventType = Literal["START", "COMPLETE", "FAIL", "ABORT"]
 # By what the kit calls the state of a run; one that still runs has no end.
-# COMPLETE is "concluded", which is all that is known of one that exited.
 _ENDS: dict[str, EventType] = {
     "finished": "COMPLETE",
     "exited": "COMPLETE",
     "failed": "FAIL",
     "killed": "ABORT",
 }
+# What shells and handlers of signals exit with is this and the signal's number.
+_SIGNALLED = range(129, 160)
 # Of versions of which nobody knows when they were made.
 LONG_AGO = "1970-01-01T00:00:00+00:00"
 
@@ -59,10 +60,29 @@ def _events(graph: Graph) -> Iterator[dict[str, Any]]:
             notes = graph.notes if uri == graph.uri else ()
             yield from version_events(node, graph.inputs(uri), time_of(node.created_at), run, notes)
     for run in begun.values():
-        if end := _ENDS.get(str(run.metadata.get("status"))):
+        if end := end_of(str(run.metadata.get("status")), run.metadata.get("exit_code")):
             ended = run.metadata.get("ended_at")
             when = time_of(ended if isinstance(ended, str) else run.created_at)
             yield event(end, when, run_id(run.uri), run.name)
+
+
+def end_of(status: str, exit_code: object = None) -> EventType | None:
+    """The event of the end of a run, in the words of the standard.
+
+    COMPLETE is "concluded": all that is known of a process that left by itself with a code that nobody saw.
+    FAIL is "failed"; ABORT is "stopped abnormally", which a signal is, also where a handler turned it into an
+    exit code.
+
+    >>> [end_of(*said) for said in (("exited",), ("exited", 1), ("exited", 143), ("failed", 1), ("running",))]
+    ['COMPLETE', 'FAIL', 'ABORT', 'FAIL', None]
+
+    Args:
+        status: what the kit calls the state of the run.
+        exit_code: of its process, where it was seen.
+    """
+    if status in ("exited", "failed") and isinstance(exit_code, int) and exit_code:
+        return "ABORT" if exit_code in _SIGNALLED else "FAIL"
+    return _ENDS.get(status)
 
 
 def version_events(

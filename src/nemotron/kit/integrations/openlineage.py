@@ -5,36 +5,25 @@ Beside a store, in a `CompositeTracker`, it is told what the store committed. Th
 from a thread: a server that is slow or down costs a job a warning and nothing else.
 """
 
-import atexit
-import json
 import logging
 import os
-import queue
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from nemotron.kit.errors import ArtifactNotFoundError
+from nemotron.kit.errors import ArtifactNotFoundError, MisuseError
 from nemotron.kit.exporters import openlineage as events
+from nemotron.kit.integrations.openlineage_sinks import PATIENCE_S, FileSink, ServerSink, Sink
 from nemotron.kit.lineage.graph import RUN_SCHEME, Node
 from nemotron.kit.names import SCHEME, ArtifactRef, Version
 from nemotron.kit.redaction import clean_text
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.stamps import now
+from nemotron.kit.tracking import exit_code
 from nemotron.kit.tracking.protocol import SaveOptions, empty_record
 from nemotron.kit.tracking.run import Run
 
 log = logging.getLogger(__name__)
-
-ENDPOINT = "/api/v1/lineage"
-# How long a server may take for one event, and all of them together when the process ends.
-TIMEOUT_S = 5.0
-PATIENCE_S = 5.0
-WAITING_MAX = 1000
 
 
 class OpenLineageTracker:
@@ -53,6 +42,9 @@ class OpenLineageTracker:
             a path of its own if it does not listen at `/api/v1/lineage`.
         api_key: is sent to the server as a bearer token, and nowhere else.
         run: gives the run that versions belong to; set by the context for the current tracker.
+
+    Raises:
+        MisuseError: it is the URL of something else.
     """
 
     def __init__(
@@ -60,7 +52,9 @@ class OpenLineageTracker:
     ) -> None:
         text = os.fspath(to)
         is_server = text.startswith(("http://", "https://"))
-        self._sink = _Server(text, api_key) if is_server else _File(Path(text))
+        if not is_server and "://" in text:
+            raise MisuseError(f"Neither a path nor http(s)://…: {clean_text(text)}")
+        self._sink: Sink = ServerSink(text, api_key) if is_server else FileSink(Path(text))
         own = Run()
         self._run: Callable[[], Run] = run or (lambda: own)
         self._begun: dict[str, str] = {}
@@ -126,8 +120,12 @@ class OpenLineageTracker:
             error: the type of the exception that ended it.
         """
         name = self._begun.pop(run.id, None)
-        if name is not None:
+        if name is None:
+            return
+        try:
             self._sink.send(_end(run, name, error))
+        except Exception as failure:  # noqa: BLE001 - whatever it is, it must not end the job that ends
+            log.warning("The end of run %s is not told to OpenLineage: %s", run.id, failure)
 
     def flush(self, timeout_s: float = PATIENCE_S) -> bool:
         """Wait until all events are delivered or given up; False if the time ran out."""
@@ -146,12 +144,36 @@ class OpenLineageTracker:
             self._sink.send(event)
 
 
+def from_environment(environment: Mapping[str, str]) -> OpenLineageTracker | None:
+    """The tracker that OpenLineage's own variables ask for; None if they ask for none, or for nothing usable.
+
+    `OPENLINEAGE_URL`, `OPENLINEAGE_ENDPOINT` and `OPENLINEAGE_API_KEY` are read as OpenLineage's client reads
+    them, and `OPENLINEAGE_DISABLED` overrules them.
+
+    Args:
+        environment: as of the process.
+
+    >>> from_environment({"OPENLINEAGE_URL": "http://host", "OPENLINEAGE_DISABLED": "true"})
+    """
+    url = environment.get("OPENLINEAGE_URL", "").strip()
+    if not url or environment.get("OPENLINEAGE_DISABLED", "").strip().lower() == "true":
+        return None
+    if not url.startswith(("http://", "https://")):
+        log.warning("OPENLINEAGE_URL is no http(s) URL, and nothing is told to it: %s", clean_text(url))
+        return None
+    if endpoint := environment.get("OPENLINEAGE_ENDPOINT", "").strip().strip("/"):
+        url = f"{url.rstrip('/')}/{endpoint}"
+    return OpenLineageTracker(url, api_key=environment.get("OPENLINEAGE_API_KEY") or None)
+
+
 def _end(run: Run, name: str, error: type[BaseException] | None) -> dict[str, Any]:
     if error is None:
         return events.event("COMPLETE", now(), run.id, name)
     facets = {"errorMessage": events.error_facet(error.__name__)}  # its text may hold what nobody should see
     inputs = events.datasets(map(_input, run.used))
-    return events.event("FAIL", now(), run.id, name, inputs=inputs, facets=facets)
+    code = exit_code.seen() if issubclass(error, SystemExit) else None
+    kind = events.end_of("failed", code) or "FAIL"
+    return events.event(kind, now(), run.id, name, inputs=inputs, facets=facets)
 
 
 def _input(uri: str) -> Node:
@@ -162,90 +184,3 @@ def _input(uri: str) -> Node:
     ref = ArtifactRef.parse(uri)
     number = ref.selector.number if isinstance(ref.selector, Version) else None
     return Node(uri=ref.uri, kind="artifact", type="artifact", name=ref.name.key, version=number)
-
-
-class _File:
-    """JSON lines at the end of a file; writers of one file don't mix lines."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
-        self._is_told = False
-
-    def send(self, event: Mapping[str, Any]) -> None:
-        line = f"{json.dumps(event)}\n".encode()
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            place = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            try:
-                os.write(place, line)
-            finally:
-                os.close(place)
-        except OSError as error:
-            if not self._is_told:
-                log.warning("OpenLineage events can't be written to %s: %s", self._path, error)
-            self._is_told = True
-
-    def flush(self, timeout_s: float) -> bool:
-        return True
-
-
-class _Server:
-    """One event a request, in order, from a thread that begins with the first."""
-
-    def __init__(self, url: str, api_key: str | None) -> None:
-        parts = urlsplit(url)
-        self._url = urlunsplit(parts._replace(path=parts.path if parts.path.strip("/") else ENDPOINT))
-        self._where = f"{parts.scheme}://{parts.hostname}"  # of a URL that may hold a password
-        self._headers = {"Content-Type": "application/json"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
-        self._waiting: queue.Queue[bytes] = queue.Queue(WAITING_MAX)
-        self._thread: threading.Thread | None = None
-        self._pid = os.getpid()
-        self._lost = 0
-        # Now, because what is registered first is called last: a run may end with the process.
-        atexit.register(self._at_exit)
-
-    def send(self, event: Mapping[str, Any]) -> None:
-        if self._pid != os.getpid():  # a forked child has the queue and not the thread
-            self._pid, self._thread, self._waiting = os.getpid(), None, queue.Queue(WAITING_MAX)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._deliver, name="openlineage", daemon=True)
-            self._thread.start()
-        try:
-            self._waiting.put_nowait(json.dumps(event).encode())
-        except queue.Full:
-            self._lose("it is too slow")
-
-    def flush(self, timeout_s: float) -> bool:
-        waiting = self._waiting
-        with waiting.all_tasks_done:
-            return waiting.all_tasks_done.wait_for(lambda: not waiting.unfinished_tasks, timeout_s)
-
-    def _at_exit(self) -> None:
-        if not self.flush(PATIENCE_S):
-            log.warning(
-                "%d OpenLineage events are not delivered: %s does not answer",
-                self._waiting.unfinished_tasks,
-                self._where,
-            )
-
-    def _deliver(self) -> None:
-        while True:
-            data = self._waiting.get()
-            try:
-                self._post(data)
-            except (OSError, ValueError) as error:  # URLError and HTTPError are OSErrors
-                self._lose(str(error))
-            finally:
-                self._waiting.task_done()
-
-    def _post(self, data: bytes) -> None:
-        request = urllib.request.Request(self._url, data=data, headers=self._headers, method="POST")
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            answer.read()
-
-    def _lose(self, why: str) -> None:
-        self._lost += 1
-        if self._lost & (self._lost - 1) == 0:  # the 1st, 2nd, 4th, 8th …: an outage is no flood
-            log.warning("%s did not take %d OpenLineage events so far: %s", self._where, self._lost, why)

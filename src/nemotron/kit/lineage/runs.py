@@ -169,6 +169,7 @@ def node_of(record: RunRecord) -> Node:
     said = {
         "status": record.status,
         "error": finish.error if finish else None,
+        "exit_code": finish.exit_code if finish else None,
         # An end before the beginning is of another clock, and no tool could make sense of it.
         "ended_at": finish.ended_at if finish and record.took_s is not None else None,
         "command": list(start.command),

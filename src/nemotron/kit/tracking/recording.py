@@ -23,6 +23,7 @@ from nemotron.kit.errors import KitError
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import layout
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.tracking import exit_code
 from nemotron.kit.tracking.standby import Standby
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 # How long the end of a run waits for a store that does not answer, and for git.
 PATIENCE_S = 10.0
 PATIENCE_WITH_GIT_S = 3.0
-# How a run ends whose process leaves by itself: the exit code can't be seen from inside.
+# How a run ends whose process leaves by itself: its exit code can't always be seen from inside.
 EXITED: Final = "exited"
 
 
@@ -114,7 +115,7 @@ class Recording:
         self._is_over = True
         _open.discard(self)
         for watcher in self._watchers:
-            watcher(None if error == EXITED else error)
+            watcher((SystemExit if exit_code.seen() else None) if error == EXITED else error)
         if not self._places:
             return
         places, finish = list(self._places.values()), self._finish(error)
@@ -197,6 +198,7 @@ def _look_after(recording: Recording) -> None:
     global _pid
     _open.add(recording)
     _standby.get_ready()
+    exit_code.watch()
     if _pid == os.getpid():
         return
     is_forked, _pid = _pid != 0, os.getpid()
@@ -213,7 +215,7 @@ def _look_after(recording: Recording) -> None:
 def _end_all() -> None:
     """The process ends: so do its runs, failed if an exception escaped.
 
-    `sys.exit(1)` is none that could be seen from here: what no exception ended need not have finished.
+    `sys.exit(1)` is none, and can't always be seen: what no exception ended need not have finished.
     """
     error: type[BaseException] | Literal["exited"] = sys.exc_info()[0] or _escaped() or EXITED
     began = time.monotonic()

@@ -15,6 +15,7 @@ from nemotron.kit.redaction import clean_text
 from nemotron.kit.registry import processes
 from nemotron.kit.registry.stamps import now, uuid7
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.tracking import exit_code
 from nemotron.kit.tracking.recording import EXITED, Recording
 
 log = logging.getLogger(__name__)
@@ -223,6 +224,7 @@ def _finish_of(run: Run, error: type[BaseException] | Literal["exited"] | None) 
         ended_at=now(),
         status="finished" if error is None else "exited" if error == EXITED else "failed",
         error=name,
+        exit_code=exit_code.seen() if error == EXITED or name == "SystemExit" else None,
         inputs=run.used,
         outputs=run.outputs,
         unchanged=run.unchanged,
