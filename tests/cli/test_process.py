@@ -66,6 +66,46 @@ def test_resolve_loads_nothing_heavy(store: Registry) -> None:
     assert "nemotron.kit.cli.publishing" not in modules
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("runs", "--json"),
+        ("runs", "-n", "3"),
+        ("lineage", "tuned", "--depth", "1", "--json"),
+        ("lineage", "tuned", "--type", "model"),
+        ("impact", "base", "--json", "-n", "5"),
+        ("recall", "base"),
+        ("why", "tuned"),
+        ("path", "base", "tuned"),
+        ("composition", "tuned"),
+    ],
+    ids=" ".join,
+)
+def test_questions_load_no_adapters_of_arguments_and_no_tables_for_json(
+    store: Registry, arguments: tuple[str, ...]
+) -> None:
+    program = "import sys\nfrom nemotron.kit.cli import main\ntry:\n    main()\nfinally:\n"
+    program += "    print(*sys.modules, file=sys.stderr)\n"
+    command = [sys.executable, "-c", program, "kit", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    modules = set(done.stderr.split())
+    assert "pydantic" not in modules
+    assert "fsspec" not in modules
+    if "--json" in arguments:
+        assert "rich.table" not in modules
+        assert "rich.console" not in modules
+
+
+def test_numbers_are_checked_all_the_same(store: Registry) -> None:
+    for text in ("-1", "x", "1.5", "٣", "9" * 30 + "x"):
+        done = subprocess.run(
+            [*MODULE, "kit", "runs", f"--limit={text}"], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (2, ""), text
+        assert "--limit" in done.stderr
+    assert subprocess.run([*MODULE, "kit", "runs", "--limit", "0"], capture_output=True).returncode == 0
+
+
 def test_a_closed_pipe_is_quiet(store: Registry, data: Path) -> None:
     for number in range(200):
         store.publish(Draft(name="many", source=data, metadata={"n": number, "text": "x" * 500}))

@@ -45,6 +45,7 @@ COMMANDS = {
     "remap": ("remapping", "remap"),
 }
 PROGRAM = "nemotron"
+DIGITS_MAX = 9
 
 
 class Group(TyperGroup):
@@ -64,10 +65,11 @@ class Command(TyperCommand):
 
 
 def lighten(param: Any) -> Any:
-    """Let text that is given, and what is not given, pass as it is.
+    """Let text and plain numbers that are given, defaults, and what is not given, pass as they are.
 
     Newer Typers put every value through a pydantic adapter. That makes importing pydantic, 90 ms, the largest
-    cost of a command that has text to read and nothing to check. Typers without adapters are left alone.
+    cost of a command that has little to check. Typers without adapters are left alone, and so is every value
+    that is refused: the adapter has the message.
     """
     descriptor = getattr(param, "type_descriptor", None)
     if descriptor is None or "process_value" in vars(param):
@@ -75,15 +77,29 @@ def lighten(param: Any) -> Any:
     checked = param.process_value
 
     def process_value(ctx: typer.Context, value: Any) -> Any:
-        as_it_is = (
-            not param.required if value is None else type(value) is str and descriptor.annotation is str
-        )
-        if not as_it_is:
+        if descriptor.annotation is int:
+            value = _plain_number(value, descriptor.parameter_info)
+        is_plain = type(value) in (str, int) and type(value) is descriptor.annotation
+        if descriptor.annotation == list[str] and value and all(type(one) is str for one in value):
+            value, is_plain = list(value), True
+        if not (is_plain or (value is None and not param.required)):
             return checked(ctx, value)
         return value if param.callback is None else param.callback(ctx, param, value)
 
     param.process_value = process_value
     return param
+
+
+def _plain_number(value: Any, limits: Any) -> Any:
+    """The number that a few digits spell, if it is within the limits; else the text, to be refused."""
+    number = value
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) <= DIGITS_MAX:
+        number = int(value)
+    if type(number) is not int:
+        return value
+    least, most = limits.min, limits.max
+    is_within = (least is None or number >= least) and (most is None or number <= most)
+    return number if is_within else str(value)
 
 
 class LazyGroup(Group):
