@@ -13,6 +13,10 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
 
+# A version takes minutes. A test that hangs says where after the first; the version fails after the other.
+HANGING_S = 300
+TOO_LONG_S = 2400
+
 # What the tests need beside the project and the package; the extra `test` brings more, for others.
 NEEDED = ("pytest>=8.3", "pytest-xdist", "pytest-randomly", "pytest-socket", "hypothesis>=6.115")
 
@@ -76,9 +80,17 @@ def run(package: str, suite: Suite, version: str | None) -> tuple[str, bool]:
         print(f"{package} {installed}:", flush=True)
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "tests")}
         ignored = [part for warning in suite.ignored for part in ("-W", warning)]
-        test = [python, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *ignored, *suite.tests]
-        done = subprocess.run(test, cwd=CHECKOUT, env=environment, check=False)
-    return installed, done.returncode == 0
+        hanging = ("-o", f"faulthandler_timeout={HANGING_S}")
+        test = [python, "-m", "pytest", "-q", "-n", "2", "-rs", "-p", "no:cacheprovider"]
+        test += [*hanging, *ignored, *suite.tests]
+        try:
+            code = subprocess.run(
+                test, cwd=CHECKOUT, env=environment, check=False, timeout=TOO_LONG_S
+            ).returncode
+        except subprocess.TimeoutExpired:
+            print(f"{package} {installed}: not done after {TOO_LONG_S} s", flush=True)
+            code = 1
+    return installed, code == 0
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def test_a_run_that_the_kit_began_is_finished_although_the_server_has_gone(
     with nullcontext() if has_store else pytest.raises(UnavailableError, match="finish the run"):
         wandb_kit.finish_run() if whose == "the kit's" else real_wandb.finish()
     assert service.services_of(os.getpid()) == []
-    assert caplog.text.count("was ended to let the job go on") == 1
+    assert caplog.text.count("is ended to let the job go on") == 1
     # The next run of the process has nothing to do with it.
     wandb_server.recover()
     wandb_kit.init_wandb_if_configured(wandb_kit.WandbConfig("proj"))
@@ -140,7 +140,7 @@ def test_a_process_ends_that_has_saved_nothing(wandb_server: WandbServer, real_w
     hurt(wandb_server, "gone")
     _, err = job.communicate("\n", timeout=100)
     assert job.returncode == 0, err
-    assert "was ended to let the job go on" in err
+    assert "is ended to let the job go on" in err
     assert "Traceback" not in err
 
 

@@ -199,11 +199,11 @@ def end_service(
             return []
         sleep(STEP_S)
     while not is_done():
-        if watch.is_over(clock(), failing=not is_answering(server)) and not is_done():
-            ended = [pid for pid in service.services_of(os.getpid()) if service.kill(pid)]
-            if ended:
-                _tell(server, grace_s, folder)
-                return ended
+        is_over = watch.is_over(clock(), failing=not is_answering(server)) and not is_done()
+        if is_over and (pids := service.services_of(os.getpid())):
+            # Said before: what waits for the service, such as the end of the process, goes on at once.
+            _tell(server, grace_s, folder)
+            return [pid for pid in pids if service.kill(pid)]
         sleep(PROBE_EVERY_S)
     return []
 
@@ -214,7 +214,7 @@ def _tell(server: str, grace_s: float, folder: str) -> None:
         kept = f"Nothing is lost: `wandb sync {folder}` sends what it has written down, {kept}"
     with contextlib.suppress(ValueError):  # the stream of a handler may be closed by now
         log.warning(
-            "%s has not answered for %g s, so W&B's client was ended to let the job go on. %s",
+            "%s has not answered for %g s, so W&B's client is ended to let the job go on. %s",
             urlsplit(server).hostname,
             grace_s,
             kept,
