@@ -74,7 +74,7 @@ def run(package: str, suite: Suite, version: str | None) -> tuple[str, bool]:
         python = f"{place}/bin/python"
         wanted = package if version is None else f"{package}=={version}"
         install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.run([*install, "--editable", ".[formats]", wanted, *NEEDED], cwd=CHECKOUT, check=True)
+        subprocess.run([*install, "--editable", ".[examples]", wanted, *NEEDED], cwd=CHECKOUT, check=True)
         ask = [python, "-c", f"from importlib.metadata import version; print(version({package!r}))"]
         installed = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
         print(f"{package} {installed}:", flush=True)

@@ -6,6 +6,7 @@ A `conftest.py` takes them by `from wandb_server.fixtures import *`.
 import gc
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +17,10 @@ import pytest
 from nemotron.kit.integrations.wandb import service
 from wandb_server.web import API_KEY, WandbServer
 
-__all__ = ["offline_wandb", "real_wandb", "wandb_server"]
+__all__ = ["needs_sync", "offline_wandb", "real_wandb", "sync_offline_runs", "wandb_server"]
 
 PATIENCE_S = 60.0
+SYNC_S = 120.0
 
 
 @pytest.fixture
@@ -90,3 +92,20 @@ def offline_wandb(real_wandb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Mo
     """The client in offline mode; `read_log(tmp_path)` reads what it wrote, after `teardown()`."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     return real_wandb
+
+
+def needs_sync(wandb: ModuleType) -> None:
+    """Skip a test that calls `wandb sync` with a client whose sync the server does not answer."""
+    if tuple(map(int, wandb.__version__.split(".")[:2])) < (0, 29):
+        pytest.skip("`wandb sync` of this client uses operations of its own, which the test's server lacks")
+
+
+def sync_offline_runs(wandb: ModuleType, place: Path) -> None:
+    """What a user does with the client's own transaction logs, those that lie anywhere below a folder."""
+    needs_sync(wandb)
+    wandb.teardown()
+    logs = sorted(str(path) for path in place.rglob("offline-run-*") if path.is_dir())
+    environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}
+    command = [sys.executable, "-m", "wandb", "sync", *logs]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SYNC_S)
+    assert done.returncode == 0, done.stderr

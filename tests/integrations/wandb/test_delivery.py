@@ -19,6 +19,7 @@ from nemotron.kit.integrations.wandb.delivery_sync import plan, sync
 from nemotron.kit.registry.processes import this_maker
 from nemotron.kit.tracking.outbox import Outbox
 from wandb_server import WandbServer
+from wandb_server.fixtures import sync_offline_runs
 from wandb_server.web import API_KEY
 
 STAGES = ("data_prep", "pretrain", "sft", "rl")
@@ -122,20 +123,6 @@ def test_online(wandb_server: WandbServer, real_wandb: ModuleType, tmp_path: Pat
     assert (outbox.ids(), outbox.count_receipts()) == ([], 4)
 
 
-def wandb_sync(wandb: ModuleType, tmp_path: Path) -> None:
-    """What a user does with the client's own transaction logs."""
-    if wandb.__version__.startswith("0.22."):
-        pytest.skip("`wandb sync` of this client uses operations of its own, which the test's server lacks")
-    wandb.teardown()
-    logs = sorted(map(str, tmp_path.rglob("offline-run-*")))
-    logs = [log for log in logs if Path(log).is_dir()]
-    environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}
-    done = subprocess.run(
-        [sys.executable, "-m", "wandb", "sync", *logs], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize("when", ["never", "before", "after"])
 def test_offline_then_synced(
     wandb_server: WandbServer, real_wandb: ModuleType, tmp_path: Path, when: str
@@ -151,13 +138,13 @@ def test_offline_then_synced(
         "art://nano-rl:v1",
     ]
     if when == "before":
-        wandb_sync(real_wandb, tmp_path)
+        sync_offline_runs(real_wandb, tmp_path)
         assert wandb_server.names() == []  # the artifacts have one way in
     outcome = sync(registry)
     assert outcome.stopped == {}
     assert len(outcome.delivered) == 4
     if when == "after":
-        wandb_sync(real_wandb, tmp_path)
+        sync_offline_runs(real_wandb, tmp_path)
     check(wandb_server, ids)
     if when != "never":
         stages = {run.name: run.settings()["stage"] for run in wandb_server.state.runs.values()}

@@ -1,8 +1,6 @@
 """W&B alone: what it has not got is kept in a folder of the user's, and arrives later, with its edges."""
 
 import os
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from nemotron.kit.integrations.wandb.limits import within
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.outbox import Outbox, state_root
 from wandb_server import WandbServer
+from wandb_server.fixtures import sync_offline_runs
 
 
 @pytest.fixture
@@ -52,17 +51,6 @@ def offline_stages(wandb: ModuleType, tmp_path: Path) -> list[str]:
     return ids
 
 
-def wandb_sync(wandb: ModuleType, tmp_path: Path) -> None:
-    if wandb.__version__.startswith("0.22."):
-        pytest.skip("`wandb sync` of this client uses operations of its own, which the test's server lacks")
-    wandb.teardown()
-    logs = sorted(str(path) for path in tmp_path.rglob("offline-run-*") if path.is_dir())
-    environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"}
-    command = [sys.executable, "-m", "wandb", "sync", *logs]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize("when", ["never", "before", "after"])
 def test_offline_runs_without_a_store_keep_their_edges(
     wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path, when: str
@@ -75,10 +63,10 @@ def test_offline_runs_without_a_store_keep_their_edges(
         ("art://sft:v1", ("art://base:v1",)),
     ]
     if when == "before":
-        wandb_sync(real_wandb, tmp_path)
+        sync_offline_runs(real_wandb, tmp_path)
     assert len(sync(Registry.open(state_root())).delivered) == 3
     if when == "after":
-        wandb_sync(real_wandb, tmp_path)
+        sync_offline_runs(real_wandb, tmp_path)
 
     assert outbox().ids() == []
     assert sorted(wandb_server.names()) == ["base:v0", "nano-data:v0", "org-corpus:v0", "sft:v0"]
@@ -167,7 +155,7 @@ def test_uploads_that_were_made_offline_go_if_they_are_still_the_same(
     assert (aside.record.subject, aside.failure.kind) == ("art://other:v1", "drift")
     assert f"{tmp_path / 'other'} is not uploaded: its files have changed" in aside.failure.why
     # The client has copied them when they were saved.
-    wandb_sync(real_wandb, tmp_path)
+    sync_offline_runs(real_wandb, tmp_path)
     assert sorted(wandb_server.names()) == ["other:v0", "same:v0", "tuned:v0"]
     assert wandb_server.artifact("other:v0").read("output/part.bin") == b"other"
     assert {run.name: [one.name for one in run.inputs] for run in wandb_server.state.runs.values()} == {

@@ -15,6 +15,7 @@ from nemotron.kit.integrations.wandb.delivery_sync import sync
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.outbox import Outbox
 from wandb_server import WandbServer
+from wandb_server.fixtures import needs_sync, sync_offline_runs
 from wandb_server.state import State
 
 SCRIPT = Path(__file__).parent / "scripts" / "stage_on_wandb.py"
@@ -90,8 +91,7 @@ def graph_of(server: WandbServer) -> dict[str, Any]:
 def test_the_example_pipeline_is_the_same_whatever_w_and_b_does(
     wandb_server: WandbServer, real_wandb: ModuleType, tmp_path: Path, corpus: Path
 ) -> None:
-    if real_wandb.__version__.startswith("0.22."):
-        pytest.skip("`wandb sync` of this client uses operations of its own, which the test's server lacks")
+    needs_sync(real_wandb)
 
     def nothing(stage: str) -> None:
         return None
@@ -102,8 +102,7 @@ def test_the_example_pipeline_is_the_same_whatever_w_and_b_does(
     wandb_server.state = State(wandb_server.state.entity)
     said["offline"] = run_pipeline(tmp_path, corpus, "offline", nothing, WANDB_MODE="offline")
     assert wandb_server.names() == []
-    logs = sorted(str(path) for path in (tmp_path / "wandb-folders").rglob("offline-run-*") if path.is_dir())
-    subprocess.run([sys.executable, "-m", "wandb", "sync", *logs], check=True, capture_output=True)
+    sync_offline_runs(real_wandb, tmp_path / "wandb-folders")
     assert len(sync(Registry.open(tmp_path / "mode-offline" / "store")).delivered) == 6
     graphs["offline"] = graph_of(wandb_server)
 
