@@ -7,7 +7,7 @@ from typing import Any, cast
 from nemotron.kit.errors import ConflictError, MisuseError
 from nemotron.kit.store.access_points import access_point
 from nemotron.kit.store.at_url import RETRIES_MAX, TIMEOUT_S, Objects, Seen
-from nemotron.kit.store.bucket_connect import EXTRAS, connect, translated
+from nemotron.kit.store.bucket_connect import EXTRAS, FSSPEC_OPTIONS, connect, translated
 
 # S3 sends no more of a listing in one reply.
 PAGE = 1000
@@ -28,7 +28,8 @@ class BucketObjects(Objects):
         if not host:
             raise MisuseError(f"{self.url} names no bucket; expected {scheme}://bucket/path")
         retry = {"max_retries": RETRIES_MAX, "retry_timeout": timedelta(seconds=TIMEOUT_S)}
-        patient = {"retry_config": retry, **options}
+        of_client = {name: value for name, value in options.items() if name not in FSSPEC_OPTIONS}
+        patient = {"retry_config": retry, **of_client}
         self._bucket, self._settings = connect(scheme, host, patient, point)
         self._start = key.strip("/")
 

@@ -21,6 +21,11 @@ EXTRAS = {
     "abfs": "azure",
     "abfss": "azure",
 }
+# What fsspec itself understands of the options of a path; everything else is for the client.
+FSSPEC_OPTIONS = (
+    *("asynchronous", "loop", "batch_size", "use_listings_cache", "listings_expiry_time", "max_paths"),
+    *("skip_instance_cache",),
+)
 
 
 def connect_bucket(scheme: str, host: str, options: Mapping[str, Any]) -> "Bucket":

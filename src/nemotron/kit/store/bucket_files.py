@@ -11,12 +11,12 @@ from typing import Any
 
 from obstore.fsspec import FsspecStore
 
-from nemotron.kit.store.bucket_connect import EXTRAS, connect_bucket
+from nemotron.kit.store.bucket_connect import EXTRAS, FSSPEC_OPTIONS, connect_bucket
 
 
 class _BucketFiles(FsspecStore):
     def __init__(self, **options: Any) -> None:
-        self._options = {name: options.pop(name) for name in list(options) if name not in _FSSPEC_OPTIONS}
+        self._options = {name: options.pop(name) for name in list(options) if name not in FSSPEC_OPTIONS}
         super().__init__(**options)
 
     def _construct_store(self, bucket: str) -> Any:
@@ -30,13 +30,6 @@ class _BucketFiles(FsspecStore):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
             more["size"] = found["size"]
         return super()._open(path, mode, *args, **more)
-
-
-# What fsspec itself understands; everything else is for the client.
-_FSSPEC_OPTIONS = (
-    *("asynchronous", "loop", "batch_size", "use_listings_cache", "listings_expiry_time", "max_paths"),
-    *("skip_instance_cache",),
-)
 
 
 def _of(scheme: str) -> type[_BucketFiles]:
