@@ -18,7 +18,7 @@ PROMISED = {
     "alias": VERSION,
     "doctor": "ok findings",
     "verify": "uri ok evidence bytes_read files",
-    "diff": "a b files metadata inputs",
+    "diff": "a b files metadata inputs uses",
     "inspect": "path type measured unreadable",
     "lineage": "uri nodes edges nodes.uri nodes.type edges.from edges.to edges.role",
     "composition": "uri tokens unknown_share sources.uri sources.tokens sources.share sources.confidence",

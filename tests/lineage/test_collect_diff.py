@@ -2,7 +2,8 @@
 
 import pytest
 
-from nemotron.kit.console.questions import DiffView
+from nemotron.kit.console.questions import DiffView, ReasonsView
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.run import RunEnvironment, RunStart
 from nemotron.kit.lineage import questions
 from nemotron.kit.registry import layout
@@ -50,18 +51,21 @@ def test_config_seeds_code_and_packages(registry: Registry) -> None:
         "numpy": {"a": "1"},
         "rich": {"b": "1"},
     }
-    assert list(document)[:11] == [
+    assert list(document)[:14] == [
         *(
             "a",
             "b",
             "same",
             "type",
             "inputs",
+            "uses",
             "composition",
             "config",
             "seeds",
+            "run",
             "code",
             "packages",
+            "metrics",
             "metadata",
         )
     ]
@@ -120,3 +124,37 @@ def test_of_nested_metadata_people_are_shown_what_changed(registry: Registry) ->
     view = DiffView(questions.diff(registry, first, second))
     assert "  metadata  ~ source_datasets.1.weight: 0.5 → 0.7" in str(view.render()).splitlines()
     assert list(view.document()["metadata"]) == ["source_datasets"]
+
+
+def test_uses_are_shown_with_what_they_were_and_what_they_are(registry: Registry) -> None:
+    registry.publish(Draft(name="data", source="s3://b/x"))
+    uri, many = "art://data:v1", tuple(f"part-{at}" for at in range(6))
+    before = (
+        InputEdge(uri=uri, role="data", weight=0.5, shards=many[:2]),
+        InputEdge(uri=uri, role="eval", split="test"),
+        InputEdge(uri="hf://x", revision="r1"),
+    )
+    after = (
+        InputEdge(uri=uri, role="data", weight=0.7, shards=many[1:], token_range=(0, 1000)),
+        InputEdge(uri="hf://x", role="tokenizer", revision="r2"),
+        InputEdge(uri="hf://y", role="tokenizer", tokens=20_000),
+    )
+    used: tuple[str, ...]
+    for edges, used in ((before, ("hf://x",)), (after, ("hf://x", "hf://y"))):
+        draft = Draft(name="m", source="s3://b/x", used_artifacts=("data:v1",), inputs=used, edges=edges)
+        registry.publish(draft)
+    view = DiffView(questions.diff(registry, "m:v1", "m:v2"))
+    assert str(view.render()).splitlines()[1:8] == [
+        "  input     + hf://y",
+        f"  use       ~ {uri} as data shards: 2 shards → 5 shards (- part-0, + part-2, + part-3, … 2 more)",
+        f"  use       ~ {uri} as data token_range: unsaid → 0 to 1,000",
+        f"  use       ~ {uri} as data weight: 0.5 → 0.7",
+        f"  use       - {uri}  as eval: split test",
+        "  use       ~ hf://x role: unsaid → tokenizer",
+        "  use       ~ hf://x as tokenizer revision: r1 → r2",
+    ]
+    assert list(view.lines())[:4] == ["input hf://y", f"use {uri}", "use hf://x", "use hf://y"]
+    (whole,) = [one for one in view.document()["uses"] if one["a"] == one["b"] == uri]
+    assert whole["fields"]["shards"] == {"a": list(many[:2]), "b": list(many[1:])}
+    why = ReasonsView(questions.why(registry, "m:v2"))
+    assert why.document()["previous"]["uses"] == view.document()["uses"]

@@ -1,7 +1,11 @@
 """What is different between two versions."""
 
+from dataclasses import replace
+
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.tree import Entry, Tree
-from nemotron.kit.lineage.diff import FieldChange, FileChange, InputChange, difference
+from nemotron.kit.lineage.diff import Difference, FileChange, InputChange, difference
+from nemotron.kit.lineage.fields import FieldChange
 from nemotron.kit.lineage.graph import Node
 
 
@@ -71,3 +75,65 @@ def test_another_time_says_nothing_of_what_has_the_same_digest() -> None:
     new = [Entry("a", 1, 2, digest=one), Entry("b", 1, 2, digest=other), Entry("c", 1, 2)]
     found = difference(version(1), version(2), (Tree.of(old), Tree.of(new)))
     assert found.files == (FileChange("b", "changed"), FileChange("c", "touched"))
+
+
+def made(number: int, *inputs: str, edges: tuple[InputEdge, ...]) -> Node:
+    return replace(version(number, *inputs), edges=edges)
+
+
+def said(found: Difference) -> list[tuple[str | None, str | None, str | None, dict[str, object]]]:
+    return [(one["a"], one["b"], one["role"], one["fields"]) for one in found.to_document()["uses"]]
+
+
+def test_what_was_said_of_an_input_counts_though_the_input_is_the_same() -> None:
+    old = InputEdge(uri="art://data:v1", role="data", split="train", weight=1.0)
+    found = difference(
+        made(1, old.uri, edges=(old,)), made(2, old.uri, edges=(replace(old, weight=2.0, tokens=9),))
+    )
+    fields = {"weight": {"a": 1.0, "b": 2.0}, "tokens": {"b": 9}}
+    assert said(found) == [("art://data:v1", "art://data:v1", "data", fields)]
+    assert not found.same
+    assert difference(made(1, old.uri, edges=(old,)), made(2, old.uri, edges=(old,))).same
+
+
+def test_uses_of_an_input_are_followed_to_its_next_version() -> None:
+    old = InputEdge(uri="art://data:v1", role="data", weight=1.0)
+    new = InputEdge(uri="art://data:v2", role="data", weight=1.0)
+    before = made(1, old.uri, "hf://x", edges=(old,))
+    assert said(difference(before, made(2, new.uri, "hf://x", edges=(new,)))) == []
+    plain = made(2, new.uri, "hf://x", edges=())
+    fields = {"role": {"a": "data"}, "weight": {"a": 1.0}}
+    assert said(difference(before, plain)) == [("art://data:v1", "art://data:v2", None, fields)]
+
+
+def test_of_several_uses_of_an_input_the_likest_are_compared() -> None:
+    train = InputEdge(uri="hf://x", role="data", split="train")
+    test = InputEdge(uri="hf://x", role="eval", split="test")
+    more = InputEdge(uri="hf://x", role="data", split="extra", weight=3.0)
+    before = made(1, "hf://x", edges=(train, test))
+    after = made(2, "hf://x", edges=(more, replace(test, revision="r2"), replace(train, tokens=5)))
+    assert said(difference(before, after)) == [
+        ("hf://x", "hf://x", "data", {"tokens": {"b": 5}}),
+        ("hf://x", "hf://x", "eval", {"revision": {"b": "r2"}}),
+        (None, "hf://x", "data", {"role": {"b": "data"}, "split": {"b": "extra"}, "weight": {"b": 3.0}}),
+    ]
+    other = replace(test, role="data")  # of another role, and the same use all the same
+    assert said(difference(before, made(2, "hf://x", edges=(train, other)))) == [
+        ("hf://x", "hf://x", "data", {"role": {"a": "eval", "b": "data"}})
+    ]
+
+
+def test_uses_of_inputs_that_are_new_or_gone() -> None:
+    gone, new = InputEdge(uri="hf://gone", weight=1.0), InputEdge(uri="hf://new", role="eval")
+    found = difference(made(1, gone.uri, edges=(gone,)), made(2, new.uri, "hf://plain", edges=(new,)))
+    assert said(found) == [
+        (None, "hf://new", "eval", {"role": {"b": "eval"}}),
+        ("hf://gone", None, None, {"weight": {"a": 1.0}}),
+    ]
+
+
+def test_another_place_alone_is_the_same() -> None:
+    found = difference(version(1, path="/run1"), version(2, path="/run2"))
+    assert found.to_document()["place"] == {"a": "/run1", "b": "/run2"}
+    assert found.same
+    assert difference(version(1, path="/store/m/v1"), version(2, path="/store/m/v2")).place is None

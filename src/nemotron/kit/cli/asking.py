@@ -93,7 +93,7 @@ def common(
 
 
 def diff(one: One, other: Other, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Show what is different between two versions: inputs, metadata, files.
+    """Show what is different between two versions: inputs and their use, runs, metadata, files.
 
     Inputs that are other versions of one name are compared as well, and shown first: what they were made
     from is where a difference begins. No data is read: the listings that were published are compared.

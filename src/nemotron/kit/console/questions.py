@@ -1,26 +1,22 @@
-"""Answers about lineage as commands show them: impact, paths, differences, reasons, history."""
+"""Answers about lineage as commands show them: paths, what is common, reasons, history."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
+from nemotron.kit.console.differences import DiffView as DiffView
+from nemotron.kit.console.differences import compared_lines
 from nemotron.kit.console.lineage import use_words
 from nemotron.kit.console.output import View
 from nemotron.kit.console.tables import table
-from nemotron.kit.lineage.diff import parts_changed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from nemotron.kit.lineage.diff import Difference, FieldChange, FileChange, InputChange
     from nemotron.kit.lineage.graph import Node
     from nemotron.kit.lineage.query import Shared
-    from nemotron.kit.lineage.questions import Compared, Event, Reasons
-
-FILES_SHOWN_MAX = 20
-CHANGES_SHOWN_MAX = 20
-_SIGNS = {"added": "+", "removed": "-", "changed": "~", "touched": "?"}
+    from nemotron.kit.lineage.questions import Event, Reasons
 
 
 @dataclass(frozen=True)
@@ -90,106 +86,6 @@ class SharedView(View):
                 str(each.steps[1]),
             )
         return drawn
-
-
-@dataclass(frozen=True)
-class DiffView(View):
-    """What is different between two versions."""
-
-    compared: "Compared"
-
-    def document(self) -> Any:
-        """The difference, and `upstream`: the same for the inputs that changed."""
-        upstream = [one.to_document() for one in self.compared.upstream]
-        return {**self.compared.here.to_document(), "upstream": upstream}
-
-    def lines(self) -> Iterable[str]:
-        """What differs, a word and a name a line."""
-        here = self.compared.here
-        yield from (f"input {words.printable(one.after or one.before or '')}" for one in here.inputs)
-        for name, changes in here.made_differently.items():
-            yield from (f"{name} {words.printable(one.key)}" for one in changes or ())
-        yield from (f"metadata {words.printable(one.key)}" for one in here.metadata)
-        yield from (f"file {words.printable(one.path)}" for one in here.files or ())
-
-    def render(self) -> "str | RenderableType":
-        """First what comes from further up, then what is different here."""
-        return "\n".join(compared_lines(self.compared))
-
-
-def compared_lines(compared: "Compared") -> Iterable[str]:
-    """The difference as text, the first cause first."""
-    for one in (*compared.upstream, compared.here):
-        yield f"{words.printable(one.before)} → {words.printable(one.after)}"
-        yield from _difference_lines(one)
-
-
-def _difference_lines(one: "Difference") -> Iterable[str]:
-    if one.same:
-        yield "  nothing that was recorded is different" + (", but times of files" if one.files else "")
-        return
-    yield from ([f"  type      {_pair(*one.type)}"] if one.type else [])
-    yield from (f"  input     {_input(change)}" for change in one.inputs)
-    for name, changes in one.made_differently.items():
-        yield from _made_lines(name, changes or ())
-    said = [part for change in one.metadata for part in parts_changed(change)]
-    yield from (f"  metadata  {_field(change)}" for change in said[:CHANGES_SHOWN_MAX])
-    if (more := len(said) - CHANGES_SHOWN_MAX) > 0:
-        yield f"  metadata  … {words.many(more, 'more change')}: --json shows all"
-    shown = [change for change in one.files or () if change.verdict != "touched"]
-    yield from (f"  file      {_file(change)}" for change in shown[:FILES_SHOWN_MAX])
-    if more := len(shown) - FILES_SHOWN_MAX:
-        yield from ([f"  file      … {words.many(more, 'more file')}: --json shows all"] if more > 0 else [])
-    touched = len(one.files or ()) - len(shown)
-    yield from ([f"  file      ? {words.many(touched, 'file')} with another time only"] if touched else [])
-
-
-def _made_lines(name: str, changes: "Sequence[FieldChange]") -> Iterable[str]:
-    label = {"composition": "share", "packages": "package"}.get(name, name)
-    write = _share if name == "composition" else _digest if name == "code" else _field
-    yield from (f"  {label:<9} {write(change)}" for change in changes[:CHANGES_SHOWN_MAX])
-    if (more := len(changes) - CHANGES_SHOWN_MAX) > 0:
-        yield f"  {label:<9} … {words.many(more, 'more change')}: --json shows all"
-
-
-def _share(change: "FieldChange") -> str:
-    told = ["unknown" if one is None else f"{one:.2%}" for one in (change.before, change.after)]
-    sign, what = ("~", " → ".join(told)) if change.present == (True, True) else ("+", told[1])
-    sign, what = (sign, what) if change.present[1] else ("-", told[0])
-    return f"{sign} {words.printable(change.key)}: {what}"
-
-
-def _digest(change: "FieldChange") -> str:
-    """As much of commits and digests as people compare."""
-    told = [str(one).removeprefix("blake3:")[:12] if one else "none" for one in (change.before, change.after)]
-    return f"~ {words.printable(change.key)}: {_pair(*told)}"
-
-
-def _pair(before: str, after: str) -> str:
-    return f"{words.printable(before)} → {words.printable(after)}"
-
-
-def _input(change: "InputChange") -> str:
-    if change.before and change.after:
-        return f"~ {_pair(change.before, change.after)}"
-    return (
-        f"+ {words.printable(change.after)}" if change.after else f"- {words.printable(change.before or '')}"
-    )
-
-
-def _field(change: "FieldChange") -> str:
-    key = words.printable(change.key)
-    if change.present == (True, True):
-        return f"~ {key}: {words.value(change.before)} → {words.value(change.after)}"
-    return (
-        f"+ {key}: {words.value(change.after)}"
-        if change.present[1]
-        else f"- {key}: {words.value(change.before)}"
-    )
-
-
-def _file(change: "FileChange") -> str:
-    return f"{_SIGNS[change.verdict]} {words.printable(change.path)}"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
 from nemotron.kit.console.tables import FittingTable
-from nemotron.kit.lineage.diff import flat
+from nemotron.kit.lineage.fields import flat
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,14 +9,15 @@
 ([('art://data:v1', 'art://data:v2')], ())
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from nemotron.kit.documents.run import RunEnvironment, RunRecord
+from nemotron.kit.documents.manifest import Content
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import InvalidReferenceError, OutsideRootError
+from nemotron.kit.lineage.diff_uses import UseChange, uses_changed
+from nemotron.kit.lineage.fields import FieldChange, fields_changed
 from nemotron.kit.lineage.graph import Node
 from nemotron.kit.names import SCHEME, ArtifactRef
 from nemotron.kit.registry.changes import Verdict, compare, rebase
@@ -41,16 +42,6 @@ class InputChange:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldChange:
-    """One field of the metadata that is not the same; `present` tells null from absent on either side."""
-
-    key: str
-    before: Any = None
-    after: Any = None
-    present: tuple[bool, bool] = (True, True)
-
-
-@dataclass(frozen=True, slots=True)
 class FileChange:
     """One file that is not the same; `touched` is another time where no digest tells more."""
 
@@ -67,37 +58,48 @@ class Difference:
         after: the other.
         type: both types, if they differ.
         inputs: other inputs, other versions of them.
+        uses: what was said of inputs: what they were for, which part of them was taken, with which weight.
         composition: the share of each source; None if nobody asked.
         config: of the runs, under dotted keys; like what follows, None if a run has no record of it.
-        code: commit, branch, changes that were not committed, the entry file.
         seeds: by name.
+        run: what the runs were called and how they were started: command, world size, container image.
+        code: commit, changes that were not committed, the entry file.
         packages: versions by name, and Python.
+        metrics: of the runs, the last value of each.
         metadata: fields, without times.
+        content: whether it is a snapshot, and which file or folder it is.
         files: of the content; None if nothing is known of the files of either.
+        place: both places where the content lay when it was published, if they differ.
     """
 
     before: str
     after: str
     type: tuple[str, str] | None = None
     inputs: tuple[InputChange, ...] = ()
+    uses: tuple[UseChange, ...] = ()
     composition: tuple[FieldChange, ...] | None = None
     config: tuple[FieldChange, ...] | None = None
-    code: tuple[FieldChange, ...] | None = None
     seeds: tuple[FieldChange, ...] | None = None
+    run: tuple[FieldChange, ...] | None = None
+    code: tuple[FieldChange, ...] | None = None
     packages: tuple[FieldChange, ...] | None = None
+    metrics: tuple[FieldChange, ...] | None = None
     metadata: tuple[FieldChange, ...] = ()
+    content: tuple[FieldChange, ...] = ()
     files: tuple[FileChange, ...] | None = ()
+    place: tuple[str | None, str | None] | None = None
 
     @property
     def same(self) -> bool:
-        """Whether nothing that says something is different."""
-        said = (self.type, self.inputs, self.metadata, *self.made_differently.values())
-        return not (any(said) or any(f.verdict != "touched" for f in self.files or ()))
+        """Whether nothing that says something is different; places and times of the same files don't."""
+        said = (self.type, self.inputs, self.uses, self.metadata, self.content)
+        is_same = not any((*said, *self.made_differently.values()))
+        return is_same and not any(file.verdict != "touched" for file in self.files or ())
 
     @property
     def made_differently(self) -> dict[str, tuple[FieldChange, ...] | None]:
         """What was different when they were made, in the order in which people ask."""
-        names = ("composition", "config", "seeds", "code", "packages")
+        names = ("composition", "config", "seeds", "run", "code", "packages", "metrics")
         return {name: getattr(self, name) for name in names}
 
     def to_document(self) -> dict[str, Any]:
@@ -106,26 +108,35 @@ class Difference:
             "a": self.before,
             "b": self.after,
             "same": self.same,
-            "type": None if self.type is None else {"a": self.type[0], "b": self.type[1]},
+            "type": _pair(self.type),
             "inputs": [{"a": change.before, "b": change.after} for change in self.inputs],
+            "uses": [change.to_document() for change in self.uses],
             **{
-                name: None if changes is None else {change.key: _sides(change) for change in changes}
+                name: None if changes is None else _by_key(changes)
                 for name, changes in self.made_differently.items()
             },
-            "metadata": {change.key: _sides(change) for change in self.metadata},
+            "metadata": _by_key(self.metadata),
+            "content": _by_key(self.content),
             "files": None
             if self.files is None
             else [{"path": change.path, "verdict": change.verdict} for change in self.files],
+            "place": _pair(self.place),
         }
 
 
-def _sides(change: FieldChange) -> dict[str, Any]:
-    both = (("a", change.before, change.present[0]), ("b", change.after, change.present[1]))
-    return {side: value for side, value, present in both if present}
+def _pair(sides: tuple[str | None, str | None] | None) -> dict[str, str | None] | None:
+    return None if sides is None else {"a": sides[0], "b": sides[1]}
+
+
+def _by_key(changes: Iterable[FieldChange]) -> dict[str, Any]:
+    return {change.key: change.to_document() for change in changes}
 
 
 def difference(
-    before: Node, after: Node, trees: tuple[Tree | None, Tree | None] = (None, None)
+    before: Node,
+    after: Node,
+    trees: tuple[Tree | None, Tree | None] = (None, None),
+    contents: tuple[Content | None, Content | None] = (None, None),
 ) -> Difference:
     """What is different between two versions.
 
@@ -135,50 +146,47 @@ def difference(
         before: the one.
         after: the other.
         trees: their listings, as far as there are any.
+        contents: what their manifests say of the content, as far as they say anything.
     """
+    inputs = tuple(_inputs(before.inputs, after.inputs))
+    old, new = (_place(node, content) for node, content in zip((before, after), contents, strict=True))
     return Difference(
         before=before.uri,
         after=after.uri,
         type=None if before.type == after.type else (before.type, after.type),
-        inputs=tuple(_inputs(before.inputs, after.inputs)),
-        metadata=tuple(_fields(_relative(before), _relative(after))),
+        inputs=inputs,
+        uses=tuple(uses_changed(_paired(inputs, before, after), before.edges, after.edges)),
+        metadata=tuple(fields_changed(_relative(before), _relative(after))),
+        content=tuple(fields_changed(*(_shape(content) for content in contents))),
         files=_files(*trees),
+        place=None if old == new else (old, new),
     )
 
 
-def with_runs(found: Difference, before: RunRecord | None, after: RunRecord | None) -> Difference:
-    """A difference with what was different in the runs that made the two, as far as both are recorded.
-
-    Args:
-        found: the difference.
-        before: the run that made the one.
-        after: the run that made the other.
-    """
-    if before is None or after is None:
-        return found
-    if before.id == after.id:
-        return replace(found, config=(), code=(), seeds=(), packages=())
-    old, new = before.environment, after.environment
-    is_known = old is not None and new is not None
-    return replace(
-        found,
-        config=tuple(_fields(flat(before.start.config), flat(after.start.config))),
-        seeds=tuple(_fields(before.start.seeds or {}, after.start.seeds or {})),
-        code=tuple(_fields(_code(old), _code(new))) if is_known else None,
-        packages=tuple(_fields(_packages(before), _packages(after))) if is_known else None,
-    )
+def _paired(
+    changes: Iterable[InputChange], before: Node, after: Node
+) -> Iterable[tuple[str | None, str | None]]:
+    """Each input in both versions: as the later one names them, then those that are gone."""
+    earlier = {change.after: change.before for change in changes if change.after is not None}
+    yield from ((earlier.get(uri, uri), uri) for uri in dict.fromkeys(after.inputs))
+    yield from ((change.before, None) for change in changes if change.after is None)
 
 
-def _code(environment: RunEnvironment | None) -> dict[str, Any]:
-    """What tells one state of the code from another; a branch is a name for it, and no more."""
-    said = environment or RunEnvironment()
-    known = {"commit": said.commit, "uncommitted": said.diff, "entry": said.entry_digest}
-    return {key: value for key, value in known.items() if value is not None}
+def _shape(content: Content | None) -> dict[str, Any]:
+    """What is content, and who keeps it; what an older tool did not say is what was usual then."""
+    said = content or Content(mode="reference")
+    return {
+        "mode": said.mode,
+        "scope": said.scope,
+        "entry": said.entry,
+        "follow_links": said.follow_links,
+    }
 
 
-def _packages(run: RunRecord) -> dict[str, Any]:
-    packages = (run.environment.packages if run.environment else None) or {}
-    return {"python": run.start.python, **packages} if run.start.python else dict(packages)
+def _place(node: Node, content: Content | None) -> str | None:
+    """Where the content was; None for a version's own folder in the store, of which its URI tells."""
+    place = content.origin if content and content.mode == "snapshot" else node.path
+    return None if not place or place.endswith(f"{node.name}/v{node.version}") else place
 
 
 def shares(before: Mapping[str, float | None], after: Mapping[str, float | None]) -> tuple[FieldChange, ...]:
@@ -189,46 +197,11 @@ def shares(before: Mapping[str, float | None], after: Mapping[str, float | None]
     [('hf://a', 1.0, 0.75), ('hf://b', None, 0.25)]
     """
     found = []
-    for change in _fields(before, after):
+    for change in fields_changed(before, after):
         old, new = change.before, change.after
         if change.present != (True, True) or old is None or new is None or abs(old - new) > 1e-9:
             found.append(change)
     return tuple(sorted(found, key=lambda one: -abs((one.after or 0.0) - (one.before or 0.0))))
-
-
-def flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    """The values of a nested config under dotted keys.
-
-    >>> flat({"optim": {"lr": 0.1, "betas": [0.9, 0.95]}})
-    {'optim.lr': 0.1, 'optim.betas': [0.9, 0.95]}
-    """
-    if isinstance(config, Mapping) and config:
-        found: dict[str, Any] = {}
-        for key, value in config.items():
-            found |= flat(value, f"{prefix}.{key}" if prefix else str(key))
-        return found
-    return {prefix or "config": config} if config is not None and (prefix or config != {}) else {}
-
-
-def parts_changed(change: FieldChange) -> list[FieldChange]:
-    """What of a field changed: under dotted keys, where both sides are mappings, or lists of one length.
-
-    >>> found = parts_changed(FieldChange("blend", {"a": 0.5, "b": [1, 2]}, {"a": 0.5, "b": [1, 3], "c": 0}))
-    >>> [(one.key, one.before, one.after, one.present) for one in found]
-    [('blend.b.1', 2, 3, (True, True)), ('blend.c', None, 0, (False, True))]
-    """
-    found, waiting = [], [change]
-    while waiting:
-        one = waiting.pop(0)
-        sides = one.before, one.after
-        if all(isinstance(side, list | tuple) for side in sides) and len(one.before) == len(one.after):
-            sides = dict(enumerate(one.before)), dict(enumerate(one.after))
-        if all(isinstance(side, Mapping) for side in sides):
-            inner = _fields(*sides)
-            waiting = [replace(each, key=f"{one.key}.{each.key}") for each in inner] + waiting
-        else:
-            found.append(one)
-    return found
 
 
 def _inputs(before: Iterable[str], after: Iterable[str]) -> list[InputChange]:
@@ -258,20 +231,6 @@ def _relative(node: Node) -> Mapping[str, Any]:
     path = node.path or ""
     said = {key: value for key, value in node.metadata.items() if key not in _TIMES}
     return said if len(path) < 2 else {key: rebase(value, path, ".") for key, value in said.items()}
-
-
-def _fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldChange]:
-    found = []
-    for key in (*before, *(key for key in after if key not in before)):
-        present = (key in before, key in after)
-        # As text, so that NaN equals NaN and 1 differs from true.
-        if present != (True, True) or _text(before[key]) != _text(after[key]):
-            found.append(FieldChange(key, before.get(key), after.get(key), present))
-    return found
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
 
 
 def _files(before: Tree | None, after: Tree | None) -> tuple[FileChange, ...] | None:

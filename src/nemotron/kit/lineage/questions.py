@@ -4,15 +4,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nemotron.kit.documents.manifest import Content
 from nemotron.kit.errors import (
     ArtifactVersionNotFoundError,
+    CorruptError,
     MisuseError,
     NotFoundError,
+    RefusedError,
 )
 from nemotron.kit.lineage.collect import collect
 from nemotron.kit.lineage.composition import Composition
 from nemotron.kit.lineage.composition import composition as compose
-from nemotron.kit.lineage.diff import Difference, FieldChange, difference, name_of, shares, with_runs
+from nemotron.kit.lineage.diff import Difference, difference, name_of, shares
+from nemotron.kit.lineage.diff_runs import with_runs
+from nemotron.kit.lineage.fields import FieldChange
 from nemotron.kit.lineage.graph import Edge, Graph, Node
 from nemotron.kit.lineage.impact import Found as Found
 from nemotron.kit.lineage.impact import Hit as Hit
@@ -168,9 +173,20 @@ def _compared(registry: Registry, before: Graph, after: Graph) -> Compared:
 
 
 def _difference(versions: Versions, before: Node, after: Node) -> Difference:
-    found = difference(before, after, (tree_of(versions, before), tree_of(versions, after)))
+    trees = (tree_of(versions, before), tree_of(versions, after))
+    found = difference(before, after, trees, (_content_of(versions, before), _content_of(versions, after)))
     runs = [read_run(versions.store, node.run) if node.run else None for node in (before, after)]
     return with_runs(found, *runs)
+
+
+def _content_of(versions: Versions, node: Node) -> Content | None:
+    """What a version says of its content, or None where it can't be read: the rest is told."""
+    assert node.version is not None
+    try:
+        manifest = versions.read(node.name, node.version)
+    except (CorruptError, RefusedError):
+        return None
+    return manifest.content if manifest else None
 
 
 def _shares_changed(before: Graph, after: Graph) -> tuple[FieldChange, ...]:
