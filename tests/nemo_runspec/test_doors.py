@@ -51,6 +51,11 @@ def test_the_tracker_resolves_and_records(tracker: manifest_tracker.ManifestTrac
     assert metadata == {"iteration": 100, "absolute_path": str(tmp_path / "iter_0000100")}
 
 
+def test_a_checkpoint_at_a_url_keeps_its_url(tracker: manifest_tracker.ManifestTracker):
+    tracker.log_model_checkpoint("model", "memory://models/iter_7", 7)
+    assert tracker.registry.resolve("model").metadata["absolute_path"] == "memory://models/iter_7"
+
+
 def test_what_the_tracker_does_not_have(tracker: manifest_tracker.ManifestTracker, tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r"^Artifact not found: model"):
         tracker.use_artifact("model:v1", "model")

@@ -1,17 +1,16 @@
 """Snapshots to and from a bucket: killed, cut off, changing files; what is there is not sent again."""
 
-import logging
 import os
 import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bucket_server import Proxy, environment, new_bucket, serving
+from bucket_server import Proxy, new_bucket
+from bucket_server.fixtures import proxy, server
 from nemotron.kit.errors import KitError
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
@@ -19,28 +18,14 @@ from nemotron.kit.registry.registry import Registry
 pytest.importorskip("obstore")
 pytest.importorskip("moto.server")
 
+__all__ = ["proxy", "server"]
+
 SMALL, LARGE = 40, (12 << 20) + 1
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[tuple[str, int]]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with serving() as target:
-        yield target
-
-
 @pytest.fixture
-def proxy(server: tuple[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Proxy]:
-    proxy = Proxy(server)
-    for key, value in environment(proxy.url).items():
-        monkeypatch.setenv(key, value)
+def root(server: tuple[str, int], proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture
-def root(server: tuple[str, int], proxy: Proxy) -> str:
     return f"s3://{new_bucket(server)}/team"
 
 

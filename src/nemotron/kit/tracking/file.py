@@ -122,18 +122,20 @@ class FileTracker:
 
         Args:
             name: the artifact.
-            path: the checkpoint's folder.
+            path: the checkpoint's folder, or its URL.
             iteration: the training step.
         """
+        is_url = "://" in str(path)
+        place = str(path) if is_url else os.path.abspath(path)
         draft = Draft(
             name=name,
             source=path,
             type="model",
-            metadata={"iteration": iteration, "absolute_path": os.path.abspath(path)},
+            metadata={"iteration": iteration, "absolute_path": place},
             used_artifacts=tuple(self._fixed(uri) for uri in self._run().used),
             producer=self.get_run_id(),
             run=self._run().id,
-            at_url={} if "://" in str(path) else None,
+            at_url={} if is_url else None,
         )
         return self._published(draft)
 
