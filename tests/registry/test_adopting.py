@@ -396,3 +396,78 @@ def test_what_a_newer_kit_adopted_is_left_as_it_is(mixed: Path) -> None:
     assert found["art://corpus:v1"].status == "skipped"
     assert "upgrade" in str(found["art://corpus:v1"].why)
     assert found["art://corpus:v5"].status == "already"
+
+
+# -- digests later, of files that were touched since -------------------------------------------------------
+
+
+@pytest.fixture
+def shards(mixed: Path, tmp_path: Path) -> Path:
+    """The folder of `corpus:v5`, three files, adopted without digests."""
+    folder = tmp_path / "lustre/corpus/5"
+    (folder / "more.bin").write_bytes(b"more")
+    (folder / "last.bin").write_bytes(b"last")
+    adopt(Registry.open(mixed))
+    return folder
+
+
+def hashed(root: Path, *, dry_run: bool = False) -> Adoption:
+    found = adopt(Registry.open(root), full=True, dry_run=dry_run)
+    return next(one for one in found if one.uri == "art://corpus:v5")
+
+
+def digests(root: Path) -> dict[str, bool]:
+    registry = Registry.open(root)
+    tree = registry.tree(registry.resolve("corpus:v5"))
+    return {entry.path: entry.digest is not None for entry in tree.entries} if tree else {}
+
+
+def drift(root: Path) -> list[tuple[str, str]]:
+    registry = Registry.open(root)
+    return [(one.path, one.verdict) for one in registry.check(registry.resolve("corpus:v5"))]
+
+
+def test_what_was_touched_since_gets_no_digest_and_still_shows(mixed: Path, shards: Path) -> None:
+    (shards / "part.bin").write_bytes(b"other")  # of the same size
+    os.utime(shards / "part.bin", ns=(1, 1))
+    assert drift(mixed) == [("part.bin", "touched")]
+    before = inside_kit(mixed)
+    dry = hashed(mixed, dry_run=True)
+    assert (dry.status, inside_kit(mixed)) == ("adopted", before)
+    found = hashed(mixed)
+    assert (found.status, found.evidence, found.files) == ("adopted", "stat", 3)
+    assert found.why == dry.why == "no digest of part.bin: touched since it was adopted, and may be another"
+    assert digests(mixed) == {"last.bin": True, "more.bin": True, "part.bin": False}
+    assert drift(mixed) == [("part.bin", "touched")]
+    # The digests of the rest tell what size and time don't.
+    at = (shards / "more.bin").stat().st_mtime_ns
+    (shards / "more.bin").write_bytes(b"MORE")
+    os.utime(shards / "more.bin", ns=(at, at))
+    told_ = {one.path: one.verdict for one in Registry.open(mixed).verify("corpus:v5", evidence="full").files}
+    assert told_ == {"more.bin": "changed", "part.bin": "touched"}
+
+
+def test_hashing_again_takes_what_fits_by_then(mixed: Path, shards: Path) -> None:
+    times = {name: (shards / name).stat().st_mtime_ns for name in ("part.bin", "more.bin")}
+    for name in times:
+        os.utime(shards / name, ns=(1, 1))
+    assert (hashed(mixed).status, hashed(mixed).status) == ("adopted", "already")
+    assert str(hashed(mixed).why).startswith("no digest of more.bin and 1 more: touched since")
+    os.utime(shards / "more.bin", ns=(times["more.bin"],) * 2)
+    assert hashed(mixed).status == "adopted"
+    assert digests(mixed) == {"last.bin": True, "more.bin": True, "part.bin": False}
+    os.utime(shards / "part.bin", ns=(times["part.bin"],) * 2)
+    found = hashed(mixed)
+    assert (found.status, found.evidence, found.why) == ("adopted", "full", None)
+    assert (hashed(mixed).status, drift(mixed)) == ("already", [])
+
+
+def test_where_all_was_touched_nothing_is_written(mixed: Path, shards: Path) -> None:
+    for file in shards.iterdir():
+        os.utime(file, ns=(1, 1))
+    hashed(mixed)  # of the other versions
+    before = inside_kit(mixed)
+    found = hashed(mixed)
+    assert (found.status, found.evidence) == ("already", "stat")
+    assert str(found.why).startswith("no digest of last.bin and 2 more")
+    assert (inside_kit(mixed), len(drift(mixed))) == (before, 3)

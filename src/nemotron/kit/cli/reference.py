@@ -138,7 +138,7 @@ _JSON = {
     "`what`, `fix` and `repaired`: what `--repair` did, or null. `ok` is false if a problem is left; notes "
     "alone don't count.",
     "adopt": "`{root, dry_run, adopted, already, skipped, versions}`: three counts, and a list of `{uri, "
-    "status, why, evidence, files, size}`.",
+    "status, why, evidence, files, size}`; `why` it was skipped, or some files have no digest.",
     "remap": "`{root, remaps}`: those in force then, a list of `{old, new, set_at, set_by, why}`.",
 }
 _COMMON = ("root", "as_json", "quiet")

@@ -6,7 +6,7 @@ older tool said stays as it was said. See `docs/design/011-older-stores.md`.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,6 +22,7 @@ from nemotron.kit.errors import (
     UnavailableError,
 )
 from nemotron.kit.registry import changes, layout, stamps
+from nemotron.kit.registry.content import hashed
 from nemotron.kit.registry.publishing import gather, prepare, within
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft
@@ -40,7 +41,7 @@ class Adoption:
     Attributes:
         uri: the version.
         status: `adopted`; `already`, it was before; or `skipped`, it stays as it is.
-        why: the reason for skipping it.
+        why: the reason for skipping it; or which files have no digest, though digests were asked for.
         evidence: how closely its files were looked at, if they were.
         files: number of files.
         size: bytes of all files.
@@ -63,7 +64,8 @@ def adopt(
 
     Args:
         registry: the store.
-        full: read every byte for digests, of versions that were adopted without as well.
+        full: read every byte for digests, of versions that were adopted without as well: there of the
+            files whose size and time are those that were adopted. The others are told in `why`.
         dry_run: say what would be done; nothing is written, and no bytes are read.
         progress: with `full` told the bytes of the version at hand, else how many versions are done.
 
@@ -98,6 +100,16 @@ def adopt(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The files of a version: its listing, why some have no digest, and whether that says anything new."""
+
+    content: Content
+    tree: Tree
+    why: str | None = None
+    is_new: bool = True
+
+
 class _Adopting:
     def __init__(
         self, registry: Registry, versions: Versions, full: bool, dry_run: bool, progress: Progress | None
@@ -120,18 +132,21 @@ class _Adopting:
             if known is not None and (known.evidence == "full" or not self._full):
                 yield _told(manifest, "already", known)
                 return
-            content, tree = self._look(manifest)
+            look = self._look(manifest)
+            if known is not None and not look.is_new:
+                yield _told(manifest, "already", known, look.why)
+                return
         except UnavailableError:
             raise
         except KitError as error:  # of this version alone; what writing raises stops everything
             yield Adoption(uri=uri, status="skipped", why=str(error))
             return
         try:
-            yield self._commit(manifest, content, tree)
+            yield self._commit(manifest, look)
         except FormatTooNewError as error:
             yield Adoption(uri=uri, status="skipped", why=str(error))
 
-    def _look(self, manifest: Manifest) -> tuple[Content, Tree]:
+    def _look(self, manifest: Manifest) -> _Look:
         """The files of a version.
 
         Raises:
@@ -147,36 +162,60 @@ class _Adopting:
                 f"its data is gone: no {path}. Put it back, or say where it is: nemotron kit remap OLD NEW"
             )
         folder, entry = _shape(path)
-        draft = Draft(
-            name=manifest.name,
-            source=folder,
-            entry=entry,
-            evidence="full" if self._full and not self._dry_run else "stat",
-        )
+        before = read_tree(self._store, manifest)
+        is_read = self._full and not self._dry_run and before is None
+        evidence: Evidence = "full" if is_read else "stat"
+        draft = Draft(name=manifest.name, source=folder, entry=entry, evidence=evidence)
         content, tree = gather(self._store, draft, path, None, None, self._progress)
         assert content is not None
         assert tree is not None
-        before = read_tree(self._store, manifest)
-        # Digests that are taken now must be those of what was adopted then.
-        worse = [d for d in changes.compare(before, tree) if d.verdict != "touched"] if before else []
-        if worse:
-            raise ConflictError(f"{worse[0].path} is {worse[0].verdict} since it was adopted")
-        return content, tree
+        if before is None:
+            return _Look(content, tree)
+        return self._with_digests(content, before, tree, self._registry.record(manifest).folder)
 
-    def _commit(self, manifest: Manifest, content: Content, tree: Tree) -> Adoption:
-        content, large = with_tree(content, tree)
+    def _with_digests(self, content: Content, before: Tree, now: Tree, folder: str) -> _Look:
+        """What was adopted, with digests of the files that look as they did then.
+
+        A digest taken of any other would call what it is now the original, and nobody would be told.
+
+        Raises:
+            ConflictError: something is changed, missing or extra.
+        """
+        found = changes.compare(before, now)
+        _refuse([one for one in found if one.verdict != "touched"])
+        touched, unread, paths = {one.path for one in found}, before.unread(), before.columns.paths
+        wanted = [at for at in unread if paths[at] not in touched]
+        tree = before
+        if not self._dry_run and wanted:
+            is_all = len(wanted) == now.files
+            part = now if is_all else Tree(now.entries[at] for at in wanted)
+            read = hashed(folder, part, progress=self._progress)
+            places = wanted if is_all else range(len(wanted))
+            tree = before.with_entries(
+                (at, read.entries[place]) for at, place in zip(wanted, places, strict=True)
+            )
+            _refuse([one for one in changes.compare(before, tree) if one.path not in touched])
+        left = [paths[at] for at in unread if paths[at] in touched]
+        evidence: Evidence = "stat" if tree.unread() else "full"
+        is_new = bool(wanted) or not left
+        return _Look(replace(content, evidence=evidence), tree, _left_out(left), is_new)
+
+    def _commit(self, manifest: Manifest, look: _Look) -> Adoption:
+        content, large = with_tree(look.content, look.tree)
         if not self._dry_run:
             self._versions.older.fix_floor(manifest.name)
             if large is not None:
                 self._store.create(*large)
-            file_name = layout.adopted_file(manifest.version, full=content.evidence == "full")
+            digests = content.files - len(look.tree.unread())
+            is_full = content.evidence == "full"
+            file_name = layout.adopted_file(manifest.version, full=is_full, digests=digests)
             key = layout.adopted(manifest.name, file_name)
             adopted = self._adopted(manifest, content).to_bytes()
             if not self._store.create(key, adopted) and not self._is_whole(key):
                 # Torn by a crash, where there are no hard links. Whoever adopts writes the same.
                 self._store.remove(key)
                 self._store.create(key, adopted)
-        return _told(manifest, "adopted", content)
+        return _told(manifest, "adopted", content, look.why)
 
     def _adopted(self, manifest: Manifest, content: Content) -> Manifest:
         """The manifest to write: what was said, the content, and a path that moves with the root."""
@@ -227,10 +266,24 @@ def _shape(path: str) -> tuple[str, str | None]:
     return (folder, name) if isinstance(told, str) and os.path.basename(told) == name else (path, None)
 
 
-def _told(manifest: Manifest, status: Status, content: Content) -> Adoption:
+def _refuse(worse: Sequence[changes.Difference]) -> None:
+    """Digests that are taken now must be those of what was adopted then."""
+    if worse:
+        raise ConflictError(f"{worse[0].path} is {worse[0].verdict} since it was adopted")
+
+
+def _left_out(paths: Sequence[str]) -> str | None:
+    """Why files have no digest, the first of them by name; None if there are none."""
+    more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+    reason = "touched since it was adopted, and may be another"
+    return f"no digest of {paths[0]}{more}: {reason}" if paths else None
+
+
+def _told(manifest: Manifest, status: Status, content: Content, why: str | None = None) -> Adoption:
     return Adoption(
         uri=manifest.uri,
         status=status,
+        why=why,
         evidence=content.evidence,
         files=content.files,
         size=content.size,

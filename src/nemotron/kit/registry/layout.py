@@ -13,7 +13,7 @@ BLOBS = ".kit/blobs"
 TREES = ".kit/trees"
 TRASH = ".kit/trash"
 STATS = ".kit/stats"
-_ADOPTED = re.compile(r"v([1-9][0-9]{0,17})(?:\.full)?\.json", re.ASCII)
+_ADOPTED = re.compile(r"v([1-9][0-9]{0,17})(\.full|\.[1-9][0-9]{0,17})?\.json", re.ASCII)
 _VERSION_FOLDER = re.compile(r"v([1-9][0-9]{0,17})", re.ASCII)
 _MOVE = re.compile(r"([0-9]{8,18})\.json", re.ASCII)
 
@@ -112,15 +112,36 @@ def adopted(name: str, file_name: str = "") -> str:
     return f".kit/adopted/{name}/{file_name}".rstrip("/")
 
 
-def adopted_file(version: int, *, full: bool) -> str:
-    """The file name of an adopted version's manifest: one of its own where every file has a digest."""
-    return f"v{version}.full.json" if full else f"v{version}.json"
+def adopted_file(version: int, *, full: bool, digests: int = 0) -> str:
+    """The file name of an adopted version's manifest: others where digests were taken later.
+
+    >>> adopted_file(3, full=False), adopted_file(3, full=False, digests=12), adopted_file(3, full=True)
+    ('v3.json', 'v3.12.json', 'v3.full.json')
+
+    Args:
+        version: the number.
+        full: whether every file has a digest.
+        digests: else how many have one.
+    """
+    known = ".full" if full else f".{digests}" if digests else ""
+    return f"v{version}{known}.json"
 
 
 def adopted_number(file_name: str) -> int | None:
     """The number in an adopted version's file name."""
     match = _ADOPTED.fullmatch(file_name)
     return int(match[1]) if match else None
+
+
+def adopted_rank(file_name: str) -> float:
+    """How much an adopted version's manifest knows, by its file name: what ranks higher goes first.
+
+    >>> sorted(["v3.full.json", "v3.12.json", "v3.json", "v3.9.json"], key=adopted_rank)
+    ['v3.json', 'v3.9.json', 'v3.12.json', 'v3.full.json']
+    """
+    match = _ADOPTED.fullmatch(file_name)
+    known = match[2] if match else None
+    return float("inf") if known == ".full" else int(known[1:]) if known else 0
 
 
 def remap(sequence: int) -> str:

@@ -178,9 +178,7 @@ class OlderGenerations:
     def _adopted_files(self, name: str) -> dict[int, str]:
         """By number, the file that says most of an adopted version."""
         if name not in self._adopted:
-            files = sorted(
-                self._store.list(layout.adopted(name)), reverse=True
-            )  # v1.json before v1.full.json
+            files = sorted(self._store.list(layout.adopted(name)), key=layout.adopted_rank)
             self._adopted[name] = {n: file for file in files if (n := layout.adopted_number(file))}
         return self._adopted[name]
 
