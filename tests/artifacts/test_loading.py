@@ -33,6 +33,7 @@ from nemotron.kit.errors import (
     NotInitializedError,
     PathNotFoundError,
 )
+from nemotron.kit.integrations.pins import in_store
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.composite import CompositeTracker
@@ -308,6 +309,17 @@ def test_loading_what_was_published_knows_its_version(tmp_path: Path, folder: Fo
     with start.using(root=tmp_path / "store"):
         assert Artifact.load("m").uri == "art://m:v1"
         assert context.used() == ("art://m:v1",)
+
+
+@pytest.mark.parametrize("entry", ["", "/part.txt"])
+def test_a_snapshot_in_a_bucket_is_loaded_from_here(tmp_path: Path, folder: Folder, entry: str) -> None:
+    start.init(root=f"memory://{tmp_path}/store", on_drift="error")
+    Artifact(path=Path(f"{folder('m')}{entry}")).save(name="m", snapshot=True)
+    shutil.rmtree(tmp_path / "m")
+    found = Path(Artifact.from_uri("art://m").path)
+    assert (found if entry else found / "part.txt").read_text() == "content of part.txt"
+    pinned = Path(in_store(context.require_registry(), "m")["path"])
+    assert pinned == found
 
 
 # -- drift -------------------------------------------------------------------------------------------------

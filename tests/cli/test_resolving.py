@@ -54,3 +54,13 @@ def test_a_withdrawn_version_says_why(kit, store: Registry) -> None:
     assert "trained on the test set" in said.err
     assert kit("resolve", "base:good").code == 1
     assert kit("resolve", "base").code == 1
+
+
+def test_a_snapshot_in_a_bucket_is_laid_out_on_this_machine(kit, data: Path, monkeypatch) -> None:
+    monkeypatch.setenv("NEMO_ARTIFACT_ROOT", f"memory://{data}/store")
+    assert kit("register", str(data), "--name", "base", "--snapshot").code == 0
+    folder = Path(kit("resolve", "base").out.rstrip("\n"))
+    assert (folder / "train" / "a.txt").read_text() == "hello\n"
+    assert Path(kit("resolve", "base:v1/b.txt").out.rstrip("\n")).read_text() == "x\n"
+    assert kit("inspect", "art://base", "--json").json["path"] == str(folder)
+    assert kit("show", "base", "--json").json["data"] == "stored"

@@ -131,7 +131,7 @@ def from_record(cls: type[Kind], registry: Registry, record: Record) -> Kind:
     """
     manifest = record.manifest
     chosen = kinds.choose(cls, manifest.type, record.uri)
-    if is_url(record.path):
+    if record.is_at_url:
         path, metadata = record.path, record.metadata
     else:
         folder = str(registry.folder(record, look=True))  # of a snapshot: laid out now, if it was not

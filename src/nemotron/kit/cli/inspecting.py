@@ -49,7 +49,7 @@ def inspect(
     if path.startswith("art://"):
         registry = session(root, as_json, quiet).registry
         record, inside = registry.find(path)
-        if "://" in record.path:
+        if record.is_at_url:
             place = f"{record.path}/{inside}" if inside else record.path
         else:
             place = str(registry.inside(path) if inside else registry.location(record))

@@ -25,7 +25,7 @@ def resolve(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = F
 def where(registry: "Registry", ref: str) -> "tuple[Record, str, str, str]":
     """The version that a reference means, the folder of its content, the path asked for, and that inside."""
     record, inside = registry.find(ref)
-    if "://" in record.folder:
+    if record.is_at_url:
         folder = record.folder
         return record, folder, f"{folder}/{inside}" if inside else record.path, inside
     folder = str(registry.folder(record))

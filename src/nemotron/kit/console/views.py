@@ -159,7 +159,7 @@ class VersionView(View):
     @property
     def data(self) -> str:
         """Whether the data is there: present, gone, remote, or stored (a snapshot not laid out yet)."""
-        if "://" in self.record.path:
+        if self.record.is_at_url:
             return "remote"
         if os.path.lexists(self.record.path):
             return "present"

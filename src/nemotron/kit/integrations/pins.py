@@ -115,7 +115,7 @@ def in_store(registry: "Registry", ref: str) -> Info:
     """
     record, inside = registry.find(ref)
     manifest = record.manifest
-    if "://" in record.path:
+    if record.is_at_url:
         path, folder, metadata = record.path, record.folder, record.metadata
         own: dict[str, Any] = {}
     else:

@@ -23,7 +23,7 @@ def check_on_load(store: Store, record: Record, tree: Tree) -> list[changes.Diff
         known = newer_stats.recognised(store, record.name, record.version, then, now, found)
         return [item for item in found if item.path not in known]
 
-    if "://" in record.path:
+    if record.is_at_url:
         looked, found = verify_at_url.peek(record, tree)
         return settle(looked.then, looked.now, found)
     return verify.check(store, record, tree, partial(settle, tree))

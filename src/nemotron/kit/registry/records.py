@@ -97,6 +97,11 @@ class Record:
         return self.manifest.content is not None and self.manifest.content.mode == "snapshot"
 
     @property
+    def is_at_url(self) -> bool:
+        """Whether its content stays at a URL; a snapshot in a bucket is laid out on this machine instead."""
+        return "://" in self.path and not self.is_snapshot
+
+    @property
     def scope(self) -> Scope:
         """`file` where the artifact is one file and nothing around it."""
         return self.manifest.content.scope if self.manifest.content else "folder"
