@@ -240,6 +240,17 @@ def test_kinds_are_hidden_and_shown_and_the_theme_changes(page: Page) -> None:
     assert page.js(ground) != before
 
 
+def test_the_legend_has_the_colours_of_the_graph(browser: Any, tmp_path: Path) -> None:
+    plain = Node(uri="art://plain:v1", kind="artifact", type="Artifact", name="plain", version=1)
+    graph = Graph(plain.uri, (plain,))
+    page = Page(browser, tmp_path, graph)
+    assert page.texts("#legend button") == ["artifact1"]
+    button = "getComputedStyle(document.querySelector('#legend button'), '::before').backgroundColor"
+    assert page.js(f"return {button}") == page.js(
+        "return getComputedStyle(document.querySelector('.bar')).fill"
+    )
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_text_is_text(browser: Any, tmp_path: Path, text: str) -> None:
     metadata = {text: text, "list": [text, {text: text}]}

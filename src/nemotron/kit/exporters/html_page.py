@@ -69,6 +69,7 @@ svg.farther .node .bar { width: 248px; opacity: .8; }
  background: var(--card); border: 1px solid var(--missing); border-radius: .5rem; }
 .notes + .notes { top: 3.2rem; }
 .legend { position: absolute; left: .8rem; bottom: .8rem; margin: 0; padding: .35rem; display: flex;
+ --tint: var(--artifact);
  gap: .15rem; flex-wrap: wrap; max-width: calc(100% - 15rem); background: var(--card);
  border: 1px solid var(--line); border-radius: .7rem; }
 .legend button { border: 0; background: none; padding: .15rem .5rem; font-size: 12.5px; }
