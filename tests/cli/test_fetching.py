@@ -89,3 +89,10 @@ def test_open_with_a_display(kit, store: Registry, data: Path, opened: list[list
     kit("open", "nano3/data:v1", "--json", env={"DISPLAY": ":0"})
     kit("open", "nano3/data:v1", "--quiet", env={"WAYLAND_DISPLAY": "w"})
     assert len(opened) == 1
+
+
+def test_cat_says_that_data_has_changed(kit, store: Registry, data: Path) -> None:
+    (data / "b.txt").write_text("something else\n")
+    said = kit("cat", "nano3/data:v1/b.txt")
+    assert said.out == "something else\n"
+    assert "art://nano3-data:v1 is no longer what was published: b.txt changed" in said.err

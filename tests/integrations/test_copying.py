@@ -142,6 +142,9 @@ def test_what_is_not_what_was_published_is_not_copied(tmp_path: Path) -> None:
     (tmp_path / "data/a.txt").write_text("jello")
     with pytest.raises(DriftError, match=r"art://seen:v1/a\.txt is not what was published"):
         copy_out(store, "seen", "out")
+    (tmp_path / "data/a.txt").write_text("cut")
+    with pytest.raises(DriftError, match=r": 3 bytes with the digest .*, expected 5 with "):
+        copy_out(store, "seen", "out")
     laid_out = store.folder(store.resolve("kept")) / "a.txt"
     laid_out.chmod(0o644)
     laid_out.write_text("jello")

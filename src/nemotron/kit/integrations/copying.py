@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from nemotron.kit.artifacts import drift
 from nemotron.kit.documents.digest import ALGORITHM
+from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import ConflictError, CorruptError, DriftError, MisuseError, OutsideRootError
 from nemotron.kit.integrations.artifact_places import Place, find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
@@ -78,12 +79,12 @@ def copy_out(
             f"nothing was copied. To replace {'it' if len(differ) == 1 else 'them'} use --force"
         )
     tree = registry.tree(place.record)
-    digests = {entry.path: entry.digest for entry in tree.entries} if tree else {}
+    published = {entry.path: entry for entry in tree.entries} if tree else {}
     meter = _Meter(progress, sum(item.size for item in missing))
     if is_folder:
         _make(target)
     for item in missing:
-        _copy(fs, item, digests.get(item.inside), meter, place.record)
+        _copy(fs, item, published.get(item.inside), meter, place.record)
     return Copied(place.uri, target, len(missing), meter.done, len(items) - len(missing))
 
 
@@ -146,13 +147,17 @@ def _same_bytes(fs: ArtifactFileSystem, item: _Item) -> bool:
     return True
 
 
-def _copy(fs: ArtifactFileSystem, item: _Item, digest: str | None, meter: "_Meter", record: Record) -> None:
+def _copy(
+    fs: ArtifactFileSystem, item: _Item, published: Entry | None, meter: "_Meter", record: Record
+) -> None:
     folder, name = os.path.split(item.to)
     if os.path.isdir(item.to):
         raise ConflictError(f"{item.to} is a folder, and art://{item.name} is a file; move one of them")
     _make(folder)
     part = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}{PART}")
     hasher, size = blake3(), 0
+    digest = published.digest if published else None
+    expected = published.size if published and digest else item.size
     try:
         try:
             with fs.open(item.name, "rb") as source, open(part, "xb") as file:
@@ -162,10 +167,10 @@ def _copy(fs: ArtifactFileSystem, item: _Item, digest: str | None, meter: "_Mete
                     size += len(chunk)
                     meter.add(len(chunk))
             found = f"{ALGORITHM}:{hasher.hexdigest()}"
-            if size != item.size or (digest and digest.startswith(f"{ALGORITHM}:") and digest != found):
+            if size != expected or (digest and digest.startswith(f"{ALGORITHM}:") and digest != found):
                 raise (CorruptError if record.is_snapshot else DriftError)(
                     f"art://{item.name} is not what was published: {size:,} bytes with the digest {found}, "
-                    f"expected {item.size:,}{f' with {digest}' if digest else ''}. It was not copied"
+                    f"expected {expected:,}{f' with {digest}' if digest else ''}. It was not copied"
                 )
             os.utime(part, (item.mtime, item.mtime))
             os.replace(part, item.to)
@@ -206,6 +211,7 @@ def chunks(registry: Registry, ref: str) -> Iterator[bytes]:
         FolderError: it is a folder.
     """
     place = _place(registry, ref, file_alone=False)
+    drift.look(registry, place.record)
     fs = ArtifactFileSystem.over(registry)
     with place.open(place.uri.removeprefix("art://"), fs) as file:
         while chunk := file.read(CHUNK_BYTES):
