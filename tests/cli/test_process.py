@@ -46,6 +46,17 @@ def test_the_module_and_its_exit_codes(store: Registry, data: Path) -> None:
     assert "Usage: nemotron kit" in help_text.stdout
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+@pytest.mark.parametrize("how", [["ls"], ["ls", "--json"], ["lineage", "tuned", "--html"], ["cat", "tuned"]])
+def test_a_full_disk_below_standard_output(store: Registry, how: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*MODULE, "kit", *how], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert done.stderr.startswith("error: Cannot write standard output: No space left on device")
+
+
 def test_resolve_loads_nothing_heavy(store: Registry) -> None:
     program = (
         "import sys\n"

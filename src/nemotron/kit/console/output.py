@@ -8,7 +8,8 @@ import os
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -109,23 +110,45 @@ def error(text: str) -> None:
 
 
 def write(text: str) -> None:
-    """Write to standard output, now: a closed pipe must be noticed here, not when Python exits."""
-    try:
-        sys.stdout.write(text)
-    except UnicodeEncodeError:
-        encoding = sys.stdout.encoding or "ascii"
-        # A path goes out as the bytes that it is on disk; what no bytes can spell, as an escape.
-        data = text.encode(encoding, "surrogateescape" if _escapes(text, encoding) else "backslashreplace")
+    """Write to standard output, now: a closed pipe must be noticed here, not when Python exits.
+
+    Raises:
+        DiskFullError, UnavailableError, …: a file that it goes to takes nothing more.
+    """
+    with _reaching_stdout():
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:
+            encoding = sys.stdout.encoding or "ascii"
+            # A path goes out as the bytes that it is on disk; what no bytes can spell, as an escape.
+            how = "surrogateescape" if _escapes(text, encoding) else "backslashreplace"
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text.encode(encoding, how))
         sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-    sys.stdout.flush()
 
 
 def write_bytes(data: bytes) -> None:
-    """Write bytes to standard output as they are, now."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    """Write bytes to standard output as they are, now; raises what `write` does."""
+    with _reaching_stdout():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _reaching_stdout() -> Iterator[None]:
+    """Inside, what the system says of standard output becomes an error of the kit, but for a closed pipe."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from nemotron.kit.store.system_errors import translate
+
+        # What is still in the buffer would fail once more, without a word that helps, when Python exits.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise translate(error, "write", "standard output") from error
 
 
 def is_terminal() -> bool:
@@ -162,7 +185,7 @@ def _colourful(stream: TextIO) -> bool:
 def _drawn(renderable: "RenderableType") -> str:
     """What rich makes of it, for the standard output as it is now."""
     console = _console(sys.stdout)
-    with console.capture() as capture:
+    with _reaching_stdout(), console.capture() as capture:
         console.print(renderable)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
