@@ -49,7 +49,7 @@ def test_where_there_is_nothing_old(kit, store, root: Path) -> None:
     assert (said.code, said.out) == (0, f"Nothing of older tools in {store.root}\n")
     mistyped = kit("adopt", f"{root}s")
     assert mistyped.code == 1
-    assert f"did you mean {root}?" in mistyped.err
+    assert f"Did you mean {root}?" in mistyped.err
     assert not Path(f"{root}s").exists()
     assert kit("adopt", str(root), "--root", store.root).code == 2
     assert kit("adopt").out == said.out  # NEMO_ARTIFACT_ROOT names it

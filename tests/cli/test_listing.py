@@ -46,7 +46,7 @@ def test_ls_of_a_root_that_is_not_there(kit, store: Registry, form: tuple[str, .
     said = kit("ls", "--root", mistyped, *form)
     assert (said.code, said.out) == (1, "")
     assert f"No store at {mistyped}" in said.err
-    assert f"did you mean {store.root}?" in said.err
+    assert f"Did you mean {store.root}?" in said.err
     assert not Path(mistyped).exists()
     assert "It will be made by the first publish" in kit("ls", "--root", f"{store.root}/a/b/c").err
 

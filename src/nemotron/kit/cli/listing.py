@@ -104,7 +104,7 @@ def refuse_missing(registry: "Registry") -> None:
     root = folder.parent
     beside = [child.name for child in root.parent.iterdir()] if root.parent.is_dir() else []
     meant = near(root.name, beside)
-    hint = f"did you mean {root.parent / meant[0]}? Else it" if meant else "It"
+    hint = f"Did you mean {root.parent / meant[0]}? Else it" if meant else "It"
     raise PathNotFoundError(
         f"No store at {root}: there is no such folder. {hint} will be made by the first publish"
     )
