@@ -7,9 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
+from nemotron.kit.console.impact import HitsView, HoldingsView
+from nemotron.kit.console.output import View
+from nemotron.kit.console.questions import EventsView
 from nemotron.kit.console.runs import RunsView
 from nemotron.kit.console.tables import FittingTable
+from nemotron.kit.console.views import MovesView
+from nemotron.kit.documents.alias import AliasMove
 from nemotron.kit.documents.run import Process, RunFinish, RunRecord, RunStart
+from nemotron.kit.lineage.graph import Node
+from nemotron.kit.lineage.impact import Found, Hit, Holding
+from nemotron.kit.lineage.questions import Event
 
 WORDS = st.text("abcdefghij-:", min_size=1, max_size=20)
 
@@ -80,3 +88,38 @@ def test_where_nothing_fits_words_are_folded_and_none_is_lost() -> None:
     assert max(map(len, lines)) <= 20
     text = "".join(lines)
     assert (text.count("n"), text.count("w")) == (40, 40)
+
+
+def made_of_it(number: int) -> Hit:
+    uri = f"art://nano3-pretrain-model:v{number}"
+    node = Node(
+        uri=uri, kind="artifact", type="PretrainBlendsArtifact", name="nano3-pretrain-model", created_at=BEGAN
+    )
+    return Hit(node, ("art://web:v1", "art://nano3-pretrain-data:v2", uri), ("latest",), 0.25, "claimed")
+
+
+BEGAN = "2025-01-01T00:00:00+00:00"
+RUN = "01a228e6-b271-72bd-9eeb-c1512513f129"
+MOVES = [AliasMove(sequence=2, version=2, moved_at=BEGAN, moved_by="somebody@node-0123", why="it is better")]
+EVENTS = [Event(BEGAN, "published", "art://nano3-pretrain-model:v2", RUN, "it is better")]
+HITS: Found[Hit] = Found([made_of_it(1), made_of_it(2)])
+HELD: Found[Holding] = Found([Holding(hit, 0.25, "claimed") for hit in HITS])
+
+
+@pytest.mark.parametrize("width", [70, 80, 100])
+@pytest.mark.parametrize(
+    ("view", "told"),
+    [
+        (HitsView(HITS), {"art://nano3-pretrain-model:v2", "25.0%", "art://nano3-pretrain-data:v2"}),
+        (HoldingsView(HELD), {"art://nano3-pretrain-model:v2", "25.0%", "art://nano3-pretrain-data:v2"}),
+        (
+            EventsView(EVENTS),
+            {"2025-01-01T00:00:00Z", "art://nano3-pretrain-model:v2", "published", "better"},
+        ),
+        (MovesView("nano3-pretrain-model", "production", MOVES), {"2025-01-01T00:00:00Z", "v2", "better"}),
+    ],
+)
+def test_an_answer_is_whole_on_a_common_terminal(view: View, told: set[str], width: int) -> None:
+    lines = drawn(view.render(), width)
+    assert max(map(len, lines)) <= width
+    assert told <= {word for line in lines for word in line.split()}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
-from nemotron.kit.console.tables import table
+from nemotron.kit.console.tables import FittingTable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -43,7 +43,12 @@ class HitsView(View):
 
         if not self.hits and self.hits.is_whole:
             return "Nothing was made of it"
-        drawn = table("ARTIFACT", "SHARE", "TYPE", "CREATED", "ALIASES", "BY WAY OF", folding=("BY WAY OF",))
+        drawn = FittingTable(
+            ("ARTIFACT", "SHARE", "TYPE", "CREATED", "ALIASES", "BY WAY OF"),
+            folding=("ALIASES", "BY WAY OF"),
+            dropped=("CREATED", "TYPE"),
+            below="BY WAY OF",
+        )
         for hit in self.hits:
             way = _way(hit)
             if hit.node.withdrawn is not None:
@@ -88,7 +93,11 @@ class HoldingsView(View):
 
         if not self.holdings and self.holdings.is_whole:
             return "Nothing holds it"
-        drawn = table("SHARE", "ARTIFACT", "CONFIDENCE", "ALIASES", "BY WAY OF", folding=("BY WAY OF",))
+        drawn = FittingTable(
+            ("SHARE", "ARTIFACT", "CONFIDENCE", "ALIASES", "BY WAY OF"),
+            folding=("ALIASES", "BY WAY OF"),
+            below="BY WAY OF",
+        )
         for one in self.holdings:
             drawn.add_row(
                 Text(words.percent(one.share), justify="right"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
-from nemotron.kit.console.tables import table
+from nemotron.kit.console.tables import FittingTable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -101,7 +101,12 @@ class OutboxView(View):
         summary = Text(self.done or counts)
         if not self.lines_there:
             return summary
-        drawn = table("WHAT", "FOR", "SINCE", "STATE", "TRIED", "WHY", folding=("WHAT", "FOR", "WHY"))
+        drawn = FittingTable(
+            ("WHAT", "FOR", "SINCE", "STATE", "TRIED", "WHY"),
+            folding=("WHY",),
+            dropped=("TRIED", "FOR", "SINCE"),
+            below="WHY",
+        )
         for line in self.lines_there:
             is_aside = line.state == "set_aside"
             drawn.add_row(

@@ -9,7 +9,7 @@ from nemotron.kit.console.differences import DiffView as DiffView
 from nemotron.kit.console.differences import compared_lines
 from nemotron.kit.console.lineage import use_words
 from nemotron.kit.console.output import View
-from nemotron.kit.console.tables import table
+from nemotron.kit.console.tables import FittingTable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -76,7 +76,7 @@ class SharedView(View):
 
         if not self.found:
             return "They have nothing in common"
-        drawn = table("", "COMMON", "TYPE", "STEPS FROM A", "FROM B")
+        drawn = FittingTable(("", "COMMON", "TYPE", "STEPS FROM A", "FROM B"), dropped=("TYPE",))
         for each in self.found:
             drawn.add_row(
                 "*" if each.nearest else "",
@@ -173,7 +173,12 @@ class EventsView(View):
         """A table."""
         from rich.text import Text
 
-        drawn = table("WHEN", "", "WHAT", "VERSION", "BY", "WHY", folding=("BY", "WHY"))
+        drawn = FittingTable(
+            ("WHEN", "", "WHAT", "VERSION", "BY", "WHY"),
+            folding=("WHAT", "WHY"),
+            dropped=("", "BY"),
+            below="WHY",
+        )
         for one in self.events:
             alias = one.details.get("alias")
             drawn.add_row(

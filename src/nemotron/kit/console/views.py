@@ -344,7 +344,12 @@ class MovesView(View):
         """A table."""
         from rich.text import Text
 
-        drawn = table("MOVED", "", "FROM", "TO", "", "BY", "WHY", folding=("BY", "WHY"))
+        drawn = FittingTable(
+            ("MOVED", "", "FROM", "TO", " ", "BY", "WHY"),
+            folding=(" ", "BY", "WHY"),
+            dropped=("",),
+            below="WHY",
+        )
         for move in self.moves:
             drawn.add_row(
                 words.when(move.moved_at),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
-from nemotron.kit.console.tables import table
+from nemotron.kit.console.tables import FittingTable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,7 +32,7 @@ class CompositionView(View):
         """A table, what is unknown last."""
         from rich.text import Text
 
-        drawn = table("SHARE", "TOKENS", "SOURCE", "CONFIDENCE")
+        drawn = FittingTable(("SHARE", "TOKENS", "SOURCE", "CONFIDENCE"), dropped=("TOKENS",))
         for source in self.composition.sources:
             drawn.add_row(
                 Text(words.percent(source.share), justify="right"),
