@@ -7,17 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
+from nemotron.kit.console import output
+from nemotron.kit.console.adoptions import AdoptionsView
 from nemotron.kit.console.impact import HitsView, HoldingsView
+from nemotron.kit.console.inspected import InspectedView
+from nemotron.kit.console.outbox import Line, OutboxView
 from nemotron.kit.console.output import View
-from nemotron.kit.console.questions import EventsView
+from nemotron.kit.console.questions import EventsView, SharedView
 from nemotron.kit.console.runs import RunsView
 from nemotron.kit.console.tables import FittingTable
+from nemotron.kit.console.verification import VerificationView
 from nemotron.kit.console.views import MovesView
+from nemotron.kit.console.weighing import CompositionView
 from nemotron.kit.documents.alias import AliasMove
+from nemotron.kit.documents.outbox import Destination, Failure, Maker, OutboxRecord, RunIdentity
 from nemotron.kit.documents.run import Process, RunFinish, RunRecord, RunStart
+from nemotron.kit.formats.detect import Detected, Kind
+from nemotron.kit.lineage.composition import Composition, Source
 from nemotron.kit.lineage.graph import Node
 from nemotron.kit.lineage.impact import Found, Hit, Holding
+from nemotron.kit.lineage.query import Shared
 from nemotron.kit.lineage.questions import Event
+from nemotron.kit.registry.adopting import Adoption
+from nemotron.kit.registry.changes import Difference
+from nemotron.kit.registry.verify import Verification
 
 WORDS = st.text("abcdefghij-:", min_size=1, max_size=20)
 
@@ -70,7 +83,7 @@ def test_what_stands_below_a_row_stands_below_that_row() -> None:
 
 @given(st.lists(st.lists(WORDS, min_size=4, max_size=4), min_size=1, max_size=4), st.integers(26, 90))
 def test_every_word_of_the_columns_that_stay_is_whole(rows: list[list[str]], width: int) -> None:
-    table = FittingTable(("A", "B", "C", "D"), folding=("B", "D"), dropped=("C",), below="D")
+    table = FittingTable(("A", "B", "C", "D"), folding=("B", "D"), dropped=("C",), below=("D",))
     for row in rows:
         table.add_row(*row)
     lines = drawn(table, width)
@@ -123,3 +136,74 @@ def test_an_answer_is_whole_on_a_common_terminal(view: View, told: set[str], wid
     lines = drawn(view.render(), width)
     assert max(map(len, lines)) <= width
     assert told <= {word for line in lines for word in line.split()}
+
+
+# -- each table on terminals of three widths -----------------------------------------------------------------
+
+MODEL, BASE = "art://nano3-sft-tuned-model-30b-a3b:v12", "art://nano3-pretrain-base-model-30b:v2"
+NODE = Node(uri=MODEL, kind="artifact", type="ModelArtifact", name="m", created_at="2025-01-01T00:00:00Z")
+ALIASES = ("latest", "candidate-of-november", "production")
+HIT = Hit(NODE, ("hf://a", "art://nano3-pretrain-blend-phase-1:v2", BASE, MODEL), ALIASES, 0.25, "estimated")
+WHY = "good enough for the demo of the quarter, see the report of the evaluation"
+RECORD = OutboxRecord(
+    id="0190",
+    created_at="2025-01-01T00:00:00Z",
+    destination=Destination(server="https://wandb.example.com", entity="research", project="nano3"),
+    run=RunIdentity(id="r1", kit_run="0180"),
+    maker=Maker(host="h", pid=1, started="2"),
+    subject=MODEL,
+)
+FAILURE = Failure(why=WHY, kind="unavailable", at="2025-01-01T00:00:00Z")
+# What has to be there whole, whatever else is left out.
+TABLES: dict[str, tuple[View, set[str]]] = {
+    "impact": (HitsView(Found([HIT])), {MODEL, BASE, "25.0%", "production"}),
+    "recall": (HoldingsView(Found([Holding(HIT, 0.25, "estimated")])), {MODEL, BASE, "25.0%", "estimated"}),
+    "composition": (
+        CompositionView(Composition(MODEL, 1e9, (Source(BASE, 0.75, 75e7, "claimed"),), 0.25)),
+        {BASE, "75.0%", "claimed", "unknown"},
+    ),
+    "common": (SharedView(MODEL, BASE, [Shared(NODE, (1, 2), True)]), {"*", MODEL}),
+    "log": (
+        EventsView(
+            [
+                Event("2025-01-01T00:00:00Z", "published", MODEL, "01a22926-102f-7745-9317-4d4f99d9bd04"),
+                Event("2025-01-01T00:00:01Z", "alias", MODEL, "me@host", WHY, {"alias": ALIASES[1]}),
+            ]
+        ),
+        {"2025-01-01T00:00:00Z", MODEL, "published", ALIASES[1], "me@host", "evaluation"},
+    ),
+    "outbox": (
+        OutboxView(3, [Line("0190", "waiting", RECORD, FAILURE)]),
+        {MODEL, "waiting", "evaluation"},
+    ),
+    "adopt": (
+        AdoptionsView(
+            "/r", [Adoption(uri="art://nano3-pretrain-data:v1", status="skipped", why=WHY)], dry_run=False
+        ),
+        {"nano3-pretrain-data:v1", "skipped", "evaluation"},
+    ),
+}
+
+
+@pytest.mark.parametrize("width", [50, 80, 200])
+@pytest.mark.parametrize("name", TABLES)
+def test_no_name_is_broken_on_a_terminal_of(name: str, width: int) -> None:
+    view, whole = TABLES[name]
+    lines = drawn(view.render(), width)
+    assert max(map(len, lines)) <= width
+    assert whole <= {word.strip(",") for line in lines for word in line.split()}
+
+
+@pytest.mark.parametrize("width", [50, 80, 200])
+def test_long_paths_are_not_broken(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "train/" + "a-rather-long-name-of-a-shard-" * 4 + "00000-of-00128.idx"
+    monkeypatch.setattr(output, "PIPE_WIDTH", width)
+    files = (Difference("a.bin", "changed"), Difference(long, "extra"))
+    found = Verification(uri=MODEL, ok=False, evidence="stat", bytes_read=0, files=files)
+    output.HumanOutput().show(VerificationView(found))
+    assert capsys.readouterr().out.splitlines()[:2] == ["changed  a.bin", f"extra    {long}"]
+    seen = Detected(kind=Kind.JSONL, type="Artifact", path=long, measured={}, unreadable=())
+    output.HumanOutput().show(InspectedView(seen, f"/{long}"))
+    assert capsys.readouterr().out.splitlines() == [f"/{long}  Artifact  jsonl"]

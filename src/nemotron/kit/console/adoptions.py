@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
-from nemotron.kit.console.tables import table
+from nemotron.kit.console.tables import FittingTable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,7 +63,12 @@ class AdoptionsView(View):
 
         if not self.adoptions:
             return f"Nothing of older tools in {words.printable(self.root)}"
-        drawn = table("VERSION", "", "FILES", "SIZE", "EVIDENCE", "WHY NOT", folding=("WHY NOT",))
+        drawn = FittingTable(
+            ("VERSION", "", "FILES", "SIZE", "EVIDENCE", "WHY NOT"),
+            folding=("WHY NOT",),
+            dropped=("FILES", "SIZE"),
+            below=("WHY NOT",),
+        )
         for one in self.adoptions:
             drawn.add_row(
                 Text(one.uri.removeprefix("art://"), "cyan"),

@@ -47,7 +47,7 @@ class HitsView(View):
             ("ARTIFACT", "SHARE", "TYPE", "CREATED", "ALIASES", "BY WAY OF"),
             folding=("ALIASES", "BY WAY OF"),
             dropped=("CREATED", "TYPE"),
-            below="BY WAY OF",
+            below=("BY WAY OF", "ALIASES"),
         )
         for hit in self.hits:
             way = _way(hit)
@@ -96,7 +96,7 @@ class HoldingsView(View):
         drawn = FittingTable(
             ("SHARE", "ARTIFACT", "CONFIDENCE", "ALIASES", "BY WAY OF"),
             folding=("ALIASES", "BY WAY OF"),
-            below="BY WAY OF",
+            below=("BY WAY OF", "ALIASES", "CONFIDENCE"),
         )
         for one in self.holdings:
             drawn.add_row(

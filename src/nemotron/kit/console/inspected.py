@@ -51,7 +51,11 @@ class InspectedView(View):
 
         kind = self.detected.kind.value.replace("_", " ")
         head = Text.assemble(
-            (words.printable(self.path), "bold cyan"), f"  {self.detected.type}", (f"  {kind}", "dim")
+            (words.printable(self.path), "bold cyan"),
+            f"  {self.detected.type}",
+            (f"  {kind}", "dim"),
+            no_wrap=True,
+            overflow="ignore",  # so that a long path can be copied whole
         )
         rows = Table.grid(padding=(0, 2, 0, 0))
         rows.add_column(style="dim", no_wrap=True)

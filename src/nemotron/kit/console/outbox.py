@@ -104,8 +104,8 @@ class OutboxView(View):
         drawn = FittingTable(
             ("WHAT", "FOR", "SINCE", "STATE", "TRIED", "WHY"),
             folding=("WHY",),
-            dropped=("TRIED", "FOR", "SINCE"),
-            below="WHY",
+            dropped=("TRIED",),
+            below=("WHY", "FOR", "SINCE"),
         )
         for line in self.lines_there:
             is_aside = line.state == "set_aside"

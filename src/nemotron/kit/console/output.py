@@ -186,7 +186,7 @@ def _drawn(renderable: "RenderableType") -> str:
     """What rich makes of it, for the standard output as it is now."""
     console = _console(sys.stdout)
     with _reaching_stdout(), console.capture() as capture:
-        console.print(renderable)
+        console.print(renderable, crop=False)  # what is not to be folded goes on in the next line, whole
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 

@@ -76,7 +76,8 @@ class SharedView(View):
 
         if not self.found:
             return "They have nothing in common"
-        drawn = FittingTable(("", "COMMON", "TYPE", "STEPS FROM A", "FROM B"), dropped=("TYPE",))
+        columns = ("", "COMMON", "TYPE", "STEPS FROM A", "FROM B")
+        drawn = FittingTable(columns, dropped=("TYPE", "FROM B", "STEPS FROM A"))
         for each in self.found:
             drawn.add_row(
                 "*" if each.nearest else "",
@@ -176,8 +177,8 @@ class EventsView(View):
         drawn = FittingTable(
             ("WHEN", "", "WHAT", "VERSION", "BY", "WHY"),
             folding=("WHAT", "WHY"),
-            dropped=("", "BY"),
-            below="WHY",
+            dropped=("",),
+            below=("WHY", "BY", "VERSION"),
         )
         for one in self.events:
             alias = one.details.get("alias")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
-from nemotron.kit.console.tables import table
+from nemotron.kit.console.tables import FittingTable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,7 +42,9 @@ class RemapsView(View):
 
         if not self.remaps:
             return words.printable(self.said or f"No remaps in {self.root}")
-        drawn = table("RECORDED", "IS NOW", "SET", "BY", "WHY", folding=("RECORDED", "IS NOW", "BY", "WHY"))
+        drawn = FittingTable(
+            ("RECORDED", "IS NOW", "SET", "BY", "WHY"), folding=("WHY",), below=("WHY", "BY", "SET")
+        )
         for remap in self.remaps:
             drawn.add_row(
                 Text(words.printable(remap.old), "cyan"),

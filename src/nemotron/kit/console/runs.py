@@ -53,7 +53,7 @@ class RunsView(View):
             ("ID", "RUN", "STATUS", "BEGAN", "TOOK", "MADE", "BY"),
             folding=("RUN", "STATUS", "MADE"),
             dropped=("BY", "TOOK"),
-            below="MADE",
+            below=("MADE",),
         )
         for run in self.runs:
             drawn.add_row(

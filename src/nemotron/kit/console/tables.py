@@ -33,19 +33,20 @@ class FittingTable:
     """A table that on a narrow terminal leaves out what tells least, and never breaks a word that fits.
 
     What comes first is tried first: all columns; without the first of `dropped`, the first two, …; then the
-    same with the column `below` on lines of its own below each row. Where nothing fits, words are folded.
+    same with the first of `below` on a line of its own below each row, the first two, … Where nothing fits,
+    words are folded.
 
     Attributes:
         columns: the titles, each once.
         folding: of the columns whose words may stand on several lines.
         dropped: of the columns that may be left out, what tells least first.
-        below: of the one that may go below its row, or None.
+        below: of those that may go below their rows, what is longest first.
     """
 
     columns: Sequence[str]
     folding: Sequence[str] = ()
     dropped: Sequence[str] = ()
-    below: str | None = None
+    below: Sequence[str] = ()
     _rows: "list[_Row]" = field(default_factory=list)
 
     def add_row(self, *cells: "str | Text", style: str = "") -> None:
@@ -63,19 +64,21 @@ class FittingTable:
         choices = list(self._choices())
         shown = next((some for some in choices if sum(self._least(some)) <= _room(some, room)), choices[-1])
         widths = self._widths(shown, _room(shown, room))
-        if self.below is None or self.below in shown:
+        lower = [column for column in self.columns if column in self.below and column not in shown]
+        if not lower:
             yield self._drawn(shown, widths, self._rows)
             return
         yield self._drawn(shown, widths, ())
         for cells, style in self._rows:
             yield self._drawn(shown, widths, [(cells, style)], show_header=False)
-            if cells[self.below].plain:
-                yield Padding(_styled(cells[self.below], style), (0, 0, 0, INDENT))
+            for column in lower:
+                if cells[column].plain:
+                    yield Padding(_styled(cells[column], style), (0, 0, 0, INDENT))
 
     def _choices(self) -> Iterator[list[str]]:
-        for without in ({None}, {self.below}) if self.below else ({None},):
+        for lower in range(len(self.below) + 1):
             for many in range(len(self.dropped) + 1):
-                gone = {*without, *self.dropped[:many]}
+                gone = {*self.below[:lower], *self.dropped[:many]}
                 yield [column for column in self.columns if column not in gone]
 
     def _least(self, shown: Sequence[str]) -> list[int]:

@@ -28,6 +28,8 @@ _UNSEEN_AT_URL = {
     "stat": "changes that kept size and etag",
     "sampled": "changes between the samples that kept size and etag",
 }
+# A path that is longer than a line goes on in the next: whoever copies it has all of it.
+_AS_ONE: Any = {"no_wrap": True, "overflow": "ignore"}
 _UNSURE = (
     "changed? was written again with the same size, as its etag tells; only a digest, which --evidence full "
     "keeps when it is published, could tell whether its bytes are the same"
@@ -82,7 +84,7 @@ class VerificationView(View):
                 (f"{_verdict(file):8} ", "yellow" if file.verdict == "touched" else "bold red"),
                 words.printable(file.path),
                 (_placed(file), "dim"),
-                overflow="fold",
+                **_AS_ONE,
             )
             for file in found.files[:FILES_SHOWN_MAX]
         ]
@@ -90,7 +92,7 @@ class VerificationView(View):
             rows.append(Text(f"and {more:,} more", "dim"))
         verdict = ("same ", "bold green") if found.ok else ("not the same ", "bold red")
         rows += [
-            Text.assemble(("repaired ", "green"), words.printable(path), overflow="fold")
+            Text.assemble(("repaired ", "green"), words.printable(path), **_AS_ONE)
             for path in (self.repaired or ())[:FILES_SHOWN_MAX]
         ]
         read = f", {words.size(found.bytes_read)} read" if found.bytes_read else ", nothing read"

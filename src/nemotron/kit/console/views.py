@@ -53,7 +53,7 @@ class EntriesView(View):
             ("NAME", "LATEST", "VERSIONS", "TYPE", "ALIASES"),
             folding=("NAME", "TYPE", "ALIASES"),
             dropped=("VERSIONS", "TYPE"),
-            below="ALIASES",
+            below=("ALIASES",),
         )
         for entry in self.entries:
             drawn.add_row(
@@ -107,7 +107,7 @@ class VersionsView(View):
             ("VERSION", "CREATED", "", "SIZE", "ALIASES", "METADATA"),
             folding=("ALIASES", "METADATA"),
             dropped=("", "SIZE"),
-            below="METADATA",
+            below=("METADATA",),
         )
         for listed in self.versions:
             record, content = listed.record, listed.record.manifest.content
@@ -345,10 +345,10 @@ class MovesView(View):
         from rich.text import Text
 
         drawn = FittingTable(
-            ("MOVED", "", "FROM", "TO", " ", "BY", "WHY"),
-            folding=(" ", "BY", "WHY"),
+            ("MOVED", "", "FROM", "TO", " ", "BY", "WHY"),  # each once, and these two need no title
+            folding=(" ", "WHY"),
             dropped=("",),
-            below="WHY",
+            below=("WHY", "BY"),
         )
         for move in self.moves:
             drawn.add_row(

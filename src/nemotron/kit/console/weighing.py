@@ -32,7 +32,8 @@ class CompositionView(View):
         """A table, what is unknown last."""
         from rich.text import Text
 
-        drawn = FittingTable(("SHARE", "TOKENS", "SOURCE", "CONFIDENCE"), dropped=("TOKENS",))
+        columns = ("SHARE", "TOKENS", "SOURCE", "CONFIDENCE")
+        drawn = FittingTable(columns, dropped=("TOKENS",), below=("CONFIDENCE",))
         for source in self.composition.sources:
             drawn.add_row(
                 Text(words.percent(source.share), justify="right"),
