@@ -137,3 +137,10 @@ def test_another_place_alone_is_the_same() -> None:
     assert found.to_document()["place"] == {"a": "/run1", "b": "/run2"}
     assert found.same
     assert difference(version(1, path="/store/m/v1"), version(2, path="/store/m/v2")).place is None
+
+
+def test_an_object_that_was_written_again_may_be_the_same() -> None:
+    trees = (Tree.of([Entry("a", 1, 1, etag='"1-2"')]), Tree.of([Entry("a", 1, 2, etag='"2-2"')]))
+    found = difference(version(1), version(2), trees)
+    assert found.to_document()["files"] == [{"path": "a", "verdict": "changed", "sure": False}]
+    assert not found.same

@@ -95,8 +95,9 @@ _JSON = {
     "to `{a, b}`, those that differ; `run` has `name`, `tags`, `command`, `entry`, `world_size`, `image`; "
     "`metadata` maps a field to `{a, b}`, one of them where it is on one side only; `content` has `mode`, "
     "`scope`, `entry`, `follow_links`; "
-    "`files` lists `{path, verdict}` (`added`, `removed`, `changed`, `touched`), null if no listing is "
-    "known; `type` and `place` (where the files were) are `{a, b}`, or null if they are the same. `same` is "
+    "`files` lists `{path, verdict}` (`added`, `removed`, `changed`, `touched`), with `sure: false` where an "
+    "etag alone tells of a change, null if no listing is known; "
+    "`type` and `place` (where the files were) are `{a, b}`, or null if they are the same. `same` is "
     "true if nothing but `place` and `touched` files is different. "
     "`upstream` lists the same of the inputs that changed, the first cause first.",
     "log": "A list of `{at, what, uri, by, why}`; `what` is `published`, `withdrawn` or `alias`, which also "

@@ -180,4 +180,5 @@ def _field(change: "FieldChange") -> str:
 
 
 def _file(change: "FileChange") -> str:
-    return f"{_SIGNS[change.verdict]} {words.printable(change.path)}"
+    unsure = "" if change.is_sure else " (written again with the same size; its bytes may be the same)"
+    return f"{_SIGNS[change.verdict]} {words.printable(change.path)}{unsure}"

@@ -43,10 +43,19 @@ class InputChange:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """One file that is not the same; `touched` is another time where no digest tells more."""
+    """One file that is not the same; `touched` is another time where no digest tells more.
+
+    One that is `changed` may still hold the same where `is_sure` is False: it is an object that was written
+    again with the same size, as its etag tells, and nothing is known of its bytes.
+    """
 
     path: str
     verdict: FileVerdict
+    is_sure: bool = True
+
+    def to_document(self) -> dict[str, Any]:
+        """`{path, verdict}`, and `sure` where that is false."""
+        return {"path": self.path, "verdict": self.verdict} | ({} if self.is_sure else {"sure": False})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +126,7 @@ class Difference:
             },
             "metadata": _by_key(self.metadata),
             "content": _by_key(self.content),
-            "files": None
-            if self.files is None
-            else [{"path": change.path, "verdict": change.verdict} for change in self.files],
+            "files": None if self.files is None else [change.to_document() for change in self.files],
             "place": _pair(self.place),
         }
 
@@ -241,7 +248,8 @@ def _files(before: Tree | None, after: Tree | None) -> tuple[FileChange, ...] | 
     old, new = (_digests(tree, moved) for tree in (before, after))
     # Another time says nothing of what a digest says is the same.
     is_told = {path for path in moved if old[path] and old[path] == new[path]}
-    return tuple(FileChange(one.path, _VERDICTS[one.verdict]) for one in found if one.path not in is_told)
+    found = [one for one in found if one.path not in is_told]
+    return tuple(FileChange(one.path, _VERDICTS[one.verdict], one.is_sure) for one in found)
 
 
 def _digests(tree: Tree, paths: Collection[str]) -> dict[str, str | None]:
