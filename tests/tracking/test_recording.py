@@ -413,6 +413,12 @@ def test_the_end_of_a_script(tmp_path: Path, body: str, code: int, status: str, 
 
 EXITING_THREAD = "import threading\nt = threading.Thread(target=sys.exit, args=(5,)); t.start(); t.join()"
 CAUGHT = "try: sys.exit(2)\nexcept SystemExit: pass\n"
+CAUGHT_OUTSIDE = """
+try:
+    with kit.run("unsaved"): sys.exit(2)
+except SystemExit as error: print(error.code)
+"""
+ASKED = "try: sys.exit(2)\nexcept SystemExit as error: print(error.code)\n"
 
 
 @pytest.mark.parametrize(
@@ -425,6 +431,8 @@ CAUGHT = "try: sys.exit(2)\nexcept SystemExit: pass\n"
         ("with kit.run('sft'): save('a'); sys.exit(4)", 4, 4),
         # Who catches it goes on; and what is raised otherwise is not seen.
         (f"save('a')\n{CAUGHT}", 0, None),
+        (f"save('a')\n{ASKED}", 0, None),
+        (f"save('a')\n{CAUGHT_OUTSIDE}", 0, None),
         (f"save('a')\n{EXITING_THREAD}", 0, None),
         ("save('a'); raise SystemExit(1)", 1, None),
     ],
@@ -433,10 +441,37 @@ def test_the_code_of_sys_exit_is_recorded_where_it_is_seen(
     tmp_path: Path, body: str, code: int, seen: int | None
 ) -> None:
     done = script(tmp_path / "store", body, code)
-    (run,) = list_runs(LocalStore(str(tmp_path / "store")))
+    runs = {run.start.name: run for run in list_runs(LocalStore(str(tmp_path / "store")))}
+    run = runs.get(None) or runs["sft"]
     assert run.finish is not None
     assert run.finish.exit_code == seen
     assert ("no data" in done.stderr) == ("no data" in body)
+
+
+LIKE_ANY_OTHER = """
+save("a")
+import copy, pickle, threading, traceback
+thread = threading.Thread(target=lambda: sys.exit(5))
+thread.start(); thread.join()
+try:
+    try: raise ValueError("why")
+    except ValueError: sys.exit(3)
+except SystemExit as error:
+    for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert (type(other), other.code) == (SystemExit, 3), other
+    assert isinstance(error.__context__, ValueError) and not error.__suppress_context__
+    error.code = 4
+    raise
+"""
+
+
+def test_what_sys_exit_raises_is_like_any_other(tmp_path: Path) -> None:
+    """A thread leaves without a word, another process gets it, who catches it may change its code."""
+    done = script(tmp_path / "store", LIKE_ANY_OTHER, 4)
+    assert done.stderr == ""
+    (run,) = list_runs(LocalStore(str(tmp_path / "store")))
+    assert run.finish is not None
+    assert run.finish.exit_code == 4
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

@@ -274,6 +274,7 @@ def run(name: str, **told: Any) -> "Iterator[Run]":
         name: what this part of the work is called, such as "sft".
         **told: what else is to be recorded: `config`, `tags`, `seeds`, `image`.
     """
+    from nemotron.kit.tracking import exit_code
     from nemotron.kit.tracking.run import Run
 
     mine = tuple(each for each in _mine.get() if each in _state.runs)
@@ -283,11 +284,13 @@ def run(name: str, **told: Any) -> "Iterator[Run]":
         _change(runs=(*_state.runs, own))
     _mine.set((*mine, own))
     error: type[BaseException] | None = None
+    code: int | None = None
     try:
         if registry is not None:
             own.begin(registry.store)
         yield own
     except BaseException as raised:
+        code = exit_code.told_by(raised)
         # `sys.exit(0)` is how many a script finishes.
         error = None if isinstance(raised, SystemExit) and raised.code in (None, 0) else type(raised)
         raise
@@ -296,7 +299,8 @@ def run(name: str, **told: Any) -> "Iterator[Run]":
             _change(runs=tuple(each for each in _state.runs if each is not own))
         # Not by a token: a generator may be left in another context than it was entered in.
         _mine.set(tuple(each for each in _mine.get() if each is not own))
-        own.end(error)
+        with exit_code.leaving(code):
+            own.end(error)
 
 
 def record_use(uri: str, asked: str | None = None) -> None:
