@@ -57,6 +57,9 @@ def test_secrets_go(url: str, left: str) -> None:
         "http://[::1]:80/a@b",
         "/data/a@b:c?sig",
         "/data/task-summaries-of-long-documents/disk-abcdefghijklmnopqrstuvw",
+        "/data/sk-wikipedia-20231101-train.jsonl",
+        "sk-SK_wikipedia_2024_deduplicated",
+        "the ring-bearer destroyed it",
         "art://m:v1",
         "art://m:best/a@b",
         "mail me@host",
@@ -71,6 +74,8 @@ def test_the_rest_stays(text: str) -> None:
 KEYS = (
     "hf_{}abcdefghijklmnopqrst",
     "sk-proj-{}abcdefghijklmnop",
+    "sk-ant-api03-{}_a-b_c-d_e",
+    "sk-{}abcdefghijklmnop",
     "ghp_{}abcdefghijklmnopqrst",
     "glpat-{}abcdefghijklmnop",
     "nvapi-{}abcdefghijklmnopqrst",

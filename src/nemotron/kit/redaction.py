@@ -52,14 +52,18 @@ _TOKENS_OF_TEXT = re.compile(
     r"max|min|num|total|n|per|seen|train|valid|trained|consumed|target|draft|decoder_start|forced_bos|forced_eos"
     r")_tokens?$|^tokens$"
 )
-# What looks like a key, wherever it stands; `task-…` is no `sk-…`.
+# What looks like a key, wherever it stands. `task-…` is no `sk-…`, and neither is what words joined by dashes
+# are called: `sk` is the code of a language as well. Behind `bearer` prose has words; a token has digits, or
+# stands behind a header's `Bearer`.
 _FORMS = re.compile(
-    r"(?<![A-Za-z0-9])(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{20,}"
+    r"(?<![A-Za-z0-9])(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9]{20,}[A-Za-z0-9_-]*"
+    r"|sk-(?:proj|svcacct|admin|None|ant|or|lf)-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}"
     r"|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|nvapi-[A-Za-z0-9_-]{20,}"
     r"|wandb_v[0-9]_[A-Za-z0-9_]{20,}|(?:AKIA|ASIA)[A-Z0-9]{16}|xox[abprs]-[A-Za-z0-9-]{10,}"
     r"|AIza[A-Za-z0-9_-]{30,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*)"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}|(?i:(?<=\bauthorization: ))\S+(?: \S+)?",
+    r"|(?:\bBearer\s+|(?i:\bbearer\s+)(?=[A-Za-z._~+/=-]{0,40}\d))[A-Za-z0-9._~+/=-]{8,}"
+    r"|(?i:(?<=\bauthorization: ))\S+(?: \S+)?",
     re.DOTALL,
 )
 # The same by the name before it: parts of connection strings, and a signed query that has lost its URL.

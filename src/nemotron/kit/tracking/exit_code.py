@@ -21,7 +21,7 @@ class _Exit(SystemExit):
     """The built-in one, in every respect but that the interpreter's asking for the code is noticed."""
 
     @property
-    def code(self) -> Any:  # type: ignore[override]
+    def code(self) -> Any:
         """What `sys.exit` was given."""
         said = _CODE.__get__(self)
         if sys._getframe().f_back is None:
