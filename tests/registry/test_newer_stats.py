@@ -2,17 +2,21 @@
 
 import os
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from nemotron.kit.documents.digest import digest_of
 from nemotron.kit.documents.newer_stats import NewerStats
+from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import CorruptError, FormatTooNewError, RefusedError
-from nemotron.kit.registry import content, layout, newer_stats
+from nemotron.kit.registry import changes, content, layout, newer_stats
 from nemotron.kit.registry.doctor import examine
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.local import LocalStore
+from nemotron.kit.store.memory import MemoryStore
 
 
 def rewrite(path: Path, seconds: int = 5) -> None:
@@ -111,6 +115,25 @@ def test_writers_at_the_same_time(publish, root, data) -> None:
     seen = newer_stats.newest(LocalStore(root), "m", 1)
     assert seen is not None
     assert [entry.path for entry in seen.entries] == ["part.txt"]
+
+
+def test_what_is_known_of_one_object_outlives_news_of_another() -> None:
+    """One was read, the same under another etag; a look alone then sees it, and another's new time."""
+    store = MemoryStore()
+    a, b = (Entry(path, 1, 10, etag=f'"{path}"').read(digest_of(path.encode())) for path in "ab")
+    published = Tree.of([a, b])
+    again = replace(a, mtime_ns=20, etag='"parts-2"')
+    assert newer_stats.remember(store, "m", 1, published, Tree.of([again, b]))
+    looked = Tree.of([replace(again, digest=None), replace(b, mtime_ns=30, digest=None)])
+    assert newer_stats.remember(store, "m", 1, published, looked)
+    seen = newer_stats.newest(store, "m", 1)
+    assert seen is not None
+    assert [(entry.path, entry.mtime_ns, entry.digest) for entry in seen.entries] == [
+        ("a", 20, a.digest),
+        ("b", 30, b.digest),
+    ]
+    differences = changes.compare(published, looked)
+    assert newer_stats.recognised(store, "m", 1, published, looked, differences) == {"a", "b"}
 
 
 def test_a_large_listing_and_what_becomes_of_it(publish, opened, root, data) -> None:

@@ -157,21 +157,21 @@ def remember(store: Store, name: str, version: int, published: Tree, now: Tree) 
     Returns:
         Whether something was written.
     """
-    touched = {item.path for item in changes.compare(published, now) if item.verdict == "touched"}
-    if not touched:
+    doubtful = {item.path for item in changes.compare(published, now) if _is_doubtful(item)}
+    if not doubtful:
         return False
     try:
-        return _remember(store, name, version, published, now, touched)
+        return _remember(store, name, version, published, now, doubtful)
     except KitError as error:
         log.info("Newer times of %s:v%d are not kept: %s", name, version, error)
         return False
 
 
-def _remember(store: Store, name: str, version: int, published: Tree, now: Tree, touched: set[str]) -> bool:
+def _remember(store: Store, name: str, version: int, published: Tree, now: Tree, doubtful: set[str]) -> bool:
     for _ in range(ATTEMPTS_MAX):
         numbers = sequences(store, name, version)
         before = newest(store, name, version) if numbers else None
-        tree = Tree.of(_proven(published, now, before, touched))
+        tree = Tree.of(_proven(published, now, before, doubtful))
         if not tree.entries or tree == before:
             return False
         seen = NewerStats(name=name, version=version, seen_at=stamps.now())
@@ -187,10 +187,10 @@ def _remember(store: Store, name: str, version: int, published: Tree, now: Tree,
     return False  # others keep writing it: what they saw is as good
 
 
-def _proven(published: Tree, now: Tree, before: Tree | None, touched: set[str]) -> Iterator[Entry]:
+def _proven(published: Tree, now: Tree, before: Tree | None, doubtful: set[str]) -> Iterator[Entry]:
     """The files whose stats are others than published, and whose bytes are known to be the same."""
-    then, earlier = _by_path(published, touched), _by_path(before, touched)
-    for path, entry in _by_path(now, touched).items():
+    then, earlier = _by_path(published, doubtful), _by_path(before, doubtful)
+    for path, entry in _by_path(now, doubtful).items():
         old, seen = then[path], earlier.get(path)
         is_read = old.digest is not None and old.digest == entry.digest
         is_same_state = old.etag is not None and old.etag == entry.etag
