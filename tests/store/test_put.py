@@ -115,6 +115,19 @@ def test_a_file_system_that_stops_copying_half_way(
     assert filled(store, source) == source.read_bytes() == store.read(KEY)
 
 
+@pytest.mark.parametrize("how", ["copied", "copied by itself", "shared"])
+def test_reads_that_give_less_than_was_asked_for(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    real = os.preadv
+    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: how == "copied by itself")
+    monkeypatch.setattr(os, "preadv", lambda file, views, at: real(file, [views[0][:1000]], at))
+    if how == "shared":
+        monkeypatch.setattr(files, "_clone", lambda here, there: os.pwrite(there, source.read_bytes(), 0) > 0)
+    store = LocalStore(tmp_path / "store")
+    assert filled(store, source) == source.read_bytes() == store.read(KEY)
+
+
 def test_blocks_that_are_shared_are_shown_as_well(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,7 +141,7 @@ def copy(
                 count = 0
             by_itself = count > 0  # some file systems say 0 where they mean that they can't
             if by_itself:
-                os.preadv(target, [buffer[:count]], done)
+                count = os.preadv(target, [buffer[:count]], done)  # which may be less
         if not by_itself:
             count = os.preadv(source, [buffer], done)
             if count == 0:
