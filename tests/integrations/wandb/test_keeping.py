@@ -1,8 +1,11 @@
 """W&B alone: what it has not got is kept in a folder of the user's, and arrives later, with its edges."""
 
+import atexit
 import os
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +14,7 @@ import pytest
 
 from nemotron import kit
 from nemotron.kit import context
+from nemotron.kit.integrations.wandb import limits
 from nemotron.kit.integrations.wandb.delivery_sync import sync
 from nemotron.kit.integrations.wandb.limits import within
 from nemotron.kit.registry.registry import Registry
@@ -213,6 +217,36 @@ def test_an_upload_may_take_as_long_as_the_server_answers() -> None:
     assert asked == [True, True, True]
     with pytest.raises(kit.errors.UnavailableError, match=r"did not answer within 0.01 s"):
         within(0.01, lambda: threading.Event().wait(60))
+
+
+def test_an_answer_that_comes_as_the_time_is_over_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Future[str]):
+        def result(self, timeout: float | None = None) -> str:
+            said = super().result()
+            if timeout is not None:
+                raise TimeoutError
+            return said
+
+    monkeypatch.setattr(limits, "Future", Late)
+    assert within(60, lambda: "answer") == "answer"
+
+
+def test_a_process_that_ends_looks_once_at_what_is_left(
+    wandb_server: WandbServer, real_wandb: ModuleType, alone: None, tmp_path: Path
+) -> None:
+    """Each look may take as long as a save may."""
+    hooks: list[Callable[[], object]] = []
+    run = real_wandb.init(project="proj")
+    wandb_server.failing = 403
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(atexit, "register", hooks.append)
+        patch.setattr(atexit, "unregister", lambda hook: hook in hooks and hooks.remove(hook))
+        for step in range(3):
+            with pytest.raises(kit.errors.KitError, match="nemotron kit sync"):
+                kit.ModelArtifact(path=folder(tmp_path / f"m{step}"), step=step).save(name="model")
+    assert [hook.__name__ for hook in hooks if hook.__module__.endswith("courier")] == ["at_exit"]
+    wandb_server.failing = None
+    run.finish()
 
 
 def test_what_w_and_b_has_taken_leaves_nothing(

@@ -60,8 +60,8 @@ def within(
         try:
             return answer.result(timeout=limit_s * SHARE)  # type: ignore[no-any-return]
         except TimeoutError as error:
-            if answer.done():
-                raise
+            if answer.done():  # it came just now; or it is this error
+                return answer.result()  # type: ignore[no-any-return]
             if not may_go_on():
                 raise UnavailableError(f"W&B did not {doing} within {limit_s:g} s") from error
 
