@@ -95,6 +95,7 @@ class Courier:
         self._left: dict[str, Registry] = {}
         self._wanted: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._is_watching = False
 
     # -- saves ---------------------------------------------------------------------------------------------
 
@@ -235,8 +236,10 @@ class Courier:
         """See to what is left when the process ends, and that it can end."""
         self._was_online = True
         self._timeout_s = context.settings().wandb_timeout_s
-        if self._thread is None:
+        if not self._is_watching:
+            self._is_watching = True
             # Before the client's own hook, which was there first: the run is still open then.
+            atexit.unregister(self.at_exit)  # a fork has its parent's
             atexit.register(self.at_exit)
             _standby.get_ready()
         if wandb_run.is_real():
