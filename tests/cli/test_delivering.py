@@ -84,6 +84,13 @@ def test_sync_with_nothing_to_do_needs_no_client(
     assert (said.code, said.json) == (0, {"delivered": 0, "waiting": 0, "set_aside": 0, "records": []})
 
 
+@pytest.mark.parametrize("command", [("outbox",), ("sync",), ("sync", "--dry-run")])
+def test_a_root_that_is_not_there_has_no_outbox(kit, store: Registry, command: tuple[str, ...]) -> None:
+    said = kit(*command, "--root", f"{store.root}s")
+    assert (said.code, said.out) == (1, "")
+    assert f"No store at {store.root}s" in said.err
+
+
 def test_sync_without_the_client_says_what_to_install(
     kit, store: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,9 @@ def outbox(root: Root = None, as_json: Json = False, quiet: Quiet = False) -> No
 
     Example: nemotron kit outbox --json
     """
-    there = [outbox for _, outbox in _outboxes(root)]
+    both = _outboxes(root)
+    _refuse_mistyped(both)
+    there = [outbox for _, outbox in both]
     output = choose(as_json=as_json, quiet=quiet)
     output.show(view(there, sum(outbox.count_receipts() for outbox in there)))
 
@@ -57,6 +59,8 @@ def sync(
     from nemotron.kit.integrations.wandb import delivery_sync
 
     both = _outboxes(root)
+    if not watch:  # a job beside which it watches may be yet to save its first version
+        _refuse_mistyped(both)
     there = [outbox for _, outbox in both]
     output = choose(as_json=as_json, quiet=quiet)
     if dry_run:
@@ -110,6 +114,14 @@ def _outboxes(root: str | None) -> "list[tuple[Registry, Outbox]]":
 
     registries = [Registry.open(where) for where in outbox_roots(root)]
     return [(registry, Outbox(registry.store)) for registry in registries]
+
+
+def _refuse_mistyped(both: "list[tuple[Registry, Outbox]]") -> None:
+    """A root that is not there has nothing that waits, which is no good news."""
+    from nemotron.kit.cli.listing import refuse_missing
+
+    if len(both) == 1:
+        refuse_missing(both[0][0])
 
 
 def _interrupted(seconds: float) -> bool:
