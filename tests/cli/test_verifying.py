@@ -64,9 +64,14 @@ def test_a_damaged_snapshot_is_repaired_from_its_source(kit, registry: Registry,
         1,
         {"path": "b.txt", "verdict": "missing", "place": "store"},
     )
+    lost_words = kit("verify", "m").out.splitlines()[-1]
     assert (
         kit("verify", "m", "-q").out == "missing b.txt (in the store)\nmissing train/a.txt (in the store)\n"
     )
+    Path("other").mkdir()
+    in_vain = kit("verify", "m", "--repair-from", "other")
+    assert (in_vain.code, in_vain.out.splitlines()[-1]) == (1, lost_words)
+    assert in_vain.err == "other does not hold what was published as b.txt and 1 more\n"
     said = kit("verify", "m", "--repair-from", "data")
     assert (said.code, said.out.splitlines()[:2]) == (0, ["repaired b.txt", "repaired train/a.txt"])
     again = kit("verify", "m", "--repair-from", "data", "--json").json
@@ -135,3 +140,10 @@ def test_data_in_a_bucket_is_asked_for_and_perhaps_changed(kit, registry: Regist
     assert kit("diff", "far:v1", "far:v2", "--json").json["files"] == [
         {"path": "x.bin", "verdict": "changed"}
     ]
+
+
+def test_an_evidence_that_there_is_not_is_refused_in_plain_words(kit, registry: Registry) -> None:
+    said = kit("verify", "m", "--evidence", "ful", env={"COLUMNS": "200"})
+    assert said.code == 2
+    assert "'ful' is not one of" in said.err
+    assert "Value error" not in said.err

@@ -83,7 +83,12 @@ def lighten(param: Any) -> Any:
         if descriptor.annotation == list[str] and value and all(type(one) is str for one in value):
             value, is_plain = list(value), True
         if not (is_plain or (value is None and not param.required)):
-            return checked(ctx, value)
+            try:
+                return checked(ctx, value)
+            except typer.BadParameter as error:
+                # pydantic says of what kind an error is before what it is.
+                error.message = error.message.removeprefix("Value error, ")
+                raise
         return value if param.callback is None else param.callback(ctx, param, value)
 
     param.process_value = process_value

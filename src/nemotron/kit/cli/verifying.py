@@ -79,6 +79,9 @@ def verify(
         if found.files:
             with output.progress("Reading", of_bytes=True) as progress:
                 found = registry.verify(record.uri, level, progress=progress)
+        if left := [file.path for file in found.files if file.place == "store"]:
+            more = f" and {len(left) - 1:,} more" if len(left) > 1 else ""
+            output.note(f"{repair_from} does not hold what was published as {left[0]}{more}")
     output.show(VerificationView(found, repaired))
     if not found.ok:
         raise typer.Exit(FAILED)
