@@ -76,7 +76,7 @@ def test_recall(kit, trained: Registry) -> None:
     ]
     assert found[0]["path"] == ["hf://web", "art://blend:v1", "art://base:v1", "art://tuned:v1"]
     assert [one["share"] for one in kit("recall", "blend", "--json").json] == [0.9, 1.0]
-    assert kit("recall", "tuned").out == "Nothing holds it\n"
+    assert kit("recall", "tuned").out == "Nothing holds it; nemotron kit impact shows what was made with it\n"
     assert kit("recall", "hf://other").code == 1
 
 

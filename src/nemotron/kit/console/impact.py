@@ -92,7 +92,7 @@ class HoldingsView(View):
         from rich.text import Text
 
         if not self.holdings and self.holdings.is_whole:
-            return "Nothing holds it"
+            return "Nothing holds it; nemotron kit impact shows what was made with it"
         drawn = FittingTable(
             ("SHARE", "ARTIFACT", "CONFIDENCE", "ALIASES", "BY WAY OF"),
             folding=("ALIASES", "BY WAY OF"),
