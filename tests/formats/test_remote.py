@@ -82,3 +82,12 @@ def test_what_is_no_error_of_a_backend_passes() -> None:
 )
 def test_built_in_errors(thrown: Exception, error: type[KitError]) -> None:
     assert type(raised(thrown)) is error
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"), [("s3://b/x", "nemotron-kit[s3]"), ("https://h/x", "install requests aiohttp")]
+)
+def test_a_client_that_is_missing_is_named_with_what_brings_it(url: str, remedy: str) -> None:
+    error = raised(ImportError("no such client"), url)
+    assert isinstance(error, MisuseError)
+    assert remedy in error.message

@@ -34,6 +34,8 @@ _MISSING = ("NotFound", "FileNotFound")
 # How S3, Azure and Google say in the body of a reply that it is not the object that is missing.
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 
+_REMEDIES = dict.fromkeys(("http", "https"), "pip install requests aiohttp")
+
 
 def foreign_errors() -> tuple[type[Exception], ...]:
     """The exceptions of all backends that are loaded, besides OSError."""
@@ -66,7 +68,7 @@ def translated(doing: str, url: str) -> Iterator[None]:
         scheme = urlsplit(url).scheme
         raise MisuseError(
             f"Cannot {doing} {url}: no client for {scheme}:// is installed ({error}). "
-            "pip install 'nemotron-kit[s3]' (or gcs, azure), or fsspec's own client"
+            + _REMEDIES.get(scheme, "pip install 'nemotron-kit[s3]' (or gcs, azure), or fsspec's own client")
         ) from error
     except (NotImplementedError, ValueError) as error:  # a URL or an option that the backend can't take
         raise MisuseError(f"Cannot {doing} {url}: {_said(error)}") from error
