@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal, Protocol, TypeVar
 
 from nemotron.kit.errors import CorruptError, KitError, PathNotFoundError, RefusedError, UnavailableError
+from nemotron.kit.workers import Workers
 
 JSON_BYTES_MAX = 32 << 20
 JSON_CONTAINERS_MAX = 2_000_000
@@ -272,9 +273,7 @@ def each(read: Callable[[str], Found], paths: Iterable[str], files: Files) -> li
     every = list(paths)
     if files.workers == 1 or len(every) < 2:
         return [read(path) for path in every]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(min(files.workers, len(every)), thread_name_prefix="kit-heads") as pool:
+    with Workers(min(files.workers, len(every)), "kit-heads") as pool:
         try:
             return list(pool.map(read, every))
         except BaseException:

@@ -5,7 +5,6 @@ order is told from the index and the aliases, and only what is given is looked a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
@@ -25,6 +24,7 @@ from nemotron.kit.registry import layout
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.trees import read_tree
 from nemotron.kit.registry.versions import Versions
+from nemotron.kit.workers import Workers
 
 T = TypeVar("T")
 # So many versions for each that is to be shown are weighed by `recall`: it may be that none holds anything.
@@ -225,7 +225,7 @@ def _with_aliases(versions: Versions, names: Iterable[str]) -> list[str]:
     order = sorted(names)
     if versions.store.local_path(layout.FORMAT) is not None:
         return [name for name in order if has(name)]
-    with ThreadPoolExecutor(READERS) as pool:
+    with Workers(READERS, "kit-lineage") as pool:
         return [name for name, found in zip(order, pool.map(has, order), strict=True) if found]
 
 

@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ from nemotron.kit.registry import layout
 from nemotron.kit.registry.processes import Life, life_of
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ def with_runs(store: Store, graph: Graph, *, whole: bool = False) -> Graph:
     if store.local_path(layout.RUNS) is not None:
         records = [read_run(store, run_id, whole=False) for run_id in shown]
     else:
-        with ThreadPoolExecutor(READERS) as pool:
+        with Workers(READERS, "kit-lineage") as pool:
             records = list(pool.map(lambda run_id: read_run(store, run_id, whole=False), shown))
     runs = {record.id: node_of(record) for record in records if record is not None}
     edges = [Edge(runs[run_id].uri, uri, RUN_ROLE) for uri, run_id in made_by.items() if run_id in runs]

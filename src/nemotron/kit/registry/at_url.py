@@ -7,7 +7,7 @@ is in `docs/design/018-evidence-at-urls.md`.
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -27,6 +27,7 @@ from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.scan import METADATA_FILE, METADATA_KEYS, is_reserved
 from nemotron.kit.store.at_url import Objects, Seen
 from nemotron.kit.store.at_url_connect import objects_at
+from nemotron.kit.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def _with_versions(objects: Objects, found: list[Seen]) -> list[Seen]:
     head = objects.one(found[0].path)
     if head.version is None:
         return found
-    with ThreadPoolExecutor(reading.REMOTE_WORKERS, thread_name_prefix="kit-heads") as pool:
+    with Workers(reading.REMOTE_WORKERS, "kit-heads") as pool:
         return [head, *pool.map(lambda seen: objects.one(seen.path), found[1:])]
 
 

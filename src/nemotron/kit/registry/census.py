@@ -1,7 +1,6 @@
 """All versions of a store, read: for what must know of every one of them before it takes something away."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -13,6 +12,7 @@ from nemotron.kit.registry import layout
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.workers import Workers
 
 WORKERS = 16
 BATCH = 1000
@@ -50,7 +50,7 @@ def take(store: Store, progress: Progress | None = None) -> Census:
     """
     versions, census = Versions(store), Census()
     names = sorted({name for name in store.list() if is_key(name)} | versions.older.names())
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="kit-census") as pool:
+    with Workers(WORKERS, "kit-census") as pool:
         for name in names:
             census.older[name] = versions.older.numbers(name)
         # Of a name, all its keys where one listing tells them: a tombstone that it shows is there, and of one

@@ -11,7 +11,6 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from nemotron.kit.documents import codec
@@ -26,6 +25,7 @@ from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.trees import read_tree
 from nemotron.kit.store.protocol import Found, Store
 from nemotron.kit.store.system_errors import translating
+from nemotron.kit.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class _Run:
         """Do something to many objects; on a bucket each costs a request or three."""
         if not self.apply or not objects:
             return
-        with ThreadPoolExecutor(census.WORKERS, thread_name_prefix="kit-gc") as pool:
+        with Workers(census.WORKERS, "kit-gc") as pool:
             done = 0
             for batch in census.batches(objects):
                 list(pool.map(work, batch))

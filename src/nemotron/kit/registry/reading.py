@@ -8,7 +8,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain, islice
@@ -21,6 +21,7 @@ from nemotron.kit.documents.entry import kept_time
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError
 from nemotron.kit.store.system_errors import translate
+from nemotron.kit.workers import Workers
 
 WORKERS = min(16, os.cpu_count() or 1)
 ATTEMPTS_MAX = 3
@@ -132,7 +133,7 @@ def on_all(
     threads = max(1, WORKERS // len(first))
     pool: AbstractContextManager[Executor]
     if executor is None:
-        pool = ThreadPoolExecutor(len(first), thread_name_prefix="kit-content")
+        pool = Workers(len(first), "kit-content")
         work = partial(work, told=meter.told)
     else:
         pool = nullcontext(executor)

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
 
 from nemotron.kit.errors import MisuseError, OutsideRootError
+from nemotron.kit.workers import Workers
 
 _KEY = re.compile(r"(?:[^/\x00-\x1f\x7f]+/)*[^/\x00-\x1f\x7f]+")
 _DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
@@ -227,9 +228,7 @@ class Store(ABC):
         """
         if self.at_once == 1 or len(calls) < 2:
             return [call() for call in calls]
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(min(self.at_once, len(calls)), thread_name_prefix="kit-store") as pool:
+        with Workers(min(self.at_once, len(calls)), "kit-store") as pool:
             return [*pool.map(lambda call: call(), calls)]
 
     def local_path(self, key: str) -> Path | None:

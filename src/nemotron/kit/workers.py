@@ -1,0 +1,75 @@
+"""Threads for work that waits; where Python starts none any more, who asks for the work does it.
+
+What `atexit` calls, and a thread that outlives the main one, may publish and ask like any other code. But by
+then Python refuses a pool: it can't be imported ("can't register atexit after shutdown"), takes no work
+("cannot schedule new futures after interpreter shutdown"), or gets no thread (from 3.12, "can't create new
+thread at interpreter shutdown"). A machine's own limit on threads looks the same.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Workers(Executor):
+    """An executor of threads of this process that always gets the work done.
+
+    Args:
+        most: how many threads there are at most.
+        name: what their names begin with.
+
+    >>> with Workers(2, "kit-example") as pool:
+    ...     list(pool.map(str.upper, ["a", "b"]))
+    ['A', 'B']
+    """
+
+    def __init__(self, most: int, name: str) -> None:
+        self._pool: Executor | None = None
+        with suppress(RuntimeError):  # Python ends: the import of the pool is refused
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(most, thread_name_prefix=name)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have a thread do it; where none can be had, it is done when this returns.
+
+        Raises:
+            BaseException: what the work raised, where it was done here; else the future's `result()` does.
+        """
+        task = _Task(partial(fn, *args, **kwargs))
+        if self._pool is not None:
+            with suppress(RuntimeError):  # Python ends: it takes no more work, or has it lie
+                self._pool.submit(task)
+                return task.future
+        task()
+        return task.future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait for what runs; what waits is done too, or left."""
+        if self._pool is not None:
+            self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+class _Task:
+    """Work that is done once: a pool that could start no thread may have kept it all the same."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.future: Future[Any] = Future()
+        self._work = work
+        self._begun = threading.Lock()
+
+    def __call__(self) -> None:
+        if not self._begun.acquire(blocking=False) or not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            self.future.set_result(self._work())
+        except BaseException as error:
+            self.future.set_exception(error)
+            del self  # else the error's traceback holds what holds the error
+            raise
