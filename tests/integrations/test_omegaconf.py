@@ -1,13 +1,11 @@
 """Resolvers in configs, over a store."""
 
 import json
-from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from bucket_server import environment, new_bucket, serving
 from nemotron.kit import context
 from nemotron.kit.artifact import ModelArtifact, PretrainDataArtifact
 from nemotron.kit.errors import (
@@ -362,25 +360,3 @@ def test_a_typed_artifact_of_data(registry, tmp_path):
     PretrainDataArtifact(path=tmp_path / "d", total_tokens=12).save(name="d")
     register_resolvers({"d": "d"}, mode="active_run")
     assert value("${art:d,total_tokens}") == 12
-
-
-@pytest.mark.parametrize("snapshot", [False, True])
-def test_a_store_in_a_bucket(snapshot, tmp_path, monkeypatch):
-    pytest.importorskip("obstore")
-    pytest.importorskip("moto.server")
-    with serving() as server:
-        for key, setting in environment("http://{}:{}".format(*server)).items():
-            monkeypatch.setenv(key, setting)
-        registry = Registry.open(new_bucket(server))
-        context.set_registry(registry)
-        (tmp_path / "data").mkdir()
-        (tmp_path / "data" / "part.txt").write_text("hello")
-        draft = Draft(name="org/data", source=tmp_path / "data", metadata={"tokens": 7}, snapshot=snapshot)
-        registry.publish(draft)
-        register_resolvers_from_config({"run": {"data": "org/data:latest"}})
-        config = OmegaConf.create(
-            {"path": "${art:data}", "version": "${art:data,version}", "tokens": "${art:data,tokens}"}
-        )
-        assert (config.version, config.tokens) == (1, 7)
-        assert Path(config.path, "part.txt").read_text() == "hello"
-        assert (config.path == str(tmp_path / "data")) is not snapshot

@@ -134,9 +134,7 @@ def find(registry: Registry, path: str) -> Place:
         InvalidReferenceError: it is no such path.
     """
     record, inside = registry.find(path)
-    return (_AtUrl if "://" in record.folder and not record.is_snapshot else _OnDisk)(
-        registry, record, inside
-    )
+    return (_AtUrl if record.is_at_url else _OnDisk)(registry, record, inside)
 
 
 class _OnDisk(Place):

@@ -62,7 +62,8 @@ def pin(references: Mapping[str, str], mode: Mode) -> dict[str, Info]:
         if uri := info.get("uri"):
             context.current_run().pin(references[name], uri)
     return {
-        name: info if found_here.get(name) == info else _on_this_rank(info) for name, info in found.items()
+        name: info if found_here.get(name) == info else _on_this_rank(info, registry)
+        for name, info in found.items()
     }
 
 
@@ -94,10 +95,12 @@ def _numbered(info: Info) -> Info:
     return info
 
 
-def _on_this_rank(info: Info) -> Info:
+def _on_this_rank(info: Info, registry: "Registry | None") -> Info:
     """What another rank has resolved, as it is here: an edge of this rank's run, data of this machine."""
     qualified = info.get("qualified_name")
     if qualified is None:
+        if registry is not None and info.get("laid_out") and not os.path.lexists(info["path"]):
+            return in_store(registry, f"{info['uri']}/{info['inside']}".rstrip("/"))
         return info
     from nemotron.kit.integrations.wandb import resolving
 
@@ -133,6 +136,7 @@ def in_store(registry: "Registry", ref: str) -> Info:
         "uri": record.uri,
         "inside": inside,
         "metadata_dir": folder,
+        "laid_out": record.is_snapshot,
         "iteration": metadata.get("iteration"),
         "fields": {
             **own,

@@ -81,7 +81,7 @@ def holds(store: Store, record: Record, inside: str) -> bool | None:
         return True
     if content is not None and content.scope == "file":
         return inside == content.entry
-    is_local = not record.is_snapshot and "://" not in record.folder
+    is_local = not (record.is_snapshot or record.is_at_url)
     if is_local and os.path.lexists(f"{record.folder}/{inside}"):
         return True
     try:
@@ -91,4 +91,4 @@ def holds(store: Store, record: Record, inside: str) -> bool | None:
     if tree is None:
         return False if is_local and os.path.isdir(record.folder) else None
     is_listed = any(entry.path == inside or entry.path.startswith(f"{inside}/") for entry in tree.entries)
-    return True if is_listed else None if "://" in record.folder and not record.is_snapshot else False
+    return True if is_listed else None if record.is_at_url else False
