@@ -6,6 +6,7 @@ import pytest
 
 from cli.table import COMMANDS, NAMED, REFERRING, WITHOUT_STORE
 from nemotron.kit.cli.app import COMMANDS as THERE
+from nemotron.kit.cli.app import HEADINGS
 from nemotron.kit.registry.registry import Registry
 
 ADVERSARIAL = (
@@ -142,3 +143,12 @@ def test_a_damaged_manifest_is_a_warning_here_and_a_problem_for_the_doctor(kit, 
     named = kit("resolve", "nano3/data:v2", "--json")
     assert (named.code, named.out) == (1, "")
     assert "is damaged" in named.err
+
+
+def test_help_lists_each_command_once_below_its_heading(kit) -> None:
+    shown = kit("--help", env={"COLUMNS": "200"}).out
+    listed = [
+        words[1] for line in shown.splitlines() if (words := line.split())[:1] == ["│"] and len(words) > 1
+    ]
+    assert sorted(one for one in listed if one in THERE) == sorted(THERE)
+    assert all(f" {heading} " in shown for heading in HEADINGS)

@@ -44,6 +44,14 @@ COMMANDS = {
     "gc": ("collecting", "gc"),
     "remap": ("remapping", "remap"),
 }
+# Under which heading the help of all lists the commands of a file.
+HEADINGS = {
+    "Find and read": ("listing", "resolving", "fetching", "inspecting"),
+    "Where it comes from, and what it reached": ("tracing", "asking", "weighing", "running"),
+    "Publish and name": ("publishing", "aliasing"),
+    "Check, repair and tidy": ("verifying", "doctoring", "adopting", "collecting", "remapping"),
+    "Weights & Biases": ("delivering",),
+}
 PROGRAM = "nemotron"
 DIGITS_MAX = 9
 
@@ -138,7 +146,8 @@ def load(name: str) -> TyperCommand:
     file, function = COMMANDS[name]
     module = import_module(f"nemotron.kit.cli.{file}")
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    single.command(name, cls=Command)(getattr(module, function))
+    heading = next(title for title, files in HEADINGS.items() if file in files)
+    single.command(name, cls=Command, rich_help_panel=heading)(getattr(module, function))
     return typer.main.get_command(single)  # type: ignore[return-value]
 
 
