@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nemotron.kit.errors import CorruptError, MisuseError, RefusedError, WithdrawnError
-from nemotron.kit.registry import deleting
+from nemotron.kit.registry import deleting, verify
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.memory import MemoryStore
@@ -114,6 +114,23 @@ def test_another_time_means_another_file_unless_a_digest_says_no(publish, plan, 
         return
     with pytest.raises(RefusedError, match=r"part\.txt in .* changed since"):
         plan()
+
+
+def test_what_is_too_large_to_be_read_on_the_way_has_to_be_verified_first(
+    publish, plan, opened, data, monkeypatch
+):
+    publish(evidence="full")
+    monkeypatch.setattr(verify, "LOAD_BYTES_MAX", 1)
+    (data / "part.txt").write_text("jello")  # as long as what was there
+    with pytest.raises(RefusedError, match=r"part\.txt.*`nemotron kit verify m:v1`"):
+        plan()
+    (data / "part.txt").write_text("hello")
+    os.utime(data / "part.txt", ns=(7, 7))
+    with pytest.raises(RefusedError, match=r"part\.txt"):
+        plan()
+    assert opened().verify("m:v1").ok
+    plan().carry_out()
+    assert not data.exists()
 
 
 def test_files_that_changed_are_somebody_elses(publish, plan, data):

@@ -16,7 +16,7 @@ from nemotron.kit.errors import (
     RefusedError,
     WithdrawnError,
 )
-from nemotron.kit.names import ArtifactRef, Version
+from nemotron.kit.names import SCHEME, ArtifactRef, Version
 from nemotron.kit.registry import census
 from nemotron.kit.registry.findings import some
 from nemotron.kit.registry.reading import Progress
@@ -97,17 +97,16 @@ def plan(registry: Registry, ref: str | ArtifactRef, path: str, progress: Progre
     if tree is None:
         raise MisuseError(f"Cannot delete the data of {record.uri}: no listing of its files was recorded")
     found = registry.check(record)
-    # Another time may be another file of the same size, unless a digest has settled that.
-    known = {entry.path for entry in tree.entries if entry.digest}
-    changed = [
-        item.path
-        for item in found
-        if item.verdict == "changed" or (item.verdict == "touched" and item.path not in known)
-    ]
+    # Another time may be another file of the same size. What a digest has settled is not among these.
+    changed = [item.path for item in found if item.verdict in ("changed", "touched")]
     if changed:
+        could_tell = {entry.path for entry in tree.entries if entry.digest}
+        is_unread = any(item.verdict == "touched" and item.path in could_tell for item in found)
+        uri = record.uri.removeprefix(SCHEME)
+        verify = f"See whether the bytes did: `nemotron kit verify {uri}`, which is remembered, or delete"
         raise RefusedError(
             f"Refused to delete the data of {record.uri}: {some(changed)} in {record.folder} changed since "
-            "it was published, and may be somebody's by now. Delete it by hand"
+            f"it was published, and may be somebody's by now. {verify if is_unread else 'Delete'} it by hand"
         )
     listed = [entry.path for entry in tree.entries if entry.kind != "dir"]
     files = list(_inside(record.folder, listed))
