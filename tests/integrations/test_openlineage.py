@@ -284,7 +284,7 @@ def test_what_is_saved_while_python_shuts_down_is_told_all_the_same(tmp_path: Pa
     """Python 3.12 and later start no thread then."""
     body = SCRIPT.replace("kit.init(", f"{LATE}\nkit.init(")
     early = body.replace(
-        'kit.Artifact(path=data).save(name="data")', "from nemotron.kit.registry import publishing"
+        'kit.Artifact(path=data).save(name="data")', "from nemotron.kit.registry import founding, publishing"
     )
     for script, more in ((body, 2), (early, 0)):
         server.took.clear()

@@ -192,7 +192,7 @@ def test_a_damaged_format_file_stops_publishing_and_no_reading(opened, publish, 
 
 
 def test_a_format_file_that_is_still_being_written_is_waited_for(opened, publish, root, monkeypatch):
-    from nemotron.kit.registry import publishing
+    from nemotron.kit.registry import founding
 
     path = root / ".kit/format.json"
     path.parent.mkdir(parents=True)
@@ -203,7 +203,7 @@ def test_a_format_file_that_is_still_being_written_is_waited_for(opened, publish
         waited.append(seconds)
         path.write_text('{"format_version": 1, "older_generations": false}')
 
-    monkeypatch.setattr(publishing.time, "sleep", sleep)
+    monkeypatch.setattr(founding.time, "sleep", sleep)
     assert publish(via=opened()).record.version == 1
     assert len(waited) == 1
 

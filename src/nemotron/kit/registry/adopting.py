@@ -23,7 +23,8 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.registry import changes, layout, stamps
 from nemotron.kit.registry.content import hashed
-from nemotron.kit.registry.publishing import gather, prepare, within
+from nemotron.kit.registry.founding import prepare
+from nemotron.kit.registry.publishing import gather, within
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry

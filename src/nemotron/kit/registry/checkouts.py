@@ -9,9 +9,9 @@ from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, RefusedError
 from nemotron.kit.registry import checkout_cache, layout
 from nemotron.kit.registry.checkout_options import CheckoutOptions
+from nemotron.kit.registry.companions import companion
 from nemotron.kit.registry.findings import some
 from nemotron.kit.registry.laying_out import lay_out
-from nemotron.kit.registry.publishing import companion
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import METADATA_FILE
 from nemotron.kit.registry.verify_snapshot import settled_checkout

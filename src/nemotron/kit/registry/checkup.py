@@ -10,9 +10,9 @@ from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError
 from nemotron.kit.registry import layout, newer_stats, objects
+from nemotron.kit.registry.companions import companion
 from nemotron.kit.registry.findings import Finding, some
 from nemotron.kit.registry.mending import bring_back, bring_back_listing
-from nemotron.kit.registry.publishing import companion
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.trees import read_tree

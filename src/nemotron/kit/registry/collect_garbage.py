@@ -19,8 +19,8 @@ from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, DiskFullError
 from nemotron.kit.registry import census, content, garbage, layout, leftovers, newer_stats, stamps
 from nemotron.kit.registry.census import Census
+from nemotron.kit.registry.founding import is_founded
 from nemotron.kit.registry.garbage import Action, Item, Sweep, What
-from nemotron.kit.registry.publishing import is_founded
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.trees import read_tree
 from nemotron.kit.store.protocol import Found, Store

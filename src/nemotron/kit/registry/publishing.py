@@ -6,7 +6,6 @@ import random
 import time
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Any
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.edge import InputEdge
@@ -14,8 +13,6 @@ from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     ConflictError,
-    CorruptError,
-    FormatTooNewError,
     KitError,
     MisuseError,
     NameConflictError,
@@ -24,8 +21,7 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.names import ArtifactName
 from nemotron.kit.redaction import clean
-from nemotron.kit.registry import changes, content, layout, newer_stats, scan, stamps
-from nemotron.kit.registry.older import holds_older
+from nemotron.kit.registry import changes, companions, content, layout, newer_stats, scan, stamps
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.registry.trees import Listed, is_listed, readable_tree, with_tree
@@ -39,7 +35,6 @@ PAUSE_MAX_S = 0.02
 # No run of gc deletes what it set aside sooner than an hour later, so a publish that has taken half of that
 # since it looked which objects are there looks again.
 OBJECTS_TRUSTED_S = 1800.0
-FOUNDING_LOOKS = 10
 
 
 def publish(
@@ -224,7 +219,7 @@ def _commit(
             versions.learn(manifest)
             if _is_late(looked_at):
                 _make_whole(store, versions, manifest, tree, large)
-            _write_companions(store, manifest)
+            companions.write(store, manifest)
             return Published(Record(manifest, store.url), created=True)
         versions.lost(draft.name, number + 1)
         winner = versions.read_whole(draft.name, number + 1)
@@ -297,103 +292,3 @@ def _is_mine(versions: Versions, manifest: Manifest) -> bool:
     """Whether the version that is there is this attempt's own: the reply to the claim was lost."""
     there = versions.read_whole(manifest.name, manifest.version)
     return there is not None and there.write_id == manifest.write_id
-
-
-def _write_companions(store: Store, manifest: Manifest) -> None:
-    """Files for other readers, and the hint; the version is safe without them."""
-    record = Record(manifest, store.url)
-    try:
-        store.replace_all(
-            {
-                layout.metadata(manifest.name, manifest.version): codec.encode(
-                    companion(record, record.folder)
-                ),
-                layout.latest(manifest.name): f"v{manifest.version}".encode(),
-            }
-        )
-    except KitError as error:
-        log.warning(
-            "%s is published; files beside it are not: %s. Run `nemotron kit doctor`", manifest.uri, error
-        )
-
-
-def companion(record: Record, folder: str) -> dict[str, Any]:
-    """The `metadata.json` of a version whose content lies in `folder`."""
-    manifest = record.manifest
-    entry = manifest.content.entry if manifest.content else None
-    metadata = record.metadata_in(folder)
-    document = {
-        "path": f"{folder}/{entry}" if entry else folder,
-        "type": manifest.type,
-        "metadata": metadata,
-        "created_at": manifest.created_at,
-        "producer": manifest.producer,
-        "tracking": {
-            "artifact_id": f"{manifest.name}:v{manifest.version}",
-            "artifact_type": manifest.type,
-            "run_id": manifest.producer,
-            "url": None,
-            "used_artifacts": list(manifest.used_artifacts),
-        },
-        "name": manifest.semantic_name,
-    }
-    return document | {key: value for key, value in metadata.items() if key not in document}
-
-
-def _founded(store: Store, data: bytes | None) -> dict[str, Any]:
-    """The format file, once it is whole: where there are no hard links it may still be being written."""
-    where = f"{store.url}/{layout.FORMAT}"
-    for _ in range(FOUNDING_LOOKS):
-        data = store.read(layout.FORMAT) if data is None else data
-        if data is None:
-            raise ConflictError(f"{where} comes and goes; is somebody deleting the root?")
-        try:
-            return codec.decode(data, where)
-        except CorruptError as error:
-            problem, data = error, None
-            time.sleep(PAUSE_MAX_S)
-    fix = "Unless another process is writing it, delete it: the next publish makes a new one"
-    raise CorruptError(f"{problem}. {fix}") from problem
-
-
-def prepare(store: Store) -> None:
-    """See that the store is one that this kit can write to; a new one is founded.
-
-    Raises:
-        FormatTooNewError: a newer kit founded it.
-        CorruptError: its format file is damaged.
-    """
-    data = store.read(layout.FORMAT)
-    if data is None:
-        store.probe()
-        older = holds_older(store.list())
-        document = {
-            "format_version": layout.STORE_FORMAT,
-            "store_id": stamps.uuid7(),
-            "created_at": stamps.now(),
-            "older_generations": older,
-        }
-        if store.create(layout.FORMAT, codec.encode(document)):
-            return
-    _refuse_newer(store, data)
-
-
-def is_founded(store: Store) -> bool:
-    """Whether a kit has published here, in a format that this one knows; nothing is written.
-
-    Raises:
-        FormatTooNewError: a newer kit founded it.
-        CorruptError: its format file is damaged.
-    """
-    data = store.read(layout.FORMAT)
-    if data is not None:
-        _refuse_newer(store, data)
-    return data is not None
-
-
-def _refuse_newer(store: Store, data: bytes | None) -> None:
-    version = _founded(store, data).get("format_version")
-    if not isinstance(version, int) or version > layout.STORE_FORMAT:
-        raise FormatTooNewError(
-            f"{store.url} has store format {version}; this kit writes {layout.STORE_FORMAT}: upgrade it"
-        )

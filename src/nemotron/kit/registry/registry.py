@@ -84,7 +84,8 @@ class Registry(Catalog):
             PathNotFoundError, DiskFullError: nothing was published.
             RefusedError: nothing was published; or, as the message says, an alias is protected.
         """
-        from nemotron.kit.registry.publishing import prepare, publish
+        from nemotron.kit.registry.founding import prepare
+        from nemotron.kit.registry.publishing import publish
 
         # Nothing is founded or committed for a name or an alias that is none.
         ArtifactName.parse(draft.name)
@@ -123,7 +124,7 @@ class Registry(Catalog):
             MisuseError: it is no absolute path or URL, leads in a circle, or lies inside the store.
             NotFoundError: there is no such remap to take away.
         """
-        from nemotron.kit.registry.publishing import prepare
+        from nemotron.kit.registry.founding import prepare
 
         prepare(self.store)
         if new is None:

@@ -162,7 +162,7 @@ def _write_rest(place: _Place, start: RunStart) -> None:
 
 def _is_founded(place: _Place) -> bool:
     """Whether there is a store that can be written to; a new one is founded."""
-    from nemotron.kit.registry.publishing import prepare
+    from nemotron.kit.registry.founding import prepare
 
     try:
         prepare(place.store)
