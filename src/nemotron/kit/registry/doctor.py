@@ -8,9 +8,9 @@ from functools import partial
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.manifest import Manifest
-from nemotron.kit.errors import CorruptError, FormatTooNewError, InvalidNameError, KitError, MisuseError
+from nemotron.kit.errors import CorruptError, FormatTooNewError, InvalidNameError, KitError
 from nemotron.kit.names import LATEST, Alias, ArtifactName, is_alias
-from nemotron.kit.registry import layout, stamps
+from nemotron.kit.registry import layout, probing
 from nemotron.kit.registry.aliases import Aliases
 from nemotron.kit.registry.checkup import Checkup
 from nemotron.kit.registry.findings import Finding, said_of
@@ -21,7 +21,6 @@ from nemotron.kit.registry.versions import Versions
 from nemotron.kit.store.system_errors import translate
 
 _TEMPORARY = ".tmp-"
-CLOCK_SKEW_MAX_S = 60.0
 _OWN_FILES = frozenset({"manifest.json", "metadata.json", "tombstone.json"})
 
 
@@ -89,7 +88,7 @@ class _Doctor:
         progress(len(names), len(names))
         yield from self._guarded(".kit", self._own_folders())
         if probe:
-            yield from self._probe()
+            yield from probing.probe(self.store)
 
     def _where(self, key: str) -> str:
         return f"{self.registry.root}/{key}"
@@ -299,7 +298,7 @@ class _Doctor:
                 fix=f"move it: nemotron kit alias {name}:vN {alias}",
             )
 
-    # -- leftovers and the probe ---------------------------------------------------------------------------
+    # -- leftovers -----------------------------------------------------------------------------------------
 
     def _leftovers(self, key: str) -> Iterator[Finding]:
         """Temporary files, which `Store.list` hides: of a writer at work, or of one that was killed."""
@@ -351,44 +350,6 @@ class _Doctor:
                         fix="publish them if they matter, else delete the folder",
                         level="note",
                     )
-
-    def _probe(self) -> Iterator[Finding]:
-        key = f".kit/probe/{stamps.uuid7()}"
-        try:
-            before = time.time()
-            first = self.store.create(key, b"first")
-            yield from self._clock(key, before, time.time())
-            second = self.store.create(key, b"second")
-            read = self.store.read(key)
-            self.store.remove(key)
-            self.store.prune(".kit/probe")
-        except KitError as error:
-            fix = "change the owner or mode of the root, or use another one"
-            yield Finding(kind="not_writable", where=self.registry.root, what=str(error), fix=fix)
-            return
-        if (first, second, read) != (True, False, b"first"):
-            yield Finding(
-                kind="not_exclusive",
-                where=self.registry.root,
-                what="creating what is there was not refused: two writers may get one version number",
-                fix="publish to a root on another file system",
-            )
-
-    def _clock(self, key: str, before: float, after: float) -> Iterator[Finding]:
-        """How far the store's clock, by which house-keeping goes, is from ours."""
-        try:
-            written = next((f.modified for f in self.store.walk(".kit/probe") if f.key == key), after)
-        except MisuseError:
-            return  # it does not tell; house-keeping says so
-        skew = written - after if written > after else min(written - before, 0)
-        if abs(skew) > CLOCK_SKEW_MAX_S:
-            yield Finding(
-                kind="clock_skew",
-                where=self.registry.root,
-                what=f"its clock is {abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'} this machine's",
-                fix="set the clocks by NTP; until then give gc a grace period of days",
-                level="note" if abs(skew) < 900 else "problem",
-            )
 
 
 def _is_key(name: str) -> bool:
