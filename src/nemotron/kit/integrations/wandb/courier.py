@@ -10,7 +10,6 @@ import atexit
 import logging
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,12 +18,12 @@ from functools import partial
 from typing import Any
 
 from nemotron.kit import context
-from nemotron.kit.documents.outbox import Destination, OutboxRecord, RunIdentity
+from nemotron.kit.documents.outbox import OutboxRecord
 from nemotron.kit.errors import KitError, UnavailableError
 from nemotron.kit.integrations.wandb import run as wandb_run
+from nemotron.kit.integrations.wandb.address import Address
 from nemotron.kit.integrations.wandb.breaker import Breaker
 from nemotron.kit.integrations.wandb.delivery import NOT_NOW, deliver, put_off
-from nemotron.kit.integrations.wandb.delivery_plan import run_id_of
 from nemotron.kit.integrations.wandb.delivery_sync import sync, sync_inputs
 from nemotron.kit.integrations.wandb.describing import describe
 from nemotron.kit.integrations.wandb.description import Description
@@ -35,7 +34,6 @@ from nemotron.kit.integrations.wandb.probing import answers
 from nemotron.kit.integrations.wandb.secrets import payload_of
 from nemotron.kit.integrations.wandb.sending import Sender
 from nemotron.kit.names import SCHEME
-from nemotron.kit.redaction import clean, clean_text
 from nemotron.kit.registry import stamps
 from nemotron.kit.registry.processes import this_maker
 from nemotron.kit.registry.registry import Registry
@@ -72,12 +70,9 @@ class Courier:
     ) -> None:
         self.sender = sender
         self.breaker = breaker or Breaker()
-        self._project = project
-        self._entity = entity
+        self.address = Address(project, entity)
         self._clock = clock
-        self._last_run: RunIdentity | None = None
         self._was_online = False
-        self._is_switched_off = False
         # (destination, run, name) → the version that was put into an outbox last, and what is said of it.
         self._kept: dict[tuple[str, str, str], tuple[str, Description]] = {}
         self._timeout_s = 0.0
@@ -113,8 +108,8 @@ class Courier:
         began = self._clock()
         if self._pid != os.getpid():
             self._begin()
-        run = self._run()
-        where = self.destination_of(run)
+        run = self.address.own_run()
+        where = self.address.destination_of(run)
         if where is None:
             return empty_record(artifact.type)
         outbox = Outbox(registry.store)
@@ -124,7 +119,7 @@ class Courier:
         known = outbox.receipt(where, subject) if stored.get("created") is False else None
         if known is not None and set(description.aliases) <= set(known.aliases):
             return {**empty_record(artifact.type), "artifact_id": known.twin, "url": known.url}
-        identity = self.identity_of(run)
+        identity = self.address.identity_of(run)
         key = (where.key, identity.id, description.draft.name)
         last, before = self._kept.get(key, ("", description))
         if last == subject and before.digest == description.digest:
@@ -186,51 +181,7 @@ class Courier:
 
     def follows(self) -> bool:
         """Whether what is saved now goes to W&B, at once or later."""
-        return self.destination_of(self._run()) is not None
-
-    def _run(self) -> Any | None:
-        """The active run, if it is this process's own to use."""
-        run = wandb_run.active()
-        if run is None or getattr(run, "_init_pid", self._pid) != self._pid:
-            return None
-        return run
-
-    def destination_of(self, run: Any | None) -> Destination | None:
-        """Where records go; None where nobody wants them on W&B."""
-        # A run of the parent of a fork, or one that is over, says what its user wants as well.
-        last = run if run is not None else wandb_run.active()
-        if last is not None:
-            self._is_switched_off = wandb_run.mode(last) == "disabled"
-        if self._is_switched_off or (last is None and wandb_run.configured_mode() == "disabled"):
-            return None
-        is_online = run is not None and wandb_run.mode(run) == "online"
-        environment = os.environ.get("WANDB_PROJECT") or None
-        said = getattr(run, "project", None) or None
-        # Offline the client makes a project up where nobody has named one.
-        project = (is_online and said) or self._project or environment or said
-        if project is None:
-            return None
-        entity = (getattr(run, "entity", None) or None) if run is not None else None
-        entity = entity or self._entity or os.environ.get("WANDB_ENTITY") or None
-        server = getattr(getattr(run, "settings", None), "base_url", None)
-        server = server if isinstance(server, str) else wandb_run.configured_server()
-        return Destination(server=clean(server), entity=entity, project=project)
-
-    def identity_of(self, run: Any | None) -> RunIdentity:
-        """The run that records belong to."""
-        kit_run = context.current_run().id
-        if run is None:
-            # A run that has ended is still the one that made it.
-            return self._last_run or RunIdentity(id=run_id_of(kit_run), kit_run=kit_run, program=_program())
-        self._last_run = RunIdentity(
-            id=run.id,
-            kit_run=kit_run,
-            name=_text(getattr(run, "name", None)),
-            program=_text(getattr(getattr(run, "settings", None), "program", None)) or _program(),
-            job_type=_text(getattr(run, "job_type", None)),
-            group=_text(getattr(run, "group", None)),
-        )
-        return self._last_run
+        return self.address.destination_of(self.address.own_run()) is not None
 
     def _watch(self, run: Any) -> None:
         """See to what is left when the process ends, and that it can end."""
@@ -292,7 +243,7 @@ class Courier:
     def _deliver(self, record: OutboxRecord, registry: Registry, answer: "Future[Said]") -> bool:
         """Deliver one; returns whether to go on with the next."""
         outbox = Outbox(registry.store)
-        run = self._run()
+        run = self.address.own_run()
         if run is None or run.id != record.run.id:
             self._left[record.id] = registry
             self._forget(record, UnavailableError(f"W&B run {record.run.id} has ended"), answer)
@@ -390,11 +341,3 @@ def _answer(answer: "Future[Said]", *, said: Said | None = None, error: KitError
         answer.set_result(said)
     else:
         answer.set_exception(error or UnavailableError("W&B has not taken it"))
-
-
-def _program() -> str | None:
-    return sys.argv[0] or None
-
-
-def _text(value: Any) -> str | None:
-    return clean_text(value) if isinstance(value, str) and value else None

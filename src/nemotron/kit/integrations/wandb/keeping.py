@@ -124,14 +124,14 @@ class Keeper:
         return said
 
     def _record(self, run: Any, description: Description) -> OutboxRecord | None:
-        where = self._courier.destination_of(run)
+        where = self._courier.address.destination_of(run)
         if where is None:
             return None
         return OutboxRecord(
             id=stamps.uuid7(),
             created_at=stamps.now(),
             destination=where,
-            run=self._courier.identity_of(run),
+            run=self._courier.address.identity_of(run),
             maker=this_maker(),
             subject=None,
             live=wandb_run.mode(run) == "online",
