@@ -67,6 +67,30 @@ def test_a_long_history_is_cut_for_a_person_only(kit, registry: Registry, data: 
     assert len(kit("lineage", "chain:v384").out.splitlines()) == 18
 
 
+def test_of_a_large_fan_a_person_sees_the_nearest(kit, registry: Registry, data: Path) -> None:
+    registry.publish(Draft(name="base", source=data))
+    for number in range(1, 205):
+        registry.publish(Draft(name="out", source=data, metadata={"n": number}, used_artifacts=("base:v1",)))
+    asked = ("lineage", "--down", "base")
+    lines = kit(*asked).out.splitlines()
+    assert len(lines) == 1 + 200 + 1
+    assert lines[-1] == "The nearest 200 are shown; 4 more are left out: --limit 0 for all"
+    assert len(kit(*asked, "--limit", "0").out.splitlines()) == 205
+    few = kit(*asked, "-n", "2").out
+    assert [line.split()[1] for line in few.splitlines()[1:3]] == ["art://out:v1", "art://out:v2"]
+    # A program has all, unless it asks for less, and is then told so.
+    assert len(kit(*asked, "-q").out.split()) == 205
+    assert kit(*asked, "-n", "2", "-q").out.split() == ["art://base:v1", "art://out:v1", "art://out:v2"]
+    whole = kit(*asked, "--json").json
+    assert (len(whole["nodes"]), "rest" in whole, "notes" in whole) == (205, False, False)
+    cut = kit(*asked, "-n", "2", "--json").json
+    assert (len(cut["nodes"]), len(cut["edges"]), cut["rest"]) == (3, 2, 202)
+    assert kit(*asked, "-n", "500", "--json").json["rest"] == 0
+    assert kit(*asked, "--dot").out.count("->") == 204
+    assert "202 more are left out" in kit(*asked, "--dot", "-n", "2").out
+    assert kit(*asked, "-n", "-1").code == 2
+
+
 def test_other_formats(kit, store: Registry) -> None:
     assert kit("lineage", "tuned", "--mermaid").out.startswith("flowchart LR\n")
     assert kit("lineage", "tuned", "--dot").out == kit("export", "tuned", "--to", "dot").out

@@ -75,10 +75,10 @@ class Session(NamedTuple):
     output: Output
 
 
-def limit_of(asked: int | None, *, for_person: bool) -> int | None:
+def limit_of(asked: int | None, *, for_person: bool, usual: int = ROWS_SHOWN) -> int | None:
     """How many to give, or None for all: what was asked for, else few to a person and all to a program."""
     if asked is None:
-        return ROWS_SHOWN if for_person else None
+        return usual if for_person else None
     return asked or None
 
 

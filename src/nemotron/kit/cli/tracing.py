@@ -1,17 +1,34 @@
 """`lineage` and `export`: what an artifact comes from, and what came of it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
+from nemotron.kit.cli.options import Json, Quiet, Ref, Root, limit_of, session
 from nemotron.kit.errors import MisuseError
 
 if TYPE_CHECKING:
     from nemotron.kit.console.output import Output
     from nemotron.kit.lineage.collect import Direction
     from nemotron.kit.lineage.graph import Graph
+
+# So many nodes of a tree are shown to a person who did not say how many: some screens, and no more.
+NODES_SHOWN = 200
+
+NodesLimit = Annotated[
+    int | None,
+    typer.Option(
+        "-n",
+        "--limit",
+        metavar="N",
+        min=0,
+        help="How many to show at most, the nearest; 0 for all. "
+        f"Not given: {NODES_SHOWN} in the tree, else all.",
+        show_default=False,
+    ),
+]
 
 
 def lineage(
@@ -23,6 +40,7 @@ def lineage(
         int | None,
         typer.Option("--depth", metavar="N", min=0, help="How many steps to go.", show_default="all"),
     ] = None,
+    limit: NodesLimit = None,
     types: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,7 +69,7 @@ def lineage(
 
     Example: nemotron kit lineage --down hf://datasets/org/name
     """
-    from nemotron.kit.console.lineage import LineageView
+    from nemotron.kit.console.lineage import LineageView, fits
     from nemotron.kit.lineage.collect import collect
     from nemotron.kit.lineage.runs import with_runs
 
@@ -66,11 +84,13 @@ def lineage(
         graph = collect(registry, ref, direction=direction, depth=depth)
     _refuse_sources_of_the_unknown(graph, direction == "down")
     graph = _filtered(graph, types or (), roots=roots, leaves=leaves)
+    is_tree = output.human and not formats and not fits(graph, direction, NODES_SHOWN)
+    graph, left_out = _nearest(graph, limit_of(limit, for_person=is_tree, usual=NODES_SHOWN))
     graph = with_runs(registry.store, graph, whole=as_json)
     if formats:
         _show_exported(graph, formats[0], output)
     else:
-        output.show(LineageView(graph, direction))
+        output.show(LineageView(graph, direction, None if limit is None else left_out))
 
 
 def export(
@@ -118,6 +138,17 @@ def _filtered(graph: "Graph", types: Iterable[str], *, roots: bool, leaves: bool
         ends = set(query.roots(graph) if roots else query.leaves(graph))
         graph = query.only(graph, lambda node: node.uri in ends)
     return query.only(graph, query.of_type(types)) if types else graph
+
+
+def _nearest(graph: "Graph", limit: int | None) -> "tuple[Graph, int]":
+    """What a limit leaves of the graph, with a note that says so; and how many it has taken away."""
+    from nemotron.kit.lineage import query
+
+    if limit is None:
+        return graph, 0
+    near, left_out = query.nearest(graph, limit)
+    note = f"The nearest {limit:,} are shown; {left_out:,} more are left out: --limit 0 for all"
+    return replace(near, notes=(*near.notes, note)) if left_out else near, left_out
 
 
 def _refuse_sources_of_the_unknown(graph: "Graph", down: bool) -> None:

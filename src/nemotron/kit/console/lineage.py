@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
+from nemotron.kit.lineage import query
 from nemotron.kit.lineage.graph import RUN_SCHEME
 
 if TYPE_CHECKING:
@@ -27,14 +28,16 @@ class LineageView(View):
     Attributes:
         graph: as collected.
         direction: which way the tree grows.
+        left_out: how many of the farthest were taken away by the limit that was asked for, or None.
     """
 
     graph: "Graph"
     direction: Literal["up", "down"] = "up"
+    left_out: int | None = None
 
     def document(self) -> Any:
-        """Nodes, and edges from the input to what was made of it."""
-        return self.graph.to_document()
+        """Nodes, edges from the input to what was made of it, and how many nodes a limit leaves out."""
+        return self.graph.to_document() | ({} if self.left_out is None else {"rest": self.left_out})
 
     def lines(self) -> Iterable[str]:
         """The URIs, the artifact itself first; those of runs are left to `runs`."""
@@ -87,6 +90,12 @@ class LineageView(View):
     def _add_run(self, branch: "Tree", node: "Node") -> None:
         if run := self.graph.run_of(node.uri):
             branch.add(_run_label(run))
+
+
+def fits(graph: "Graph", direction: Literal["up", "down"], most: int) -> bool:
+    """Whether a tree of the graph, as deep as trees are drawn, has so few nodes beside its own."""
+    within = query.ancestors if direction == "up" else query.descendants
+    return len(within(graph, graph.uri, depth=LEVELS_SHOWN_MAX)) <= most
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,31 @@ def only(graph: Graph, keep: Callable[[Node], bool]) -> Graph:
     return Graph(graph.uri, tuple(node for node in graph if node.uri in shown), tuple(edges))
 
 
+def nearest(graph: Graph, most: int) -> tuple[Graph, int]:
+    """The graph's own node and the nearest to it, with the runs that made these; and how many are left out.
+
+    >>> nodes = [Node(uri=uri, kind="artifact", type="T", name=uri) for uri in "cba"]
+    >>> graph = Graph("c", tuple(nodes), (Edge("a", "b"), Edge("b", "c")))
+    >>> near, left_out = nearest(graph, 1)
+    >>> [node.uri for node in near], near.edges, left_out
+    (['c', 'b'], (Edge(source='b', target='c', role='input', said=None),), 1)
+
+    Args:
+        graph: its nodes are in order, the nearest first.
+        most: how many beside the graph's own node.
+    """
+    near = [node for node in graph if node.kind != "run" and node.uri != graph.uri]
+    left_out = {node.uri for node in near[most:]}
+    if not left_out:
+        return graph, 0
+    edges = tuple(edge for edge in graph.edges if left_out.isdisjoint((edge.source, edge.target)))
+    makers = {edge.source for edge in edges}
+    nodes = (
+        node for node in graph if node.uri in makers or (node.kind != "run" and node.uri not in left_out)
+    )
+    return Graph(graph.uri, tuple(nodes), edges, graph.notes), len(left_out)
+
+
 def _is_shown(graph: Graph, uri: str, kept: Collection[str]) -> bool:
     return uri in kept or graph.node(uri).kind == "run"
 
