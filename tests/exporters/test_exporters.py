@@ -236,8 +236,8 @@ def test_what_was_left_out_is_told_in_every_format(text: str) -> None:
     assert re.fullmatch(rf'    note1\["{label}"\]', lines[-2])
 
     (line,) = set(dot.write(graph).splitlines()) - set(dot.write(plain).splitlines())
-    assert re.fullmatch(r'    label="(?:[^"\\]|\\.)*";', line)
-    assert line.startswith('    label="Runs left out: 12\\n')
+    assert re.fullmatch(r'    fontname="Helvetica"; label="(?:[^"\\]|\\.)*";', line)
+    assert line.startswith('    fontname="Helvetica"; label="Runs left out: 12\\n')
 
     page, without = Reader(), Reader()
     page.feed(html.write(graph))

@@ -8,8 +8,8 @@ _LOOKS = {"artifact": "box", "external": "cylinder", "missing": "hexagon", "run"
 def write(graph: Graph) -> str:
     """A digraph from the inputs to what was made of them."""
     lines = ["digraph lineage {", '    rankdir="LR";', '    node [fontname="Helvetica"];']
-    if graph.notes:
-        lines.append(f"    label={_quoted(*graph.notes)};")  # stands below the picture
+    if graph.notes:  # they stand below the picture
+        lines.append(f'    fontname="Helvetica"; label={_quoted(*graph.notes)};')
     for node in graph:
         looks = f"label={_quoted(*_label(node))}, shape={_LOOKS[node.kind]}"
         more = ", penwidth=3" if node.uri == graph.uri else ""

@@ -65,9 +65,11 @@ svg:focus-visible { outline: 1px dashed var(--soft); outline-offset: -4px; }
 .edge.way { stroke: var(--soft); stroke-width: 1.7; } .edge.near { stroke: var(--model); stroke-width: 2.4; }
 svg.far .more, svg.far .version { display: none; } svg.farther text { display: none; }
 svg.farther .node .bar { width: 248px; opacity: .8; }
-.notes { position: absolute; left: .8rem; top: .8rem; margin: 0; padding: .35rem .7rem; font-size: 12.5px;
- background: var(--card); border: 1px solid var(--missing); border-radius: .5rem; }
-.notes + .notes { top: 3.2rem; }
+.notes { position: relative; width: fit-content; max-width: calc(100% - 1.6rem); margin: .8rem 0 0 .8rem;
+ padding: .35rem .7rem; font-size: 12.5px; overflow-wrap: anywhere; pointer-events: none;
+ background: color-mix(in srgb, var(--card) 88%, transparent); border: 1px solid var(--missing);
+ border-radius: .5rem; }
+.notes + .notes { margin-top: .4rem; }
 .legend { position: absolute; left: .8rem; bottom: .8rem; margin: 0; padding: .35rem; display: flex;
  --tint: var(--artifact);
  gap: .15rem; flex-wrap: wrap; max-width: calc(100% - 15rem); background: var(--card);
