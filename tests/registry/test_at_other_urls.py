@@ -1,6 +1,7 @@
 """References to what is no bucket: files behind HTTP, repositories of the Hub, whatever fsspec reads."""
 
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +12,7 @@ from hub_server import TOKEN, Hub
 from nemotron.kit.errors import MisuseError, PathNotFoundError, RefusedError, UnavailableError
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.store import at_url_http
 
 HEADERS = {"ETag": '"one"', "Last-Modified": "Mon, 02 Feb 2026 03:04:05 GMT"}
 
@@ -132,6 +134,24 @@ def test_servers_that_do_not_answer(registry: Registry, site: Site, status, erro
         registry.verify("d")
     assert publish(registry, site.url, name="e").manifest.content is None
     assert "e is recorded without evidence" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("start", "target", "is_kept"),
+    [
+        ("https://a.test/x", "https://a.test/y", True),
+        ("http://a.test/x", "https://a.test/x", True),
+        ("https://a.test/x", "https://b.test/y", False),
+        ("https://a.test/x", "http://a.test/x", False),
+    ],
+)
+def test_what_was_meant_for_one_host_goes_to_no_other_and_is_not_read_on_the_way(start, target, is_kept):
+    ours = {"User-agent": "kit", "Range": "bytes=0-1"}
+    theirs = {"Authorization": "Basic x", "Cookie": "x", "Private-token": "x"}
+    request = urllib.request.Request(start, headers=ours | theirs, method="HEAD")
+    again = at_url_http._Redirects().redirect_request(request, None, 302, "Found", {}, target)
+    assert again is not None
+    assert again.headers == (ours | theirs if is_kept else ours)
 
 
 def test_a_redirect_is_asked_for_its_head_and_gets_no_credentials(registry: Registry, site: Site) -> None:

@@ -27,7 +27,8 @@ _NOT_ALLOWED = (401, 403, 407)
 _NOT_THERE = (404, 410)
 # Servers that know no HEAD say so, and nothing else.
 _NO_HEAD = (405, 501)
-_KEPT_TO_ONE_HOST = ("Authorization", "Cookie")
+# What another host may see of a request: any other header of the user's may be a token.
+_FOR_ANY_HOST = ("User-agent", "Accept-encoding", "Range")
 
 
 class HttpObjects(Objects):
@@ -144,7 +145,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """A HEAD stays a HEAD, and no other host gets what was meant for the first one."""
+    """A HEAD stays a HEAD, and nobody else gets or reads what was meant for the first host."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
@@ -152,9 +153,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         again = super().redirect_request(req, fp, code, msg, headers, newurl)
         if again is not None:
             again.method = req.get_method()
-            if urlsplit(newurl).netloc != urlsplit(req.full_url).netloc:
-                for name in _KEPT_TO_ONE_HOST:
-                    again.remove_header(name)
+            before, after = urlsplit(req.full_url), urlsplit(newurl)
+            if before.netloc != after.netloc or (before.scheme, after.scheme) == ("https", "http"):
+                again.headers = {name: again.headers[name] for name in _FOR_ANY_HOST if name in again.headers}
         return again
 
 
