@@ -8,7 +8,7 @@ import pytest
 
 from nemotron import kit
 from nemotron.kit import context
-from nemotron.kit.artifact import Artifact, Input, InputDatasetInfo, ModelArtifact
+from nemotron.kit.artifact import Artifact, Input, InputDatasetInfo, ModelArtifact, SFTDataArtifact
 from nemotron.kit.errors import MisuseError, NotFoundError
 
 
@@ -78,6 +78,18 @@ def test_other_weights_are_another_version_and_the_same_ones_are_not() -> None:
     assert save("model", Input(data, weight=0.5)).endswith(":v1")
     assert save("model", [Input(data, weight=0.6)]).endswith(":v2")
     assert save("model", [data]).endswith(":v3")
+
+
+def test_data_that_the_list_of_sources_leaves_out_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    raw = save("raw")
+    Path("data").mkdir()
+    data = SFTDataArtifact(path=Path("data"), total_tokens=8, source_datasets=["hf://org/a", "art://raw"])
+    data.save(
+        "data", inputs=[Input("hf://org/a", weight=1), Input(raw, role="data"), Input(raw, role="eval")]
+    )
+    assert "has no share" not in caplog.text
+    data.save("data", inputs=[Input("hf://org/b", role="data", weight=3)])
+    assert "hf://org/b has no share in data: source_datasets says what it is made of" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,19 @@ def test_what_is_not_what_was_published_is_not_copied(tmp_path: Path) -> None:
     assert content(tmp_path / "out") == {}
 
 
+def test_an_incomplete_copy_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    (tmp_path / "data/train").mkdir(parents=True)
+    for path in ("data/a.txt", "data/b.txt", "data/train/c.txt"):
+        (tmp_path / path).write_text("hello")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="seen", source=tmp_path / "data"))
+    (tmp_path / "data/a.txt").unlink()
+    with pytest.raises(DriftError, match=r"art://seen:v1 is not complete: a\.txt is missing\. What is there"):
+        copy_out(store, "seen", "out")
+    assert content(tmp_path / "out") == {"b.txt": b"hello", "train/c.txt": b"hello"}
+    assert copy_out(store, "seen/train", "part").files == 1
+
+
 def test_links_that_leave_are_refused_before_anything_is_copied(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s")
     (tmp_path / "data").mkdir()

@@ -54,6 +54,7 @@ def save(
     if tracker is not None and not tracker.is_active():
         tracker = None
     used, external, edges = resolve_inputs(artifact, inputs)
+    _warn_of_no_share(artifact, edges)
     artifact.producer = (tracker.get_run_id() if tracker else None) or "local"
     is_named_only = not artifact.metadata.keys() - _SAYS_NOTHING
     settle(artifact)
@@ -265,6 +266,25 @@ def resolve_inputs(
         else:
             external.append(uri)
     return used, external, tuple(edge for edge in edges if not edge.is_plain)
+
+
+def _warn_of_no_share(artifact: ArtifactValue, edges: Iterable[InputEdge]) -> None:
+    """Say it where an input is said to be data, and the artifact's own list of its sources leaves it out."""
+    sources = artifact.get_input_uris() if getattr(artifact, "source_datasets", None) else ()
+    listed = {_without_version(to_wandb_uri(uri)) for uri in sources}
+    for edge in edges if listed else ():
+        is_data = edge.role == "data" or (edge.role is None and (edge.weight or edge.tokens))
+        if is_data and _without_version(to_wandb_uri(edge.uri)) not in listed:
+            log.warning(
+                "%s has no share in %s: source_datasets says what it is made of, and does not name it. "
+                "Add it there, or leave source_datasets out",
+                edge.uri,
+                artifact.name or artifact.type,
+            )
+
+
+def _without_version(uri: str) -> str:
+    return uri.removeprefix(SCHEME).partition(":")[0] if uri.startswith(SCHEME) else uri
 
 
 def _edge(item: Given) -> InputEdge:

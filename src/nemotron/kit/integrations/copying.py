@@ -55,7 +55,8 @@ def copy_out(
     Raises:
         NotFoundError: there is no such artifact or path.
         ConflictError: files there differ, and `force` is not set; nothing was copied.
-        DriftError: a file is not what was published; it was not given its name. A snapshot's: `CorruptError`.
+        DriftError: a file is not what was published, and was not given its name; or files are missing, and
+            what is there was copied. A snapshot's: `CorruptError`.
         RefusedError, DiskFullError: it could not be written; what was copied before stays.
     """
     fs = ArtifactFileSystem.over(registry)
@@ -85,7 +86,24 @@ def copy_out(
         _make(target)
     for item in missing:
         _copy(fs, item, published.get(item.inside), meter, place.record)
+    if is_folder:
+        found = {item.inside for item in items}
+        _refuse_gaps(
+            place, [path for path, entry in published.items() if entry.is_file and path not in found]
+        )
     return Copied(place.uri, target, len(missing), meter.done, len(items) - len(missing))
+
+
+def _refuse_gaps(place: Place, absent: list[str]) -> None:
+    """Let nobody take what was copied for all that was published."""
+    below = f"{place.inside}/" if place.inside else ""
+    gaps = [path for path in absent if path.startswith(below)]
+    if gaps:
+        more = f" and {len(gaps) - NAMED_MAX:,} more" if len(gaps) > NAMED_MAX else ""
+        raise (CorruptError if place.record.is_snapshot else DriftError)(
+            f"{place.uri} is not complete: {', '.join(gaps[:NAMED_MAX])}{more} "
+            f"{'is' if len(gaps) == 1 else 'are'} missing. What is there was copied"
+        )
 
 
 def _place(registry: Registry, ref: str, *, file_alone: bool) -> Place:
