@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from nemo_runspec.artifact_entries import ArtifactEntry, ArtifactVersion
@@ -135,7 +136,7 @@ class WandbBackend:
                 "To send it: nemotron kit sync --root %s",
                 subject.removeprefix(SCHEME),
                 str(error).rstrip("."),
-                store.registry.root,
+                quote(str(store.registry.root)),
             )
         else:
             behind.remember(self.catalog, store.registry, subject, found)

@@ -3,6 +3,7 @@
 import base64
 import logging
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from wandb_server import WandbServer, read_log
 
 @pytest.fixture
 def store(tmp_path: Path) -> None:
-    kit.init(root=tmp_path / "store", wandb_project="proj", wandb_timeout_s=20)
+    kit.init(root=tmp_path / "the store", wandb_project="proj", wandb_timeout_s=20)
 
 
 @pytest.fixture
@@ -54,6 +55,11 @@ def courier() -> Courier:
     wandb = tracker.trackers[1]
     assert isinstance(wandb, WandbTracker)
     return wandb.courier
+
+
+def sync_command() -> list[str]:
+    """What a hint must come to when it is pasted into a shell; the folder of the store has a space."""
+    return ["nemotron", "kit", "sync", "--root", str(context.require_registry().root)]
 
 
 def reasons() -> list[str]:
@@ -89,7 +95,7 @@ def test_what_the_server_refuses_waits_and_goes_when_it_is_well(
         assert reasons() == ["refused", ""]
     (warning,) = warnings(caplog)
     assert warning.startswith("model:v1 is saved in the store; WandbTracker did not take it: ")
-    assert "nemotron kit sync --root" in warning
+    assert shlex.split(warning.partition("or by: ")[2])[:5] == sync_command()
 
     wandb_server.failing = None
     context.set_settings(context.Settings(wandb_timeout_s=20))
@@ -170,6 +176,7 @@ def test_offline_there_is_one_way_in(
     save(2)
     (warning,) = warnings(caplog)
     assert warning.startswith("W&B is offline: what is saved is kept in the store's outbox.")
+    assert shlex.split(warning.rpartition(": ")[2]) == sync_command()
     first, second = (one.record for one in outbox().waiting())
     assert (first.run.id, second.run.id, first.live) == (run.id, run.id, False)
     assert (first.destination.project, first.destination.entity) == ("proj", None)
@@ -296,7 +303,7 @@ def test_a_process_that_ends_leaves_what_it_can_t_deliver_to_others(
     assert len(outbox().ids()) == 1
     assert outbox().set_aside_records() == []
     assert "This process is ending" in warnings(caplog)[-1]
-    assert "nemotron kit sync --root" in warnings(caplog)[-1]
+    assert shlex.split(warnings(caplog)[-1].rpartition(": ")[2]) == sync_command()
 
 
 def test_a_store_that_fails_as_well_does_not_end_the_thread(
@@ -425,7 +432,7 @@ def test_nothing_secret_is_in_a_record(
     (tmp_path / "d").mkdir()
     data.save(name="data")
     (waiting,) = outbox().waiting()
-    stored = [path.read_bytes() for path in (tmp_path / "store/.kit/outbox").rglob("*.json")]
+    stored = [path.read_bytes() for path in (tmp_path / "the store/.kit/outbox").rglob("*.json")]
     assert len(stored) == 1
     files = waiting.record.payload["draft"]["files"]
     shown = stored[0].decode() + "".join(base64.b64decode(data).decode() for _, data, _ in files)
@@ -444,7 +451,7 @@ def test_what_only_w_and_b_has_is_found_there_with_and_without_a_run(
     kit.init(backend="wandb", wandb_project="proj", wandb_entity="test-entity")
     with real_wandb.init(project="proj"):
         save(1, name="theirs")
-    kit.init(root=tmp_path / "store", wandb_project="proj", wandb_entity="test-entity")
+    kit.init(root=tmp_path / "the store", wandb_project="proj", wandb_entity="test-entity")
     found = kit.Artifact.from_uri("art://test-entity/proj/theirs:v0")
     assert (found.uri, found.path) == ("art://test-entity/proj/theirs:v0", tmp_path / "m1")
     with real_wandb.init(project="proj"):

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from shlex import quote
 from typing import Any
 
 from nemotron.kit import context
@@ -298,7 +299,9 @@ class Courier:
             try:
                 sync(registry, only=ids, silence_s=self._timeout_s)
             except KitError as error:
-                log.warning("%s. To send what is kept: nemotron kit sync --root %s", error, registry.root)
+                log.warning(
+                    "%s. To send what is kept: nemotron kit sync --root %s", error, quote(str(registry.root))
+                )
 
     # -- what is said --------------------------------------------------------------------------------------
 
@@ -311,7 +314,7 @@ class Courier:
                 (record.subject or "").removeprefix(SCHEME),
                 type(error).__name__,
                 str(error).rstrip("."),
-                registry.root,
+                quote(str(registry.root)),
             )
 
     def _say_kept(self, registry: Registry, run: Any | None) -> None:
@@ -321,7 +324,7 @@ class Courier:
             log.warning(
                 "%s: what is saved is kept in the store's outbox. To send it: nemotron kit sync --root %s",
                 why,
-                registry.root,
+                quote(str(registry.root)),
             )
 
 
