@@ -34,16 +34,26 @@ class Server:
     def __init__(self) -> None:
         self.took: list[tuple[str, dict[str, str], dict[str, Any]]] = []
         self.status = 201
+        self.location: str | None = None
+        self.is_garbled = False
         self.open = threading.Event()
         self.open.set()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.took.append((self.path, dict(self.headers), {}))
+
             def do_POST(self) -> None:
                 data = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.open.wait(10)
                 outer.took.append((self.path, dict(self.headers), json.loads(data)))
+                if outer.is_garbled:
+                    self.wfile.write(b"no status line of HTTP\r\n\r\n")
+                    return
                 self.send_response(outer.status)
+                if outer.location:
+                    self.send_header("Location", outer.location)
                 self.end_headers()
 
             def log_message(self, *arguments: object) -> None: ...
@@ -180,6 +190,53 @@ def test_a_server_that_refuses_costs_a_warning_and_no_version(
     warnings = [record.getMessage() for record in caplog.records if "OpenLineage" in record.getMessage()]
     assert len(warnings) == 3  # of the 1st, the 2nd and the 4th event
     assert "HTTP Error 500" in warnings[0]
+
+
+@pytest.mark.parametrize("without_a_thread", [False, True])
+def test_a_server_that_sends_elsewhere_gets_its_key_alone(
+    tmp_path: Path,
+    server: Server,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    without_a_thread: bool,
+) -> None:
+    if without_a_thread:
+        monkeypatch.setattr(openlineage_sinks.ServerSink, "_has_thread", lambda self: False)
+    other = Server()
+    try:
+        server.status, server.location = 302, f"{other.url}/elsewhere"
+        tracker = OpenLineageTracker(server.url, api_key="token")
+        tracker.log_artifact(kit.Artifact(path=tmp_path), "alone", [])
+        assert tracker.flush(10)
+        assert other.took == []
+        assert "HTTP Error 302" in caplog.text
+    finally:
+        other.close()
+
+
+def test_an_answer_that_is_no_http_loses_one_event_and_not_the_next(
+    tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = OpenLineageTracker(server.url)
+    server.is_garbled = True
+    tracker.log_artifact(kit.Artifact(path=tmp_path), "one", [])
+    assert tracker.flush(10)
+    server.is_garbled = False
+    before = len(server.took)
+    tracker.log_artifact(kit.Artifact(path=tmp_path), "two", [])
+    assert tracker.flush(10)
+    assert len(server.took) > before
+    assert "did not take 1 OpenLineage events" in caplog.text
+
+
+def test_a_user_in_the_url_says_who_asks(
+    tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = OpenLineageTracker(server.url.replace("://", "://me:p%40ss@"))
+    tracker.log_artifact(kit.Artifact(path=tmp_path), "alone", [])
+    assert tracker.flush(10)
+    assert {headers["Authorization"] for _, headers, _ in server.took} == {"Basic bWU6cEBzcw=="}
+    assert "ss@" not in caplog.text
 
 
 def test_a_server_that_is_down_or_hangs_stops_nothing(

@@ -6,6 +6,7 @@ of an answer, and none for a name server.
 """
 
 import atexit
+import http.client
 import json
 import logging
 import os
@@ -16,10 +17,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +32,17 @@ PATIENCE_S = 5.0
 WAITING_MAX = 1000
 # Reads what to send from its standard input, where no other user of the machine sees the key.
 _CHILD = """
-import json, sys, urllib.request
+import http.client, json, sys, urllib.request
+class Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *told):
+        return None
 said = json.load(sys.stdin)
 request = urllib.request.Request(
     said["url"], data=said["data"].encode(), headers=said["headers"], method="POST"
 )
 try:
-    urllib.request.urlopen(request, timeout=said["timeout"]).read()
-except (OSError, ValueError) as error:
+    urllib.request.build_opener(Stay).open(request, timeout=said["timeout"]).read()
+except (OSError, ValueError, http.client.HTTPException) as error:
     sys.exit(str(error))
 """
 
@@ -79,16 +84,27 @@ class FileSink:
         return True
 
 
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows nobody elsewhere: the key is for one server, and an event that is asked for again is lost."""
+
+    def redirect_request(self, *told: Any) -> None:
+        return None
+
+
 class ServerSink:
     """One event a request, in order, from a thread that begins with the first."""
 
     def __init__(self, url: str, api_key: str | None) -> None:
         parts = urlsplit(url)
-        self._url = urlunsplit(parts._replace(path=parts.path if parts.path.strip("/") else ENDPOINT))
+        user, _, host = parts.netloc.rpartition("@")
+        path = parts.path if parts.path.strip("/") else ENDPOINT
+        self._url = urlunsplit(parts._replace(netloc=host, path=path))
         self._where = f"{parts.scheme}://{parts.hostname}"  # of a URL that may hold a password
         self._headers = {"Content-Type": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        elif user:
+            self._headers["Authorization"] = f"Basic {b64encode(unquote(user).encode()).decode()}"
         self._waiting: queue.Queue[bytes] = queue.Queue(WAITING_MAX)
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
@@ -170,14 +186,14 @@ class ServerSink:
             data = self._waiting.get()
             try:
                 self._post(data)
-            except (OSError, ValueError) as error:  # URLError and HTTPError are OSErrors
-                self._lose(str(error))
+            except (OSError, ValueError, http.client.HTTPException) as error:  # HTTPError is an OSError
+                self._lose(str(error) or type(error).__name__)
             finally:
                 self._waiting.task_done()
 
     def _post(self, data: bytes) -> None:
         request = urllib.request.Request(self._url, data=data, headers=self._headers, method="POST")
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+        with urllib.request.build_opener(_Stay).open(request, timeout=TIMEOUT_S) as answer:
             answer.read()
 
     def _lose(self, why: str) -> None:
