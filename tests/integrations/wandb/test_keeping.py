@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -229,6 +230,23 @@ def test_an_answer_that_comes_as_the_time_is_over_counts(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(limits, "Future", Late)
     assert within(60, lambda: "answer") == "answer"
+
+
+def test_an_answer_that_comes_while_the_server_is_asked_after_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    go, made = threading.Event(), []
+
+    class Kept(Future[str]):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    def may_go_on() -> bool:
+        go.set()
+        futures.wait(made, 60)
+        return False
+
+    monkeypatch.setattr(limits, "Future", Kept)
+    assert within(0.01, lambda: go.wait(60), may_go_on=may_go_on)
 
 
 def test_a_process_that_ends_looks_once_at_what_is_left(

@@ -62,7 +62,7 @@ def within(
         except TimeoutError as error:
             if answer.done():  # it came just now; or it is this error
                 return answer.result()  # type: ignore[no-any-return]
-            if not may_go_on():
+            if not (may_go_on() or answer.done()):
                 raise UnavailableError(f"W&B did not {doing} within {limit_s:g} s") from error
 
 
