@@ -55,6 +55,23 @@ def test_diff(kit, store: Registry) -> None:
     assert "nothing that was recorded is different" in kit("diff", "base", "base").out
 
 
+def test_diff_without_a_listing_does_not_call_files_the_same(kit, store: Registry, data: Path) -> None:
+    url = "s3://bucket/data"
+    for name, source in (("m", url), ("m", data), ("other", url)):  # nobody looks at what is at the URL
+        store.publish(Draft(name=name, source=source))
+    assert kit("diff", "m:v1", "m:v2").out == (
+        "art://m:v1 → art://m:v2\n"
+        "  files     can't be compared: no listing of art://m:v1 can be read\n"
+        f"  place     {url} → {data}\n"
+    )
+    document = kit("diff", "m:v1", "m:v2", "--json").json
+    assert (document["same"], document["files"], document["unlisted"]) == (False, None, ["art://m:v1"])
+    assert kit("diff", "m:v1", "other").out.splitlines()[1:] == [
+        "  nothing that was recorded is different",
+        "  files     can't be compared: no listing of art://m:v1 and art://other:v1 can be read",
+    ]
+
+
 def test_diff_shows_hostile_text_as_text(kit, store: Registry, data: Path) -> None:
     store.publish(Draft(name="odd", source=data, metadata={"a\x1b[31m": "\x1b]0;x\x07"}))
     out = kit("diff", "odd", "base").out

@@ -180,13 +180,14 @@ def test_setting_one_moves_the_kit(registry: ArtifactRegistry, tmp_path: Path) -
 def test_both_the_store_first(
     wandb_server: WandbServer, source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = ArtifactRegistry(root=tmp_path / "store", wandb_project="proj")
+    registry = ArtifactRegistry(root=tmp_path / "the store", wandb_project="proj")
     assert registry.publish("data", source).version == 1
     assert wandb_server.names() == ["data:v0"]
     wandb_server.fail("CreateArtifact", 403)
     (source / "more.txt").write_text("x")
     assert registry.publish("data", source).version == 2
     assert "data:v2 is in the store; W&B did not take it" in caplog.text
+    assert f"nemotron kit sync --root '{tmp_path / 'the store'}'" in caplog.text
     assert registry.resolve("data", 2).is_dir()
 
     assert registry.registry is not None
@@ -203,8 +204,8 @@ def test_both_the_store_first(
 def test_what_was_published_to_both_is_an_input_and_not_made_again(
     wandb_server: WandbServer, real_wandb: ModuleType, source: Path, tmp_path: Path
 ) -> None:
-    ArtifactRegistry(root=tmp_path / "store", wandb_project="proj").publish("data", source)
-    kit.init(root=tmp_path / "store", wandb_project="proj")
+    ArtifactRegistry(root=tmp_path / "the store", wandb_project="proj").publish("data", source)
+    kit.init(root=tmp_path / "the store", wandb_project="proj")
     with real_wandb.init(project="proj") as run:
         kit.ModelArtifact(path=source, step=1).save(name="model", inputs=["art://data:v1"])
     assert sorted(wandb_server.names()) == ["data:v0", "model:v0"]
@@ -216,7 +217,7 @@ def test_what_was_published_to_both_is_an_input_and_not_made_again(
 def test_a_publish_without_w_and_b_is_kept_unless_its_user_has_switched_it_off(
     real_wandb: ModuleType, source: Path, tmp_path: Path, mode: str, kept: list[str]
 ) -> None:
-    registry = ArtifactRegistry(root=tmp_path / "store", wandb_project="proj")
+    registry = ArtifactRegistry(root=tmp_path / "the store", wandb_project="proj")
     with real_wandb.init(project="proj", mode=mode):
         assert registry.publish("data", source).version == 1
     assert registry.registry is not None
@@ -226,7 +227,7 @@ def test_a_publish_without_w_and_b_is_kept_unless_its_user_has_switched_it_off(
 def test_both_by_init_needs_a_run(
     wandb_server: WandbServer, real_wandb: ModuleType, source: Path, tmp_path: Path
 ) -> None:
-    kit.init(root=tmp_path / "store", wandb_project="proj")
+    kit.init(root=tmp_path / "the store", wandb_project="proj")
     assert get_artifact_registry().publish("data", source).version == 1
     assert wandb_server.names() == []
     real_wandb.init(project="proj")

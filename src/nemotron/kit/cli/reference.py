@@ -89,18 +89,18 @@ _JSON = {
     "path": "`{from, to, paths}`: lists of URIs, each from the input to what was made of it.",
     "common": "`{a, b, common: [{uri, kind, type, steps: {a, b}, nearest}]}`, the nearest to the two first.",
     "diff": "`{a, b, same, type, inputs, uses, composition, config, seeds, run, code, packages, metrics, "
-    "metadata, content, files, place, upstream}`: `composition` (shares of sources) to `metrics` map names "
-    "to `{a, b}` like `metadata`, and are null where the runs have no record; `inputs` lists `{a, b}` URIs, "
-    "null where there is none; `uses` lists `{a, b, role, fields}` of what was said of inputs: `a` and `b` "
-    "as in `inputs`, `fields` maps `role`, `split`, `shards`, `tokens`, `token_range`, `weight`, `revision` "
-    "to `{a, b}`, those that differ; `run` has `name`, `tags`, `command`, `entry`, `world_size`, `image`; "
-    "`metadata` maps a field to `{a, b}`, one of them where it is on one side only; `content` has `mode`, "
-    "`scope`, `entry`, `follow_links`; "
-    "`files` lists `{path, verdict}` (`added`, `removed`, `changed`, `touched`), with `sure: false` where an "
-    "etag alone tells of a change, null if no listing is known; "
-    "`type` and `place` (where the files were) are `{a, b}`, or null if they are the same. `same` is "
-    "true if nothing but `place` and `touched` files is different. "
-    "`upstream` lists the same of the inputs that changed, the first cause first.",
+    "metadata, content, files, unlisted, place, upstream}`: `composition` (shares of sources) to `metrics` "
+    "map names to `{a, b}` like `metadata`, and are null where the runs have no record; `inputs` lists `{a, "
+    "b}` URIs, null where there is none; `uses` lists `{a, b, role, fields}` of what was said of inputs: "
+    "`a` and `b` as in `inputs`, `fields` maps `role`, `split`, `shards`, `tokens`, `token_range`, "
+    "`weight`, `revision` to `{a, b}`, those that differ; `run` has `name`, `tags`, `command`, `entry`, "
+    "`world_size`, `image`; `metadata` maps a field to `{a, b}`, one of them where it is on one side only; "
+    "`content` has `mode`, `scope`, `entry`, `follow_links`; `files` lists `{path, verdict}` (`added`, "
+    "`removed`, `changed`, `touched`), with `sure: false` where an etag alone tells of a change, null if "
+    "they can't be compared; `unlisted` names those of the two without a listing that can be read; `type` "
+    "and `place` (where the files were) are `{a, b}`, or null if they are the same. `same` is true if "
+    "nothing but `place` and `touched` files is different, and not one of the two is unlisted. `upstream` "
+    "lists the same of the inputs that changed, the first cause first.",
     "log": "A list of `{at, what, uri, by, why}`; `what` is `published`, `withdrawn` or `alias`, which also "
     "has `alias` and `previous`.",
     "composition": "`{uri, tokens, sources, unknown_share}`: `sources` lists `{uri, share, tokens, "

@@ -76,6 +76,9 @@ def _difference_lines(one: "Difference") -> Iterable[str]:
     yield from _limited("metadata", [_field(change) for change in said])
     yield from _limited("content", [_field(change) for change in one.content])
     shown = [change for change in one.files or () if change.verdict != "touched"]
+    if len(one.unlisted) == 1 or (one.unlisted and one.same):  # else the rest tells that they are different
+        without = words.printable(" and ".join(one.unlisted))
+        yield f"  files     can't be compared: no listing of {without} can be read"
     yield from _limited("file", [_file(change) for change in shown], FILES_SHOWN_MAX, "more file")
     touched = len(one.files or ()) - len(shown)
     if touched and not one.same:

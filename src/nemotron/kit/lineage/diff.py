@@ -77,7 +77,8 @@ class Difference:
         metrics: of the runs, the last value of each.
         metadata: fields, without times.
         content: whether it is a snapshot, and which file or folder it is.
-        files: of the content; None if nothing is known of the files of either.
+        files: of the content; None if they can't be compared, as nothing is known of the files of one.
+        unlisted: those of the two versions without a listing of files that can be read.
         place: both places where the content lay when it was published, if they differ.
     """
 
@@ -96,13 +97,17 @@ class Difference:
     metadata: tuple[FieldChange, ...] = ()
     content: tuple[FieldChange, ...] = ()
     files: tuple[FileChange, ...] | None = ()
+    unlisted: tuple[str, ...] = ()
     place: tuple[str | None, str | None] | None = None
 
     @property
     def same(self) -> bool:
-        """Whether nothing that says something is different; places and times of the same files don't."""
+        """Whether nothing that says something is different; places and times of the same files don't.
+
+        A version without a listing is not the same as one with it: nobody knows.
+        """
         said = (self.type, self.inputs, self.uses, self.metadata, self.content)
-        is_same = not any((*said, *self.made_differently.values()))
+        is_same = len(self.unlisted) != 1 and not any((*said, *self.made_differently.values()))
         return is_same and not any(file.verdict != "touched" for file in self.files or ())
 
     @property
@@ -127,6 +132,7 @@ class Difference:
             "metadata": _by_key(self.metadata),
             "content": _by_key(self.content),
             "files": None if self.files is None else [change.to_document() for change in self.files],
+            "unlisted": list(self.unlisted),
             "place": _pair(self.place),
         }
 
@@ -166,6 +172,7 @@ def difference(
         metadata=tuple(fields_changed(_relative(before), _relative(after))),
         content=tuple(fields_changed(*(_shape(content) for content in contents))),
         files=_files(*trees),
+        unlisted=_unlisted((before, after), trees),
         place=None if old == new else (old, new),
     )
 
@@ -238,6 +245,11 @@ def _relative(node: Node) -> Mapping[str, Any]:
     path = node.path or ""
     said = {key: value for key, value in node.metadata.items() if key not in _TIMES}
     return said if len(path) < 2 else {key: rebase(value, path, ".") for key, value in said.items()}
+
+
+def _unlisted(nodes: Iterable[Node], trees: Iterable[Tree | None]) -> tuple[str, ...]:
+    listed = zip(nodes, trees, strict=True)
+    return tuple(dict.fromkeys(node.uri for node, tree in listed if tree is None))
 
 
 def _files(before: Tree | None, after: Tree | None) -> tuple[FileChange, ...] | None:
