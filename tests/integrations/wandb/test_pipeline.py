@@ -103,7 +103,7 @@ def test_the_example_pipeline_is_the_same_whatever_w_and_b_does(
     said["offline"] = run_pipeline(tmp_path, corpus, "offline", nothing, WANDB_MODE="offline")
     assert wandb_server.names() == []
     sync_offline_runs(real_wandb, tmp_path / "wandb-folders")
-    assert len(sync(Registry.open(tmp_path / "mode-offline" / "store")).delivered) == 6
+    assert len(sync(Registry.open(tmp_path / "mode-offline" / "store")).delivered) == 7
     graphs["offline"] = graph_of(wandb_server)
 
     wandb_server.state = State(wandb_server.state.entity)
@@ -121,7 +121,7 @@ def test_the_example_pipeline_is_the_same_whatever_w_and_b_does(
     graphs["killed"] = graph_of(wandb_server)
 
     stores = {name: store_of(tmp_path / f"mode-{name}") for name in said}
-    assert len(stores["online"]) == 6
+    assert len(stores["online"]) == 7
     for name in said:
         assert Outbox(Registry.open(tmp_path / f"mode-{name}" / "store").store).ids() == []
         assert said[name] == said["online"], name
