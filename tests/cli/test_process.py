@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -55,6 +56,17 @@ def test_a_full_disk_below_standard_output(store: Registry, how: list[str]) -> N
         )
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert done.stderr.startswith("error: Cannot write standard output: No space left on device")
+
+
+@pytest.mark.parametrize(
+    "how", ["kit ls", "kit ls --json", "kit ls -q", "kit lineage tuned --html", "kit cat tuned", "--version"]
+)
+def test_a_standard_output_that_is_closed(store: Registry, how: str) -> None:
+    command = shlex.join([*MODULE, *how.split()])
+    done = subprocess.run(["sh", "-c", f"{command} >&-"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: Cannot write standard output: it is closed\n")
+    both = subprocess.run(["sh", "-c", f"{command} >&- 2>&-"], check=False)
+    assert both.returncode == 1
 
 
 def test_resolve_loads_nothing_heavy(store: Registry) -> None:

@@ -10,6 +10,7 @@ import pytest
 from nemotron.kit import start
 from nemotron.kit.artifact import Artifact
 from nemotron.kit.documents.run import RunFinish, RunStart
+from nemotron.kit.errors import MisuseError
 from nemotron.kit.registry import layout
 from nemotron.kit.registry.registry import Registry
 
@@ -101,6 +102,18 @@ def test_a_run_that_is_not_there(kit: Command, ran: list[str]) -> None:
     assert (said.code, said.out) == (1, "")
     assert "No run ffffffff" in said.err
     assert kit("run", ran[0][:1]).code == 2
+    for empty in ("", " ", "run://"):
+        said = kit("run", empty)
+        assert (said.code, said.out) == (2, "")
+        assert said.err == "error: The id of the run is empty; `nemotron kit runs` lists ids\n"
+
+
+def test_metrics_have_names() -> None:
+    with start.run("prep") as run:
+        for wrong in (3, [0.5], "loss", None):
+            with pytest.raises(MisuseError, match=rf"values by name.*, found {type(wrong).__name__}$"):
+                run.log(wrong)  # type: ignore[arg-type]
+        assert run.summary == {}
 
 
 def test_lineage_shows_the_run(kit: Command, ran: list[str]) -> None:

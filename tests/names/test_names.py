@@ -251,6 +251,22 @@ def test_what_is_no_reference(text):
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a b", "'a b': it may hold"),
+        ("art://a b", "'art://a b': it may hold"),
+        ("a b:v1", "'a b:v1': name: 'a b': it may hold"),
+        ("m:a b", "'m:a b': alias: 'a b': it may hold"),
+    ],
+)
+def test_what_is_wrong_is_said_once(text, said):
+    with pytest.raises(InvalidReferenceError) as caught:
+        ArtifactRef.parse(text)
+    assert str(caught.value).startswith(f"Invalid art:// URI: {said}")
+    assert str(caught.value).count("Invalid") == 1
+
+
 def test_a_reference_that_could_not_be_read_back_is_not_made():
     with pytest.raises(InvalidReferenceError, match="at most 3800"):
         ArtifactRef(ArtifactName("m"), Version(1), "/".join(["x" * 200] * 25))

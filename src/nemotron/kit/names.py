@@ -352,9 +352,17 @@ def _parse(text: str) -> ArtifactRef:
             return ArtifactRef(ArtifactName(head), parse_selector(version), inside)
         return _parse_unversioned(body)
     except (InvalidNameError, InvalidReferenceError) as error:
-        raise InvalidReferenceError(f"Invalid art:// URI: {_shown(text)}: {error}") from None
+        raise InvalidReferenceError(f"Invalid art:// URI: {_shown(text)}: {_within(error, text)}") from None
     except OutsideRootError as error:
         raise OutsideRootError(f"Invalid art:// URI: {_shown(text)}: {error}") from None
+
+
+def _within(error: InvalidNameError | InvalidReferenceError, text: str) -> str:
+    """What is wrong with a part of a reference, without saying again that it is, or what all of it is."""
+    said = re.sub(r"^Invalid (?:artifact )?(?=(?:name|alias|version): )", "", str(error))
+    for whole in (text, text.removeprefix(SCHEME)):
+        said = said.removeprefix(f"name: {_shown(whole)}: ")
+    return said
 
 
 def _parse_unversioned(body: str) -> ArtifactRef:

@@ -176,7 +176,8 @@ def _version(asked: bool) -> None:
 
         from nemotron.kit.console.output import write
 
-        write(f"nemotron-kit {version('nemotron-kit')}\n")
+        with failures.told():
+            write(f"nemotron-kit {version('nemotron-kit')}\n")
         raise typer.Exit
 
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from nemotron.kit.errors import RefusedError
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress as RichProgress
@@ -54,7 +56,9 @@ class Output(ABC):
 
     def progress(self, what: str, *, of_bytes: bool = False) -> "Progress":
         """Show that something goes on, if it takes long and a person looks; what is counted may be bytes."""
-        return Progress(what, visible=self.human and sys.stderr.isatty(), of_bytes=of_bytes)
+        return Progress(
+            what, visible=self.human and sys.stderr is not None and sys.stderr.isatty(), of_bytes=of_bytes
+        )
 
 
 class HumanOutput(Output):
@@ -80,7 +84,7 @@ class JsonOutput(Output):
         document = codec.strict(codec.plain(view.document(), "result"))
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
         try:
-            text.encode(sys.stdout.encoding or "utf-8")
+            text.encode((sys.stdout and sys.stdout.encoding) or "utf-8")
         except UnicodeEncodeError:  # a file name that is no UTF-8, or an old terminal: JSON's own escapes
             text = json.dumps(document, indent=2, allow_nan=False)
         write(f"{text}\n")
@@ -138,6 +142,8 @@ def write_bytes(data: bytes) -> None:
 @contextmanager
 def _reaching_stdout() -> Iterator[None]:
     """Inside, what the system says of standard output becomes an error of the kit, but for a closed pipe."""
+    if sys.stdout is None:  # as Python finds it with `>&-`
+        raise RefusedError("Cannot write standard output: it is closed")
     try:
         yield
     except BrokenPipeError:
@@ -153,7 +159,7 @@ def _reaching_stdout() -> Iterator[None]:
 
 def is_terminal() -> bool:
     """Whether standard output is a terminal."""
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _escapes(text: str, encoding: str) -> bool:
@@ -168,6 +174,8 @@ def _tell(text: str, label: str = "", colour: str = "") -> None:
     from nemotron.kit.console.words import printable
 
     stream = sys.stderr
+    if stream is None:  # closed: the exit code tells
+        return
     shown = "\n".join(printable(line) for line in text.splitlines())
     if label and _colourful(stream):
         label = f"\x1b[{colour}m{label}\x1b[0m"
@@ -184,9 +192,10 @@ def _colourful(stream: TextIO) -> bool:
 
 def _drawn(renderable: "RenderableType") -> str:
     """What rich makes of it, for the standard output as it is now."""
-    console = _console(sys.stdout)
-    with _reaching_stdout(), console.capture() as capture:
-        console.print(renderable, crop=False)  # what is not to be folded goes on in the next line, whole
+    with _reaching_stdout():
+        console = _console(sys.stdout)
+        with console.capture() as capture:
+            console.print(renderable, crop=False)  # what is not to be folded goes on in the next line, whole
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 

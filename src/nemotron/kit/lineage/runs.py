@@ -87,12 +87,14 @@ def find_run(store: Store, text: str) -> RunRecord:
 
     Raises:
         NotFoundError: there is none.
-        MisuseError: several begin so.
+        MisuseError: several begin so, or the id is empty.
     """
-    prefix = text.removeprefix(RUN_SCHEME).lower()
+    prefix = text.removeprefix(RUN_SCHEME).strip().lower()
+    if not prefix:
+        raise MisuseError("The id of the run is empty; `nemotron kit runs` lists ids")
     if _ID.fullmatch(prefix) and (record := read_run(store, prefix)):
         return record
-    found = sorted(one for one in store.list(layout.RUNS) if one.startswith(prefix)) if prefix else []
+    found = sorted(one for one in store.list(layout.RUNS) if one.startswith(prefix))
     if len(found) > 1:
         raise MisuseError(f"{len(found)} runs begin with {text}: {_newest(found)}. Give more of the id")
     record = read_run(store, found[0]) if found else None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.run import RunFinish, RunStart
 from nemotron.kit.documents.secrets import command_without_secrets
-from nemotron.kit.errors import InvalidMetadataError
+from nemotron.kit.errors import InvalidMetadataError, MisuseError
 from nemotron.kit.names import ArtifactRef, Version
 from nemotron.kit.redaction import clean_text
 from nemotron.kit.registry import processes
@@ -138,7 +138,15 @@ class Run:
 
         Args:
             metrics: by name; numbers, or tensors with one value.
+
+        Raises:
+            MisuseError: they have no names.
         """
+        if not hasattr(metrics, "keys"):
+            raise MisuseError(
+                "Cannot log metrics: expected values by name, such as {'loss': 2.4}, "
+                f"found {type(metrics).__name__}"
+            )
         self._summary.update(metrics)
 
     @property
