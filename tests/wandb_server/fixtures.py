@@ -4,6 +4,7 @@ A `conftest.py` takes them by `from wandb_server.fixtures import *`.
 """
 
 import gc
+import importlib
 import os
 import subprocess
 import sys
@@ -38,6 +39,10 @@ def real_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modu
     monkeypatch.setenv("WANDB_CONSOLE", "off")
     import wandb
 
+    run_class = importlib.import_module("wandb.sdk.wandb_run").Run
+    for name in ("url", "project_url", "sweep_url"):
+        # A disabled run of an old client (0.22) takes these from all runs of the process.
+        monkeypatch.setattr(run_class, name, vars(run_class)[name])
     yield wandb
     _end(wandb)
     _reap()
