@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from nemotron.kit.errors import KitError
+from nemotron.kit.errors import KitError, UnavailableError
 from nemotron.kit.store import bucket_errors, hub_errors
+from store_servers import free_port
 
 SECRET = "Xs3cr3tX"
 WHERE = "s3://team-bucket/artifacts/m/v1/manifest.json"
@@ -70,6 +71,48 @@ def test_what_a_reply_says_tells_them_apart(reply, kind):
     if kind == "refused":
         assert "AWS_ACCESS_KEY_ID" in str(said)
         assert "s3://team-bucket" in str(said).partition("Cannot read")[2].partition(". ")[2]
+
+
+@pytest.mark.parametrize("kind", ["GenericError", "NotFoundError", "PermissionDeniedError"])
+@pytest.mark.parametrize(
+    ("where", "asked", "variable"),
+    [
+        (WHERE, "PUT http://169.254.169.254/latest/api/token", "set AWS_ACCESS_KEY_ID and AWS_SECRET"),
+        ("gs://b/x", "GET http://metadata.google.internal/computeMetadata/v1", "set GOOGLE_APPLICATION_CRED"),
+        ("abfs://b/x", "GET http://169.254.169.254/metadata/identity", "set AZURE_STORAGE_CONNECTION_STRING"),
+    ],
+)
+def test_without_credentials_it_says_which_to_give(kind, where, asked, variable):
+    exceptions = pytest.importorskip("obstore.exceptions")
+    retries = "after 10 retries, max_retries: 10, retry_timeout: 180s"
+    text = (
+        f"Generic S3 error: Error performing {asked} in 7.1ms, {retries} - 404 Not Found\n\nDebug source: x"
+    )
+    said = bucket_errors.translate(getattr(exceptions, kind)(text), "read", where, "the metadata service")
+    assert said.kind == "refused"
+    assert str(said).startswith(f"Cannot read {where}: no credentials found (looked at the metadata service)")
+    assert variable in str(said)
+    assert not any(raw in str(said) for raw in ("169.254", "internal", "retries", "Generic"))
+
+
+def test_a_key_that_reads_like_a_lack_of_credentials_is_only_absent():
+    exceptions = pytest.importorskip("obstore.exceptions")
+    text = "Object at 169.254.169.254 not found: Error performing GET http://h/b/NoCredentials in 1ms - x"
+    assert bucket_errors.translate(exceptions.NotFoundError(text), "read", WHERE).kind == "path_not_found"
+
+
+def test_who_did_not_answer_is_told_and_not_how_often_it_was_tried():
+    pytest.importorskip("obstore")
+    from nemotron.kit.store.object import BucketStore
+
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    options = {"endpoint": endpoint, "access_key_id": "a", "secret_access_key": "b"}
+    store = BucketStore("s3://bucket/x", {**options, "retry_config": {"max_retries": 1}})
+    with pytest.raises(UnavailableError) as caught:
+        store.read("a")
+    assert str(caught.value).startswith(f"Cannot read s3://bucket/x/a: {endpoint}: HTTP error: ")
+    assert "retr" not in str(caught.value)
+    assert "max_retries" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize(
