@@ -104,7 +104,7 @@ def test_a_run_that_is_not_there(kit: Command, ran: list[str]) -> None:
     assert kit("run", ran[0][:1]).code == 2
     for empty in ("", " ", "run://"):
         said = kit("run", empty)
-        assert (said.code, said.out) == (2, "")
+        assert (said.code, said.out) == (1, "")
         assert said.err == "error: The id of the run is empty; `nemotron kit runs` lists ids\n"
 
 

@@ -86,12 +86,12 @@ def find_run(store: Store, text: str) -> RunRecord:
     """The run of an id, or of the beginning of one.
 
     Raises:
-        NotFoundError: there is none.
-        MisuseError: several begin so, or the id is empty.
+        NotFoundError: there is none, or the id is empty.
+        MisuseError: several begin so.
     """
     prefix = text.removeprefix(RUN_SCHEME).strip().lower()
     if not prefix:
-        raise MisuseError("The id of the run is empty; `nemotron kit runs` lists ids")
+        raise NotFoundError("The id of the run is empty; `nemotron kit runs` lists ids")
     if _ID.fullmatch(prefix) and (record := read_run(store, prefix)):
         return record
     found = sorted(one for one in store.list(layout.RUNS) if one.startswith(prefix))
