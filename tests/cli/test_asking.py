@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from nemotron.kit.console.differences import FIRST_SHOWN_MAX, NEAREST_SHOWN_MAX
+from nemotron.kit.console.questions import NODES_SHOWN_MAX
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
@@ -70,6 +72,36 @@ def test_diff_without_a_listing_does_not_call_files_the_same(kit, store: Registr
         "  nothing that was recorded is different",
         "  files     can't be compared: no listing of art://m:v1 and art://other:v1 can be read",
     ]
+
+
+def test_a_long_way_up_is_shown_from_both_ends(kit, registry: Registry, data: Path) -> None:
+    length = FIRST_SHOWN_MAX + NEAREST_SHOWN_MAX + 4
+    for round_ in (1, 2):
+        for at in range(length):
+            used = (f"n{at - 1}:v{round_}",) if at else ()
+            registry.publish(Draft(name=f"n{at}", source=data, metadata={"r": round_}, used_artifacts=used))
+    last = length - 1
+    nearest = range(last - NEAREST_SHOWN_MAX, length)
+    heads = [f"art://n{at}:v1 → art://n{at}:v2" for at in (*range(FIRST_SHOWN_MAX), *nearest)]
+    heads.insert(FIRST_SHOWN_MAX, "… 3 more versions that changed between: --json shows all")
+    for command in (("diff", f"n{last}:v1", f"n{last}:v2"), ("why", f"n{last}:v2")):
+        lines = kit(*command).out.splitlines()
+        assert [
+            line for line in lines if line.startswith(("art://n", "… ")) and "artifact" not in line
+        ] == heads
+        document = kit(*command, "--json").json
+        assert len((document.get("previous") or document)["upstream"]) == last
+
+
+def test_very_many_inputs_are_counted(kit, registry: Registry, data: Path) -> None:
+    hundreds = tuple(f"hf://datasets/org/d{at:03}" for at in range(300))
+    registry.publish(Draft(name="m", source=data, metadata={"r": 1}))
+    registry.publish(Draft(name="m", source=data, inputs=hundreds))
+    lines = kit("why", "m").out.splitlines()
+    assert f"from      … {300 - NODES_SHOWN_MAX} more inputs: --json shows all" in lines
+    assert "  input     … 280 more changes: --json shows all" in lines
+    assert len(lines) < 80
+    assert len(kit("why", "m", "--json").json["made_from"]) == 300
 
 
 def test_diff_shows_hostile_text_as_text(kit, store: Registry, data: Path) -> None:

@@ -96,7 +96,8 @@ def diff(one: One, other: Other, root: Root = None, as_json: Json = False, quiet
     """Show what is different between two versions: inputs and their use, runs, metadata, files.
 
     Inputs that are other versions of one name are compared as well, and shown first: what they were made
-    from is where a difference begins. No data is read: the listings that were published are compared.
+    from is where a difference begins. Of very many the first and the nearest are shown; --json has all.
+    No data is read: the listings that were published are compared.
     """
     from nemotron.kit.console.questions import DiffView
     from nemotron.kit.lineage import questions

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FILES_SHOWN_MAX = 20
 CHANGES_SHOWN_MAX = 20
 SHARDS_SHOWN_MAX = 3
+# Of what changed further up: where it began, and what is nearest.
+FIRST_SHOWN_MAX = 5
+NEAREST_SHOWN_MAX = 15
 _SIGNS = {"added": "+", "removed": "-", "changed": "~", "touched": "?"}
 
 
@@ -56,8 +59,14 @@ class DiffView(View):
 
 
 def compared_lines(compared: "Compared") -> Iterable[str]:
-    """The difference as text, the first cause first."""
-    for one in (*compared.upstream, compared.here):
+    """The difference as text, the first cause first; of a long way up, both its ends."""
+    upstream = compared.upstream
+    left_out = range(FIRST_SHOWN_MAX, len(upstream) - NEAREST_SHOWN_MAX)
+    for at, one in enumerate((*upstream, compared.here)):
+        if at in left_out:
+            if at == left_out.start:
+                yield f"… {words.many(len(left_out), 'more version')} that changed between: --json shows all"
+            continue
         yield f"{words.printable(one.before)} → {words.printable(one.after)}"
         yield from _difference_lines(one)
 
@@ -66,7 +75,7 @@ def _difference_lines(one: "Difference") -> Iterable[str]:
     if one.same:
         yield "  nothing that was recorded is different" + _but(one)
     yield from ([f"  type      {_pair(*one.type)}"] if one.type else [])
-    yield from (f"  input     {_input(change)}" for change in one.inputs)
+    yield from _limited("input", [_input(change) for change in one.inputs])
     yield from _limited("use", [line for change in one.uses for line in _use(change)])
     for name, changes in one.made_differently.items():
         label = {"composition": "share", "packages": "package", "metrics": "metric"}.get(name, name)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nemotron.kit.lineage.query import Shared
     from nemotron.kit.lineage.questions import Event, Reasons
 
+NODES_SHOWN_MAX = 20
+
 
 @dataclass(frozen=True)
 class PathsView(View):
@@ -119,11 +121,11 @@ class ReasonsView(View):
         lines.append(f"made      {made}" + (f" by {words.printable(node.producer)}" if node.producer else ""))
         lines += [f"run       {self._run()}"] if node.run else []
         lines += [f"withdrawn {words.printable(node.withdrawn)}"] if node.withdrawn is not None else []
-        lines += [f"from      {self._from(one)}" for one in self.reasons.inputs] or [
-            "from      nothing that was recorded"
-        ]
+        made_from = [self._from(one) for one in self.reasons.inputs] or ["nothing that was recorded"]
+        lines += _limited("from", made_from, "more input")
         direct = {one.uri for one in self.reasons.inputs}
-        lines += [f"began at  {_said(one)}" for one in self.reasons.sources if one.uri not in direct]
+        began_at = [_said(one) for one in self.reasons.sources if one.uri not in direct]
+        lines += _limited("began at", began_at, "more source")
         if previous is None:
             return "\n".join([*lines, "", "The first version of its name."])
         return "\n".join([*lines, "", "Different from the version before:", *compared_lines(previous)])
@@ -142,6 +144,12 @@ class ReasonsView(View):
     def _uses(self, one: "Node") -> list[dict[str, Any]]:
         uses = (edge.to_document() for edge in self.reasons.edges if edge.source == one.uri)
         return [{key: value for key, value in use.items() if key not in ("from", "to")} for use in uses]
+
+
+def _limited(label: str, lines: Sequence[str], what: str) -> Iterable[str]:
+    yield from (f"{label:<9} {line}" for line in lines[:NODES_SHOWN_MAX])
+    if (more := len(lines) - NODES_SHOWN_MAX) > 0:
+        yield f"{label:<9} … {words.many(more, what)}: --json shows all"
 
 
 def _short(node: "Node") -> dict[str, Any]:
