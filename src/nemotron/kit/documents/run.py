@@ -191,6 +191,13 @@ class RunFinish(_Document):
     metrics: Mapping[str, Any] | None = None
     wandb_url: str | None = None
 
+    def to_bytes(self) -> bytes:
+        """The stored form, which says an exit code only where one was seen."""
+        said = self.to_document()
+        if self.exit_code is None:
+            del said["exit_code"]
+        return codec.encode({"format_version": RUN_FORMAT, **said})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
