@@ -120,7 +120,7 @@ def one_file_is_the_first_cause(root: Path, corpus: Path, before: str, after: st
     for section in sections[1:]:
         lines = section.splitlines()[1:]
         assert lines[0].startswith("  input     ~ "), section
-        assert {line.split()[0] for line in lines} <= {"input", "share", "metadata", "file"}
+        assert {line.split()[0] for line in lines} <= {"input", "use", "share", "metadata", "file"}
         assert not [line for line in lines if any(word in line.split(":")[0] for word in noise)], section
     said = json.loads(nemotron(root, "diff", before, after, "--json"))
     first = said["upstream"][0]

@@ -92,7 +92,7 @@ def _difference_lines(one: "Difference") -> Iterable[str]:
     touched = len(one.files or ()) - len(shown)
     if touched and not one.same:
         yield f"  file      ? {words.many(touched, 'file')} with another time only"
-    if one.place:
+    if one.place and not shown:  # other files are what matters, wherever they lie
         yield f"  place     {_pair(*(side or 'in the store' for side in one.place))}"
 
 
