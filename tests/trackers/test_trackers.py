@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nemotron.kit import trackers
@@ -69,6 +69,7 @@ def test_relative_paths_become_absolute(tmp_path: Path) -> None:
     assert to_wandb_uri("~/data") == f"file://{Path.home()}/data"
 
 
+@example("~\0")
 @given(st.text(max_size=50))
 def test_a_uri_stays_what_it_is(text: str) -> None:
     uri = to_wandb_uri(text)

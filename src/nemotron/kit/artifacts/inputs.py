@@ -159,4 +159,5 @@ def _is_repository(text: str) -> bool:
 
 
 def _file_uri(path: str) -> str:
-    return f"file://{os.path.abspath(os.path.expanduser(path))}"
+    known = path if "\0" in path else os.path.expanduser(path)  # no user's name has a null in it
+    return f"file://{os.path.abspath(known)}"
