@@ -187,7 +187,9 @@ def kit(root: Path, *, synced: bool = True, **draft: object) -> Store:
 
     registry = Registry.open(root / "store")
     small = root / "small"
-    small.write_text("x")
+    small.mkdir()
+    (small / "small.bin").write_bytes(b"x")
+    (small / "large.bin").write_bytes(bytes(4 << 20))
     # Others set up their places before they are timed as well, and imports don't count.
     registry.publish(Draft(name="warm", source=small, **draft))  # type: ignore[arg-type]
     if not synced:

@@ -39,7 +39,7 @@ PARTS: dict[str, dict[str, tuple[list[str], float]]] = {
     },
     "full": {
         "large": (
-            ["content.py", "--small", "0", "--large-mib", "256", "--rounds", "5", "--seconds", "200"],
+            ["content.py", "--small", "0", "--large-mib", "256", "--rounds", "5", "--seconds", "240"],
             430,
         ),
         "small": (
@@ -50,7 +50,7 @@ PARTS: dict[str, dict[str, tuple[list[str], float]]] = {
             ["scaling.py", "--files", "1000000", "--mib", "1024", "--versions", "2000", "--seconds", "330"],
             380,
         ),
-        "house": (["house.py"], 140),
+        "house": (["house.py"], 200),
         "lineage": (["lineage.py", "--versions", "100000"], 220),
     },
 }
