@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from nemotron.kit.store import proc
+
 PROGRAM = "wandb-core"
 
 
@@ -47,12 +49,8 @@ def _processes() -> Iterator[tuple[int, int]]:
         yield from _ps_all()
         return
     for name in os.listdir("/proc"):
-        if name.isdecimal():
-            try:
-                fields = Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()
-            except OSError:
-                continue  # it has ended meanwhile
-            yield int(name), int(fields[1])
+        if name.isdecimal() and (found := proc.stat(int(name))):  # else it has ended meanwhile
+            yield int(name), found.parent
 
 
 def _ps_all() -> Iterator[tuple[int, int]]:
