@@ -45,7 +45,7 @@ def check(
     wanted = verify.wanted_of(record, evidence)
     if record.is_snapshot:
         return verify.verify_snapshot_of(store, record, tree, wanted, executor=executor, progress=progress)
-    if "://" in record.path:
+    if record.is_at_url:
         found, looked = verify_at_url.verify(
             record, tree, wanted, options=options, executor=executor, progress=progress
         )
