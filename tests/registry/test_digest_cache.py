@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,8 +163,11 @@ def test_a_wrong_clock_lets_no_fresh_file_be_believed(
     asked: str,
 ) -> None:
     if asked != "unnamed":
-        no_unnamed = failing(os.open, errno.EOPNOTSUPP, only=lambda given: given[0] == str(data))
-        monkeypatch.setattr(os, "open", no_unnamed)
+
+        def is_unnamed(given: tuple[Any, ...]) -> bool:
+            return given[0] == str(data) and given[1] & os.O_TMPFILE == os.O_TMPFILE
+
+        monkeypatch.setattr(os, "open", failing(os.open, errno.EOPNOTSUPP, only=is_unnamed))
     if asked == "not at all":
         monkeypatch.setattr(digest_cache.tempfile, "gettempdir", lambda: "/proc")
         monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")

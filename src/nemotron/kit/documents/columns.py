@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Iterable, Sequence
-from operator import le
 
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE
 from nemotron.kit.documents.entry import CODES, KINDS, Entry
@@ -14,7 +13,10 @@ KIND_MASK, DIGEST, SAMPLED = 3, 4, 8
 FILE_MAX = CODES["exec"]  # kinds up to this one have bytes
 _NO_HASH = bytes(HASH_BYTES)
 _FILE, _EXEC = CODES["file"], CODES["exec"]
-_OWNER_EXECUTES = 0o100  # S_IXUSR of stat(2)
+_NUMBERS = ("sizes", "mtimes_ns", "inodes", "ctimes_ns")
+# What a scan fills of a file, each entry of which is one item.
+_OF_FILES = ("paths", "marks", *_NUMBERS)
+OWNER_EXECUTES = 0o100  # S_IXUSR of stat(2)
 
 
 class Columns:
@@ -104,11 +106,25 @@ class Columns:
         self.paths.append(path)
         self.sizes.append(size)
         self.mtimes_ns.append(mtime_ns)
-        self.marks.append(_EXEC if mode & _OWNER_EXECUTES else _FILE)
+        self.marks.append(_EXEC if mode & OWNER_EXECUTES else _FILE)
         self.inodes.append(inode)
         self.ctimes_ns.append(ctime_ns)
         if self.hashes:
             self.hashes += _NO_HASH
+
+    def cut(self, start: int) -> "Columns":
+        """Take away the entries from a position on: files that were looked at, and nothing else."""
+        found = Columns()
+        for name in _OF_FILES:
+            column = getattr(self, name)
+            setattr(found, name, column[start:])
+            del column[start:]
+        return found
+
+    def extend(self, files: "Columns", start: int, stop: int) -> None:
+        """Add files from one position of others, all of them looked at, up to another one."""
+        for name in _OF_FILES:
+            getattr(self, name).extend(getattr(files, name)[start:stop])
 
     def share_paths(self, others: list[str], start: int) -> None:
         """Hold the texts of another listing from a position on, if they are the same."""
@@ -176,7 +192,7 @@ class Columns:
         """The entries at these positions, in this order."""
         found = Columns()
         found.paths = [self.paths[at] for at in positions]
-        for name in ("sizes", "mtimes_ns", "inodes", "ctimes_ns"):
+        for name in _NUMBERS:
             column = getattr(self, name)
             getattr(found, name).extend([column[at] for at in positions])
         found.marks = bytearray([self.marks[at] for at in positions])
@@ -196,7 +212,7 @@ class Columns:
 
     def in_order(self) -> "Columns":
         """The same entries, sorted by path."""
-        if all(map(le, self.paths, self.paths[1:])):
+        if self.paths == sorted(self.paths):
             return self
         return self.taken(sorted(range(len(self.paths)), key=self.paths.__getitem__))
 

@@ -6,13 +6,13 @@ import logging
 import os
 import re
 import stat
-from operator import attrgetter
+from bisect import bisect_left
 from typing import NamedTuple
 
-from nemotron.kit.documents.columns import Columns
-from nemotron.kit.documents.entry import kept_time
+from nemotron.kit.documents.columns import OWNER_EXECUTES, Columns
+from nemotron.kit.documents.entry import CODES, INTEGER_MAX, kept_time
 from nemotron.kit.documents.tree import Entry, Tree
-from nemotron.kit.errors import KitError, PathNotFoundError, RefusedError
+from nemotron.kit.errors import PathNotFoundError, RefusedError
 from nemotron.kit.store.system_errors import translate
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,11 @@ log = logging.getLogger(__name__)
 METADATA_FILE = "metadata.json"
 METADATA_KEYS = frozenset({"path", "type", "created_at", "producer", "tracking"})
 METADATA_SIZE_MAX = 64 << 20
-_RESERVED = re.compile(r"\.metadata\.json\.[0-9a-z]+\.tmp")
+_RESERVED_START = f".{METADATA_FILE}."
+_RESERVED = re.compile(re.escape(_RESERVED_START) + r"[0-9a-z]+\.tmp")
+# The part of a mode that tells what it is; S_IFMT of stat(2).
+_TYPE = 0o170000
+_FILE, _EXEC = CODES["file"], CODES["exec"]
 
 
 def is_reserved(name: str) -> bool:
@@ -76,10 +80,11 @@ def scan_folder(
     _walk(
         folder, "", _Scan(found, os.path.realpath(folder), seen, skip, like.columns.paths if like else None)
     )
-    own = [at for at, path in enumerate(found.paths) if "/" not in path and _is_own(folder, path)]
-    if own:
-        found = found.taken([at for at in range(len(found)) if at not in own])
-    return Tree.of_columns(found)
+    tree = Tree.of_columns(found)
+    own = _own(folder, tree.columns.paths)
+    if not own:
+        return tree
+    return Tree.of_columns(tree.columns.taken([at for at in range(len(found)) if at not in own]))
 
 
 class _Scan(NamedTuple):
@@ -92,69 +97,140 @@ class _Scan(NamedTuple):
     like: list[str] | None
 
 
-def _is_own(folder: str, path: str) -> bool:
-    """Whether the kit wrote it beside the user's data."""
-    if path == METADATA_FILE:
-        return is_kit_metadata(f"{folder}/{path}")
-    return is_reserved(path)
+def _own(folder: str, paths: list[str]) -> set[int]:
+    """Where in a listing is what the kit wrote beside the user's data."""
+    own = set()
+    for at in range(bisect_left(paths, _RESERVED_START), len(paths)):
+        if not paths[at].startswith(_RESERVED_START):
+            break
+        if is_reserved(paths[at]):
+            own.add(at)
+    at = bisect_left(paths, METADATA_FILE)
+    if paths[at : at + 1] == [METADATA_FILE] and is_kit_metadata(f"{folder}/{METADATA_FILE}"):
+        own.add(at)
+    return own
 
 
 def _walk(folder: str, prefix: str, scan: _Scan) -> None:
+    found, start = scan.found, len(scan.found)
     try:
-        with os.scandir(folder) as iterator:
-            # By name, which is all but the order of the listing, so that it needs no sorting afterwards.
-            children = sorted(iterator, key=attrgetter("name"))
+        descriptor, names = _opened(folder)
     except OSError as error:
         if error.errno == errno.ENOENT and prefix:
             return
         raise translate(error, "look into", folder) from error
-    if not children and prefix:
-        scan.found.append(Entry(prefix[:-1], kind="dir"))
-    skipped = os.path.basename(scan.skip) if scan.skip else None
-    start = len(scan.found)
-    is_plain, add = stat.S_ISREG, scan.found.append_seen
-    for child in children:
-        if scan.skip is not None and child.name == skipped and _is_same(child, scan.skip):
-            continue
-        try:
-            # A million times for a million files: nothing is called here that need not be.
-            if not child.is_symlink() and is_plain((info := child.stat(follow_symlinks=False)).st_mode):
-                add(prefix + child.name, *_seen(info))
-            else:
-                _look(child, f"{prefix}{child.name}", scan)
-        except KitError:
-            raise
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise translate(error, "look at", child.path) from error
+    try:
+        if not names and prefix:
+            found.append(Entry(prefix[:-1], kind="dir"))
+        if scan.skip is not None and _is_in(folder, names, scan.skip):
+            names.remove(os.path.basename(scan.skip))
+        others = _take_files(found, descriptor, names, folder, prefix)
+    finally:
+        os.close(descriptor)  # before a look into the folders inside: only so many may be open at once
+    if others:
+        files, done = found.cut(start), 0
+        for before, name, mode in others:
+            found.extend(files, done, before)
+            done = before
+            _look(f"{folder}/{name}", f"{prefix}{name}", mode, scan)
+        found.extend(files, done, len(files))
     if scan.like is not None:
-        scan.found.share_paths(scan.like, start)
+        found.share_paths(scan.like, start)
 
 
-def _is_same(child: "os.DirEntry[str]", path: str) -> bool:
-    """Whether what has the last name of an absolute path is that, also when it was reached by a link."""
-    return child.path == path or os.path.realpath(child.path) == os.path.realpath(path)
+def _opened(folder: str) -> tuple[int, list[str]]:
+    """A folder, opened, and the names of what is in it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # By name, which is all but the order of the listing, so that it needs no sorting afterwards.
+        return descriptor, sorted(os.listdir(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
-def _look(child: "os.DirEntry[str]", path: str, scan: _Scan) -> None:
-    seen = scan.seen
-    if child.is_symlink() and not (seen is not None and leaves(child.path, scan.top)):
-        scan.found.append(Entry(path, kind="link", target=os.readlink(child.path)))
-        return
-    info = child.stat()
-    if stat.S_ISREG(info.st_mode):
-        scan.found.append_seen(path, *_seen(info))
-    elif stat.S_ISDIR(info.st_mode):
-        if seen is not None:
-            real = os.path.realpath(child.path)
-            if real in seen:
-                raise RefusedError(
-                    f"Cannot follow the links in {child.path}: they lead back to a folder above, {real}"
-                )
-            seen = seen | {real}  # of the folders above, not beside: two links may lead to one folder
-        _walk(child.path, f"{path}/", scan._replace(seen=seen))
+def _is_in(folder: str, names: list[str], path: str) -> bool:
+    """Whether an absolute path is one of these in a folder, also when this was reached by a link."""
+    name = os.path.basename(path)
+    if name not in names:
+        return False
+    return path == f"{folder}/{name}" or os.path.realpath(path) == os.path.realpath(f"{folder}/{name}")
+
+
+def _take_files(
+    found: Columns, descriptor: int, names: list[str], folder: str, prefix: str
+) -> list[tuple[int, str, int]]:
+    """Add the files of an open folder. What else is in it is returned: after how many files, name, mode."""
+    # A million times for a million files: nothing is called or looked up here that need not be, and the
+    # system finds a name in an open folder sooner than a path.
+    look, add_path, add_size, add_mtime = (
+        os.stat,
+        found.paths.append,
+        found.sizes.append,
+        found.mtimes_ns.append,
+    )
+    add_mark, add_inode, add_ctime = found.marks.append, found.inodes.append, found.ctimes_ns.append
+    others: list[tuple[int, str, int]] = []
+    start = len(found)
+    for name in names:
+        try:
+            info = look(name, dir_fd=descriptor, follow_symlinks=False)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                continue
+            raise translate(error, "look at", f"{folder}/{name}") from error
+        mode = info.st_mode
+        if mode & _TYPE != stat.S_IFREG:
+            others.append((len(found) - start, name, mode))
+            continue
+        mtime_ns, ctime_ns = info.st_mtime_ns, info.st_ctime_ns
+        if not 0 <= mtime_ns <= ctime_ns <= INTEGER_MAX:
+            mtime_ns, ctime_ns = kept_time(mtime_ns), kept_time(ctime_ns)
+        add_path(prefix + name)
+        add_size(info.st_size)
+        add_mtime(mtime_ns)
+        add_mark(_EXEC if mode & OWNER_EXECUTES else _FILE)
+        add_inode(info.st_ino)
+        add_ctime(ctime_ns)
+    return others
+
+
+def _look(path: str, inside: str, mode: int, scan: _Scan) -> None:
+    """Add what is no plain file: a link, a folder, or what a link leads to.
+
+    Args:
+        path: absolute.
+        inside: the same, relative to the folder that is scanned.
+        mode: of it, a link not followed.
+        scan: takes it.
+    """
+    try:
+        if stat.S_ISLNK(mode):
+            if scan.seen is None or not leaves(path, scan.top):
+                scan.found.append(Entry(inside, kind="link", target=os.readlink(path)))
+                return
+            info = os.stat(path)
+            mode = info.st_mode
+            if stat.S_ISREG(mode):
+                scan.found.append_seen(inside, *_seen(info))
+                return
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return
+        raise translate(error, "look at", path) from error
+    if stat.S_ISDIR(mode):
+        _walk(path, f"{inside}/", scan if scan.seen is None else _below(path, scan, scan.seen))
     else:
-        log.warning("%s is no file, folder or link; it is not part of the artifact", child.path)
+        log.warning("%s is no file, folder or link; it is not part of the artifact", path)
+
+
+def _below(folder: str, scan: _Scan, above: set[str]) -> _Scan:
+    """What a walk of a folder must know where links are followed: they may lead back."""
+    real = os.path.realpath(folder)
+    if real in above:
+        raise RefusedError(f"Cannot follow the links in {folder}: they lead back to a folder above, {real}")
+    # Of the folders above, not beside: two links may lead to one folder.
+    return scan._replace(seen=above | {real})
 
 
 def _seen(info: os.stat_result) -> tuple[int, int, int, int, int]:
