@@ -41,22 +41,41 @@ def test_a_commit_is_synced_before_and_after_it_gets_its_name(store, root, steps
     store.create("a/v1/manifest.json", b"x")
     steps.clear()
     store.create("a/v2/manifest.json", b"x")
-    folder, file = steps[0], steps[1]
-    assert folder == ("sync", f"{root}/a")  # that v2 is there
+    file, folder = steps[0], steps[1]
     assert file[0] == "sync"
     assert file[1].startswith(f"{root}/a/v2/.tmp-")  # what the manifest says
+    assert folder == ("sync", f"{root}/a")  # that v2 is there
     assert steps[2:] == [("link", f"{root}/a/v2/manifest.json"), ("sync", f"{root}/a/v2")]
 
 
 def test_folders_on_the_way_are_synced_once_by_each_process(store, root, steps):
     store.create("a/v1/manifest.json", b"x")
     synced = [path for step, path in steps if step == "sync"]
+    linked = steps.index(("link", f"{root}/a/v1/manifest.json"))
     for folder in (root.parent, root, root / "a"):  # the entries of root, a and v1
         assert synced.count(str(folder)) == 1
+        assert steps.index(("sync", str(folder))) < linked  # before anybody sees what is in them
     steps.clear()
     LocalStore(root).create("a/v2/manifest.json", b"x")
     synced = [path for step, path in steps if step == "sync"]
     assert {str(root.parent), str(root), str(root / "a")} <= set(synced)
+
+
+def test_a_folder_whose_sync_failed_is_synced_by_the_next_try(store, root, steps, monkeypatch):
+    def fsync(descriptor, real=os.fsync):
+        if os.readlink(f"/proc/self/fd/{descriptor}") == str(root):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises(UnavailableError):
+            store.create("a/v1/manifest.json", b"x")
+    assert [step for step, _ in steps if step == "link"] == []
+    assert store.list("a/v1") == os.listdir(root / "a/v1") == []
+    steps.clear()
+    store.create("a/v1/manifest.json", b"x")
+    assert ("sync", str(root)) in steps
 
 
 def test_hints_are_not_synced(store, steps):

@@ -1,10 +1,29 @@
-"""Trees of folders on a file system: what is in them, and taking away what is empty."""
+"""Trees of folders on a file system: making them, what is in them, and taking away what is empty."""
 
 import errno
 import os
 from collections.abc import Iterator
 
 from nemotron.kit.store.protocol import Found
+
+
+def make(path: str) -> None:
+    """Make a folder, if it is not there; the one above it is.
+
+    Raises:
+        NotADirectoryError: what has the name is no folder.
+    """
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+
+
+def is_version(path: str) -> bool:
+    """Whether it is a `vN` folder: there may be 100,000 of them, and each is used once."""
+    name = os.path.basename(path)
+    return name[:1] == "v" and name[1:].isdigit()
 
 
 def walk(path: str, prefix: str = "") -> Iterator[Found]:

@@ -147,9 +147,12 @@ class LocalStore(Store):
 
     def _create(self, path: str, data: bytes, durable: bool) -> bool:
         folder = os.path.dirname(path)
-        self._make_folder(folder, durable)
+        relied_on = self._make_folder(folder, durable)
         temporary = self._temporary(folder, data, durable)
         try:
+            # Behind the file, whose sync took what lies above it along where there is a journal: then these
+            # find nothing left to do.
+            self._sync_folders(relied_on)
             created = self._claim(temporary, path, data, durable)
         finally:
             files.unlink(temporary)
@@ -296,27 +299,30 @@ class LocalStore(Store):
             os.close(descriptor)
         return path
 
-    def _make_folder(self, folder: str, durable: bool) -> None:
-        """Make a folder and those above it; if durable, so that their own entries survive a power loss.
+    def _make_folder(self, folder: str, durable: bool) -> builtins.list[str]:
+        """Make a folder and those above it.
 
         Whether another process that made one has synced it can't be seen, so each is synced once by every
         process that relies on it.
+
+        Returns:
+            If durable, the folders whose own entries have to be synced before anything in them is relied on.
         """
         if (durable and folder in self._durable_folders) or (not durable and os.path.isdir(folder)):
-            return
-        above = os.path.dirname(folder)
+            return []
+        above, relied_on = os.path.dirname(folder), []
         if folder != self.root and folder != above:
-            self._make_folder(above, durable)
+            relied_on = self._make_folder(above, durable)
         elif folder == self.root:
             os.makedirs(above, exist_ok=True)
-        try:
-            os.mkdir(folder)
-        except FileExistsError:
-            if not os.path.isdir(folder):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
-        if durable:
-            files.sync_path(above)
-            if not _is_version(folder):
+        folders.make(folder)
+        return [*relied_on, folder] if durable else []
+
+    def _sync_folders(self, relied_on: builtins.list[str]) -> None:
+        """See that the entries of folders survive a power loss."""
+        for folder in relied_on:
+            files.sync_path(os.path.dirname(folder))
+            if not folders.is_version(folder):
                 self._durable_folders.add(folder)
 
 
@@ -389,9 +395,3 @@ class LocalStaging(Staging):
             os.close(self._descriptor)
             self._descriptor = -1
             files.unlink(self.path)
-
-
-def _is_version(folder: str) -> bool:
-    """Whether it is a `vN` folder: there may be 100,000 of them, and each is used once."""
-    name = os.path.basename(folder)
-    return name[:1] == "v" and name[1:].isdigit()
