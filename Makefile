@@ -27,7 +27,8 @@ test: ## run all tests
 test-stores: ## run the store tests against Ceph, Azurite and others, installing what they need (minutes)
 	@.ci/venv dev
 	@.ci/stores
-	@TEST_STORES=1 $(python) -m pytest -n 0 -rs --durations=10 tests/store/test_servers.py $(ARGS)
+	@TEST_STORES=1 $(python) -m pytest -n 0 -rs --durations=10 tests/store/test_servers.py \
+	    tests/registry/test_evidence_by_server.py tests/registry/test_evidence_by_gcsfs.py $(ARGS)
 
 check: ## what CI checks beside the tests: lint, format, strict types, import contracts
 	@.ci/venv dev

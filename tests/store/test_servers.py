@@ -6,11 +6,6 @@ They take minutes and programs of their own: `make test-stores` brings them and 
 import functools
 import multiprocessing
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +16,8 @@ from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.connect import open_store
 from nemotron.kit.testing.store_suite import StoreSuite
-from store_servers import ceph, missing, node
+from store_servers import missing, node
+from store_servers.clouds import NEEDS, started
 
 pytest.importorskip("obstore")
 pytestmark = pytest.mark.skipif(
@@ -29,60 +25,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 PUBLISHES = 25
-
-
-@dataclass
-class Server:
-    """A running server.
-
-    Attributes:
-        name: what it is.
-        target: host and port.
-        is_atomic: whether its conditional writes are; moto looks and then writes.
-    """
-
-    name: str
-    target: tuple[str, int]
-    is_atomic: bool = True
-    made: int = 0
-
-    def environment(self, endpoint: str) -> dict[str, str]:
-        """What a client needs to know."""
-        if self.name == "azurite":
-            return {
-                "AZURE_STORAGE_ACCOUNT_NAME": node.ACCOUNT,
-                "AZURE_STORAGE_ACCOUNT_KEY": node.KEY,
-                "AZURE_STORAGE_ENDPOINT": f"{endpoint}/{node.ACCOUNT}",
-            }
-        return bucket_server.environment(endpoint)
-
-    def new_root(self) -> str:
-        """A root in a fresh bucket."""
-        if self.name == "azurite":
-            self.made += 1
-            node.new_container(self.target, f"c{self.made:04d}")
-            return f"az://c{self.made:04d}/team/artifacts"
-        if self.name == "radosgw":
-            return f"s3://{ceph.new_bucket(self.target)}/team/artifacts"
-        return f"s3://{bucket_server.new_bucket(self.target)}/team/artifacts"
-
-
-@contextmanager
-def started(name: str) -> Iterator[Server]:
-    # Sockets of Ceph lie in the folder, and their paths must be short.
-    with tempfile.TemporaryDirectory(prefix="kit") as folder:
-        if name == "radosgw":
-            with ceph.serving(Path(folder)) as target:
-                yield Server(name, target)
-        elif name == "azurite":
-            with node.azurite(Path(folder)) as target:
-                yield Server(name, target)
-        else:
-            with bucket_server.serving_apart(Path(folder)) as target:
-                yield Server(name, target, is_atomic=False)
-
-
-NEEDS = {"moto": (), "radosgw": ceph.COMMANDS, "azurite": ("node", "azurite-blob")}
 
 
 @pytest.fixture(scope="module", params=[*NEEDS])

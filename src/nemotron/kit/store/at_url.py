@@ -6,7 +6,8 @@ Nothing is written. A server is asked for listings and heads; bytes are read onl
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from nemotron.kit.redaction import Unshown, clean_text
@@ -33,6 +34,24 @@ class Seen:
     modified_ns: int = 0
     etag: str | None = None
     version: str | None = None
+
+
+def as_in_a_listing(seen: Seen) -> Seen:
+    """An object of a bucket, told of in one way whatever was asked, and by whichever client.
+
+    Listings of Google's, Ceph's and others tell times to the millisecond, heads to the second. An etag of
+    Azure's has quotes in a head, and none in a listing.
+
+    >>> as_in_a_listing(Seen("a", 1, 1_700_000_000_123_000_000, '"0x8DD"'))
+    Seen(path='a', size=1, modified_ns=1700000000000000000, etag='0x8DD', version=None)
+    """
+    etag = seen.etag.strip('"') if seen.etag and seen.etag.startswith('"0x') else seen.etag
+    return replace(seen, modified_ns=seen.modified_ns // 1_000_000_000 * 1_000_000_000, etag=etag)
+
+
+def nanoseconds(moment: datetime) -> int:
+    """A moment in nanoseconds since the epoch, exact to the microsecond."""
+    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
 
 
 class Objects(ABC):

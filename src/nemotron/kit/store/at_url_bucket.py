@@ -1,12 +1,12 @@
 """Data in a bucket that is no store of the kit's, by obstore."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
-from typing import Any, cast
+from datetime import timedelta
+from typing import Any
 
 from nemotron.kit.errors import ConflictError, MisuseError
 from nemotron.kit.store.access_points import access_point
-from nemotron.kit.store.at_url import RETRIES_MAX, TIMEOUT_S, Objects, Seen
+from nemotron.kit.store.at_url import RETRIES_MAX, TIMEOUT_S, Objects, Seen, as_in_a_listing, nanoseconds
 from nemotron.kit.store.bucket_connect import EXTRAS, FSSPEC_OPTIONS, connect, translated
 
 # S3 sends no more of a listing in one reply.
@@ -76,7 +76,8 @@ class BucketObjects(Objects):
                 part = (start, min(size, start + PART))
                 found = obstore.get(self._bucket, self._key(seen.path), options={"range": part})
                 data = bytes(found.bytes())
-            if (found.meta["e_tag"], found.meta["size"]) != (seen.etag, seen.size):
+            now = _seen(seen.path, found.meta)
+            if (now.etag, now.size) != (seen.etag, seen.size):
                 raise ConflictError(f"{where} changes while it is read; save it when its writer is done")
             yield data
 
@@ -93,12 +94,6 @@ class BucketObjects(Objects):
 
 
 def _seen(path: str, meta: Any) -> Seen:
-    modified = cast(datetime, meta["last_modified"])
-    whole_s = int(modified.timestamp())
-    return Seen(
-        path,
-        meta["size"],
-        whole_s * 1_000_000_000 + modified.microsecond * 1000,
-        meta["e_tag"],
-        meta["version"],
+    return as_in_a_listing(
+        Seen(path, meta["size"], nanoseconds(meta["last_modified"]), meta["e_tag"], meta["version"])
     )

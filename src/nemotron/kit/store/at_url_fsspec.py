@@ -1,12 +1,15 @@
 """Data wherever else fsspec reaches: `memory://`, `sftp://`, a file system of somebody's own."""
 
+import base64
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from nemotron.kit.errors import ConflictError, KitError, MissingExtraError, MisuseError, PathNotFoundError
 from nemotron.kit.redaction import one_line
-from nemotron.kit.store.at_url import Objects, Seen
+from nemotron.kit.store.at_url import Objects, Seen, as_in_a_listing, nanoseconds
+from nemotron.kit.store.bucket_connect import EXTRAS
 from nemotron.kit.store.protocol import CHUNK_SIZE
 from nemotron.kit.store.readable import foreign, translate
 
@@ -26,6 +29,7 @@ class FsspecObjects(Objects):
 
         super().__init__(url, options)
         scheme = url.partition("://")[0].rpartition("::")[2].lower()
+        self._seen = _seen_in_a_bucket if scheme in EXTRAS else _seen
         try:
             fsspec.get_filesystem_class(scheme)
         except ValueError as error:
@@ -43,7 +47,7 @@ class FsspecObjects(Objects):
         info = self._call("look at", path, lambda: self._fs.info(self._place(path)))
         if info["type"] == "directory":
             raise PathNotFoundError(f"Cannot look at {self.where(path)}: it is a folder")
-        return _seen(path, info)
+        return self._seen(path, info)
 
     def below(self, *, first_page: bool = False) -> Iterator[Seen]:
         """All files below, a folder of them for each request."""
@@ -54,7 +58,7 @@ class FsspecObjects(Objects):
             for name, info in sorted(self._listed(here).items()):
                 path = f"{here}/{name}" if here else name
                 if info["type"] != "directory":
-                    yield _seen(path, info)
+                    yield self._seen(path, info)
                 elif depth < FOLDERS_DEEP_MAX and not info.get("islink"):
                     waiting.append((path, depth + 1))
             if first_page and waiting:
@@ -116,6 +120,20 @@ def _seen(path: str, info: Mapping[str, Any]) -> Seen:
     return Seen(path, size if isinstance(size, int) else None, _nanoseconds(moment), etag, version)
 
 
+def _seen_in_a_bucket(path: str, info: Mapping[str, Any]) -> Seen:
+    """An object as obstore would tell of it: whoever has that installed may be the next to look.
+
+    >>> _seen_in_a_bucket("a", {"size": 4, "etag": "CJ8=", "md5Hash": "dLhzN0VCANTTP4DEZj3F5Q=="}).etag
+    '"74b87337454200d4d33f80c4663dc5e5"'
+    """
+    seen = _seen(path, info)
+    try:
+        md5 = base64.b64decode(info.get("md5Hash") or "", validate=True).hex()
+    except ValueError:
+        md5 = ""
+    return as_in_a_listing(replace(seen, etag=f'"{md5}"') if md5 else seen)
+
+
 def _nanoseconds(moment: Any) -> int:
     if isinstance(moment, str):
         try:
@@ -123,5 +141,5 @@ def _nanoseconds(moment: Any) -> int:
         except ValueError:
             return 0
     if isinstance(moment, datetime):
-        return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+        return nanoseconds(moment)
     return int(moment * 1_000_000_000) if isinstance(moment, int | float) else 0
