@@ -22,16 +22,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import bars
 from contestants import BASE, Contestant, Store, contestants, walk
 
 STEPS = ("first", "unchanged", "one changed")
+# One large file has no bar on its change: all of it is new.
+STEPS_ALONE = STEPS[:2]
 FEW_FILES = 100
 # How often the data is on the disk at the end of a round, about.
 COPIES_IN_A_ROUND = 30
-LIMIT_S = 120
+LIMIT_S = 60
 # Who is given one large file.
 ALONE = (BASE, "cp -r, synced", "floor: hash", "kit: reference, full", bars.SNAPSHOT, bars.BARE)
 Found = dict[str, Any]
@@ -59,10 +61,10 @@ def change(data: Path) -> None:
 def settle(scratch: Path, size: int) -> None:
     """Get memory back that a virtual machine took away, and have nothing left to be written."""
     if size:
-        file = scratch / "settle"
-        with open(file, "wb") as out:
+        file, block = scratch / "settle", bytes(1 << 20)
+        with open(file, "wb", buffering=0) as out:
             for _ in range(size >> 20):
-                out.write(bytes(1 << 20))
+                out.write(block)
         file.unlink()
     subprocess.run(["sync", "-f", str(scratch)], check=True)
 
@@ -86,7 +88,7 @@ def limited(seconds: float) -> Iterator[None]:
 def rounds_of(found: Found, name: str) -> int:
     """In how many rounds a contestant has been through all steps."""
     rows = found["rows"].get(name, {})
-    return min(len(rows.get(step, ())) for step in STEPS)
+    return min(len(rows.get(step, ())) for step in found["steps"])
 
 
 def attempt(found: Found, name: str, what: str, work: Callable[[], object]) -> float | None:
@@ -108,44 +110,60 @@ def set_up(stores: dict[str, Store], name: str, contestant: Contestant, root: Pa
     stores[name] = contestant.make(root)
 
 
-def one_round(scratch: Path, data: Path, chosen: dict[str, Contestant], found: Found, told: Told) -> None:
-    """All steps of each contestant, in turns, so that drift hits all alike; `told` hears of each figure."""
-    size = sum(os.stat(path).st_size for path in walk(data))
+def begin(
+    data: Path, chosen: dict[str, Contestant], found: Found, roots: dict[str, Path]
+) -> dict[str, Store]:
+    """The operations of those whose setting up does not fail."""
     stores: dict[str, Store] = {}
-    roots = []
     for name, contestant in chosen.items():
-        root = Path(tempfile.mkdtemp(dir=scratch))
-        roots.append(root)
-        attempt(found, name, "while it was set up", partial(set_up, stores, name, contestant, root))
+        attempt(found, name, "while it was set up", partial(set_up, stores, name, contestant, roots[name]))
         if name in stores and contestant.own_data:
-            shutil.copytree(data, root / "data")
-    for step in STEPS:
+            shutil.copytree(data, roots[name] / "data")
+    return stores
+
+
+def one_round(
+    scratch: Path, data: Path, chosen: dict[str, Contestant], found: Found, told: Told
+) -> dict[str, float]:
+    """All steps of each contestant, in turns, so that drift hits all alike; `told` hears of each figure.
+
+    Returns:
+        The seconds that each took, with what was done for it; under an empty name, those that nobody did.
+    """
+    began = time.perf_counter()
+    sizes = [os.stat(path).st_size for path in walk(data)]
+    roots = {name: Path(tempfile.mkdtemp(dir=scratch)) for name in chosen}
+    stores = begin(data, chosen, found, roots)
+    spent = dict.fromkeys(chosen, 0.0)
+    for step in found["steps"]:
         if step == "one changed":
             change(data)
-            for root in roots:
+            for root in roots.values():
                 changed = root / "data" / os.path.relpath(max(walk(data)), data)
                 if changed.exists():
                     shutil.copyfile(max(walk(data)), changed)
         for name in [name for name in stores if name not in found["failed"]]:
-            is_written = chosen[name].writes and not (chosen[name].kind == "kit" and step == "unchanged")
-            settle(scratch, size if is_written else 0)
+            start = time.perf_counter()
+            settle(scratch, chosen[name].bytes_written(step, sum(sizes), max(sizes)))
             seconds = attempt(found, name, f"step “{step}”", partial(stores[name], data))
+            spent[name] += time.perf_counter() - start
             if seconds is not None:
                 found["rows"].setdefault(name, {}).setdefault(step, []).append(seconds)
             told(found)
-    if (
-        len(walk(data)) <= FEW_FILES
-    ):  # they are large, and the disk is not; many small ones stay until the end
-        for root in roots:
+    if len(sizes) <= FEW_FILES:  # they are large, and the disk is not; many small ones stay until the end
+        for root in roots.values():
             shutil.rmtree(root)
+    return spent | {"": time.perf_counter() - began - sum(spent.values())}
 
 
-def race(scratch: Path, data: Path, options: argparse.Namespace, found: Found, told: Told) -> None:
-    """Rounds until there are as many as asked for, or time is over; there is always one.
+def race(
+    scratch: Path, data: Path, options: argparse.Namespace, found: Found, told: Told, until: float
+) -> None:
+    """Rounds until there are as many as asked for, or the next would be over too late; there is always one.
 
     Peers take part in the first few only: their bars are far away, and time is better spent on close ones.
     """
-    began, last_s, last = time.perf_counter(), 0.0, 1
+    spent: dict[str, float] = {}
     everybody = contestants()
     found["missing"] = [name for name, one in everybody.items() if one.is_missing]
     while True:
@@ -158,11 +176,34 @@ def race(scratch: Path, data: Path, options: argparse.Namespace, found: Found, t
             and rounds_of(found, name) < (options.peer_rounds if one.kind == "peer" else options.rounds)
             and (found["peers"] or name in ALONE)
         }
-        spent_s = time.perf_counter() - began
-        if not set(chosen) - {BASE} or (last_s and spent_s + last_s * len(chosen) / last > options.seconds):
+        expected_s = sum(spent.get(name, 0.0) for name in ("", *chosen))
+        if not set(chosen) - {BASE} or (spent and time.perf_counter() + expected_s > until):
             return
-        one_round(scratch, data, chosen, found, told)
-        last_s, last = time.perf_counter() - began - spent_s, len(chosen)
+        spent = one_round(scratch, data, chosen, found, told)
+
+
+class Set(NamedTuple):
+    """Files of so many bytes, whether peers take part, in which steps, and the share of the time."""
+
+    key: str
+    title: str
+    files: int
+    size: int
+    share: int
+    peers: bool = True
+    steps: tuple[str, ...] = STEPS
+
+
+def sets_of(options: argparse.Namespace, large: int) -> list[Set]:
+    """The sets of data that are asked for, the large ones of so many bytes."""
+    each = large // max(1, options.large)
+    title = f"{options.large} files of {each >> 20} MiB"
+    sets = [
+        Set("large", title, options.large, each, 3),
+        Set("single", f"one file of {large >> 20} MiB", min(1, options.large), large, 1, False, STEPS_ALONE),
+        Set("small", f"{options.small:,} files of 4 KiB", options.small, 4096, 4),
+    ]
+    return [one for one in sets if one.files]
 
 
 def affordable(scratch: Path, size: int) -> int:
@@ -183,9 +224,9 @@ def cell(rows: dict[str, Any], name: str, step: str) -> str:
 def show(key: str, found: Found) -> None:
     """Print a set of data."""
     print(f"\n{found['title']}: seconds, median (least to most) ratio to {BASE}")
-    print("  " + "".join(f"{text:<34}" for text in ("", *STEPS)).rstrip())
+    print("  " + "".join(f"{text:<34}" for text in ("", *found["steps"])).rstrip())
     for name in found["rows"]:
-        cells = [name, *(cell(found["rows"], name, step) for step in STEPS)]
+        cells = [name, *(cell(found["rows"], name, step) for step in found["steps"])]
         print("  " + "".join(f"{text:<34}" for text in cells).rstrip())
     for text in bars.absent(found):
         print(f"  {text}")
@@ -200,7 +241,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=8, help="how many large files")
     parser.add_argument("--large-mib", type=int, default=64, help="MiB of each")
     parser.add_argument("--small", type=int, default=5000, help="how many files of 4 KiB")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="for each set of data, about")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="for all sets of data, about")
     parser.add_argument("--json", type=Path, help="keep the figures in this file, and go on from it")
     parser.add_argument("--only", default="", help="contestants whose name has this in it")
     parser.add_argument("--keep", action="store_true", help="keep the scratch folder")
@@ -208,13 +249,7 @@ def main() -> None:
     scratch = Path(tempfile.mkdtemp(prefix="kit-bench-"))
     os.environ["XDG_CACHE_HOME"] = str(scratch / "cache")
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores")
-    large = affordable(scratch, options.large * options.large_mib << 20)
-    each = max(1, options.large)
-    sets = (  # name, title, files, bytes of each, whether peers take part
-        ("large", f"{options.large} files of {large // each >> 20} MiB", options.large, large // each, True),
-        ("single", f"one file of {large >> 20} MiB", min(1, options.large), large, False),
-        ("small", f"{options.small:,} files of 4 KiB", options.small, 4096, True),
-    )
+    sets = sets_of(options, affordable(scratch, options.large * options.large_mib << 20))
     results: dict[str, Found] = {}
     if options.json and options.json.exists():
         results = json.loads(options.json.read_text())
@@ -225,18 +260,20 @@ def main() -> None:
             part.write_text(json.dumps(results, indent=1))
             part.replace(options.json)
 
-    for key, title, files, size, with_peers in sets:
-        if not files:
-            continue
-        found = results.get(key)
-        if found is None or found["title"] != title:
-            found = results[key] = {"title": title, "rows": {}, "failed": {}, "peers": with_peers}
-        data = make(scratch / f"data-{key}", files, size)
+    end = time.perf_counter() + options.seconds
+    for at, one in enumerate(sets):
+        now = time.perf_counter()
+        until = now + (end - now) * one.share / sum(other.share for other in sets[at:])
+        same = {"title": one.title, "steps": list(one.steps), "peers": one.peers}
+        found = results.get(one.key, {})
+        if any(found.get(key) != value for key, value in same.items()):
+            found = results[one.key] = same | {"rows": {}, "failed": {}}
+        data = make(scratch / f"data-{one.key}", one.files, one.size)
         time.sleep(2.1)  # what was written a moment ago is not believed to be as it was looked at
-        race(scratch, data, options, found, keep)
+        race(scratch, data, options, found, keep, until)
         keep(found)
-        show(key, found)
-        if key != "small":
+        show(one.key, found)
+        if one.files <= FEW_FILES:
             shutil.rmtree(data)
     if not options.keep:
         shutil.rmtree(scratch)  # last: ext4 is slow for a while after a mass deletion

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import peers
 from blake3 import blake3
@@ -36,15 +36,16 @@ class Contestant:
 
     Attributes:
         make: given an empty folder, returns the operation.
-        kind: floor, kit or peer; peers take part in fewer rounds.
-        writes: whether it writes as much as the data has.
+        kind: floor, kit, rival or peer; peers, whose bars are far away, take part in fewer rounds.
+        writes: what it writes: `all` of the data each time, `news` only (all of it the first time, nothing of
+            what is unchanged, then the one file), `one` file each time, or `none`.
         own_data: whether it needs the data in its own folder, as `data`.
         package: what has to be installed for it.
     """
 
     make: Callable[[Path], Store]
     kind: str = "peer"
-    writes: bool = True
+    writes: Literal["all", "news", "one", "none"] = "all"
     own_data: bool = False
     package: str = ""
 
@@ -52,6 +53,12 @@ class Contestant:
     def is_missing(self) -> bool:
         """Whether its package is not here."""
         return bool(self.package) and find_spec(self.package) is None
+
+    def bytes_written(self, step: str, size: int, largest: int) -> int:
+        """About how much it writes in a step, of data of so many bytes with a largest file of so many."""
+        if self.writes == "news":
+            return {"first": size, "unchanged": 0}.get(step, largest)
+        return {"all": size, "one": largest, "none": 0}[self.writes]
 
 
 def walk(folder: Path) -> list[str]:
@@ -272,27 +279,27 @@ def contestants() -> dict[str, Contestant]:
     add_dir = lambda artifact, data, **how: artifact.add_dir(str(data), **how)  # noqa: E731
     by_reference = lambda artifact, data: artifact.add_reference(f"file://{data}", max_objects=10**7)  # noqa: E731
     return {
-        "floor: walk and stat": floor(stat_floor, writes=False),
-        "floor: walk, stat and one commit": floor(commit_floor, writes=False),
-        "floor: hash": floor(hash_floor, writes=False),
-        "floor: hash of one file": floor(one_hash, writes=False),
-        "floor: hard links": floor(link_floor, own_data=True, writes=False),
-        "floor: cp of one file": floor(one_copy),
-        "floor: cp of one file, synced": floor(partial(one_copy, synced=True)),
+        "floor: walk and stat": floor(stat_floor, writes="none"),
+        "floor: walk, stat and one commit": floor(commit_floor, writes="none"),
+        "floor: hash": floor(hash_floor, writes="none"),
+        "floor: hash of one file": floor(one_hash, writes="none"),
+        "floor: hard links": floor(link_floor, own_data=True, writes="none"),
+        "floor: cp of one file": floor(one_copy, writes="one"),
+        "floor: cp of one file, synced": floor(partial(one_copy, synced=True), writes="one"),
         BASE: floor(plain_copy),
         "cp -r, synced": floor(synced_copy),
-        "kit: reference, stat": ours(kit, writes=False),
-        "kit: reference, sampled": ours(partial(kit, evidence="sampled"), writes=False),
-        "kit: reference, full": ours(partial(kit, evidence="full"), writes=False),
-        "kit: snapshot, not synced": ours(partial(kit, snapshot=True, synced=False)),
-        "kit: snapshot": ours(partial(kit, snapshot=True)),
-        "cp -r, then hash": Contestant(hashed_copy),
+        "kit: reference, stat": ours(kit, writes="none"),
+        "kit: reference, sampled": ours(partial(kit, evidence="sampled"), writes="none"),
+        "kit: reference, full": ours(partial(kit, evidence="full"), writes="none"),
+        "kit: snapshot, not synced": ours(partial(kit, snapshot=True, synced=False), writes="news"),
+        "kit: snapshot": ours(partial(kit, snapshot=True), writes="news"),
+        "cp -r, then hash": Contestant(hashed_copy, kind="rival"),
         "copy registry": Contestant(copy_registry),
         "wandb add_dir": of_wandb(partial(wandb_artifact, add=add_dir)),
         "wandb add_dir, immutable": of_wandb(
             partial(wandb_artifact, add=partial(add_dir, policy="immutable"))
         ),
-        "wandb file references": of_wandb(partial(wandb_artifact, add=by_reference), writes=False),
+        "wandb file references": of_wandb(partial(wandb_artifact, add=by_reference), writes="none"),
         "MLflow log_artifacts": Contestant(mlflow_artifacts, package="mlflow"),
-        "DVC add (command)": Contestant(dvc_add, package="dvc", own_data=True),
+        "DVC add (command)": Contestant(dvc_add, package="dvc", own_data=True, writes="news"),
     }

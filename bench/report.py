@@ -184,11 +184,11 @@ def content_table(key: str, found: dict[str, Any]) -> list[str]:
         "",
         f"Seconds, median of interleaved rounds (least to most), and ratio to `{content.BASE}`.",
         "",
-        f"| | rounds | {' | '.join(content.STEPS)} |",
-        f"| --- | --- |{' --- |' * len(content.STEPS)}",
+        f"| | rounds | {' | '.join(found['steps'])} |",
+        f"| --- | --- |{' --- |' * len(found['steps'])}",
     ]
     for name in found["rows"]:
-        cells = [content.cell(found["rows"], name, step) for step in content.STEPS]
+        cells = [content.cell(found["rows"], name, step) for step in found["steps"]]
         lines.append(f"| {name} | {content.rounds_of(found, name)} | {' | '.join(cells)} |")
     if absent := bars.absent(found):
         lines += ["", f"Took no part: {'; '.join(absent)}."]
