@@ -121,6 +121,8 @@ def publishing(folder: Path, count: int) -> list[bars.Verdict]:
     for name, (make, versions) in contestants.items():
         publish = make(folder / "publish" / name.replace(" ", "-").replace(":", ""), data)
         taken = []
+        # What those before it wrote would be written while it syncs, and it would wait.
+        subprocess.run(["sync", "-f", str(folder)], check=True)
         for number in range(versions):
             start = time.perf_counter()
             publish(number)

@@ -1,13 +1,14 @@
-"""How the cost of a file, of a byte and of a version grows with how many there are. Asserts nothing.
+"""How the cost of a file, of a byte and of an entry grows with how many there are. Asserts nothing.
 
-Each figure is taken by a process of its own, so that its peak of memory is its own. With `--json` it is kept
-as soon as it is taken, and a run that was stopped goes on where it was.
+Each figure is taken by a process of its own, so that its peak of memory is its own; what that process starts
+is counted with it (see `family`). With `--json` it is kept as soon as it is taken, and a run that was stopped
+goes on where it was. What would take too long is not measured, and named.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -15,68 +16,71 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import bars
+import family
+from content import settle
 
 Keep = Callable[[], object]
+Row = dict[str, Any]
 WAYS = ("stat", "full", "snapshot")
 FILE_SIZE = 64
 ENTRIES = 100_000
-BLOCK = 100
+IN_A_FOLDER = 1000
+# What is stored if there is no time for ten times as many as before.
+FEWER = 300_000
+# Seconds a file that making takes if it was not yet measured, in one process.
+MAKING_S = 50e-6
+
+
+def make_folder(number: int, folder: Path, files: int, size: int) -> None:
+    """The files of one folder, by as few calls as there can be; they differ from those of any other."""
+    at = folder / f"{number:04}"
+    at.mkdir(parents=True)
+    block, past = os.urandom(min(size, 1 << 20)), time.time() - 60
+    for file in range(number * IN_A_FOLDER, min((number + 1) * IN_A_FOLDER, files)):
+        path = f"{at}/{file:07}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.write(descriptor, file.to_bytes(8, "big") + block[8:])
+        for written in range(len(block), size, len(block)):
+            os.write(descriptor, block[: size - written])
+        os.close(descriptor)
+        os.utime(path, (past, past))
 
 
 def make(folder: Path, files: int, size: int) -> Path:
-    """Files that differ, 1,000 a folder, dated a minute ago so that they are believed at once."""
-    block = os.urandom(1 << 20)
-    past = time.time() - 60
-    for number in range(files):
-        parent = folder / f"{number // 1000:04}"
-        if number % 1000 == 0:
-            parent.mkdir(parents=True)
-        path = f"{parent}/{number:07}"
-        with open(path, "wb") as file:
-            file.write(number.to_bytes(8, "big"))
-            for at in range(8, size, 1 << 20):
-                file.write(block[: min(size - at, 1 << 20)])
-        os.utime(path, (past, past))
+    """Files that differ, 1,000 a folder, dated a minute ago so that they are believed at once.
+
+    Of more than `FEWER` files, so many are in a folder `few`, and can be stored alone.
+    """
+    folders = range((files - 1) // IN_A_FOLDER + 1)
+    few = FEWER // IN_A_FOLDER if files > FEWER else 0
+    with multiprocessing.Pool() as pool:
+        for name, numbers in (("few", folders[:few]), ("rest", folders[few:])):
+            pool.map(partial(make_folder, folder=folder / name, files=files, size=size), numbers, 10)
     return folder
 
 
 def one(folder: Path, root: Path, how: str) -> dict[str, float]:
-    """Publish a folder twice, the second time in vain; what each took of this process."""
+    """Publish a folder twice, the second time in vain; what each took."""
     from nemotron.kit.registry.records import Draft
     from nemotron.kit.registry.registry import Registry
 
     warm_up = root.with_name(f"{root.name}-warm")
     Registry.open(warm_up).publish(Draft(name="x", source=__file__, snapshot=True))  # imports don't count
-    empty_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     draft = Draft(
         name="x", source=folder, snapshot=how == "snapshot", evidence="full" if how == "full" else "stat"
     )
-    found: dict[str, float] = {"empty_mib": empty_kib / 1024}
+    found: dict[str, float] = {}
     for step in ("first", "unchanged"):
-        before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+        before, start = family.spent_s(), time.perf_counter()
         Registry.open(root).publish(draft)
-        after = resource.getrusage(resource.RUSAGE_SELF)
         found[f"{step}_s"] = time.perf_counter() - start
-        found[f"{step}_cpu_s"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        found[f"{step}_peak_mib"] = after.ru_maxrss / 1024
-    return found
-
-
-def versions(root: Path, data: Path, count: int) -> list[float]:
-    """Seconds of each publish of one name, by reference."""
-    from nemotron.kit.registry.records import Draft
-    from nemotron.kit.registry.registry import Registry
-
-    registry, taken = Registry.open(root), []
-    for number in range(count):
-        start = time.perf_counter()
-        registry.publish(Draft(name="x", source=data, metadata={"number": number}))
-        taken.append(time.perf_counter() - start)
-    return taken
+        found[f"{step}_cpu_s"] = family.spent_s() - before
+    return found | {"peak_mib": family.own_peak_mib()}
 
 
 def by_entries(count: int) -> dict[str, float]:
@@ -101,73 +105,103 @@ def by_entries(count: int) -> dict[str, float]:
 
 
 def apart(scratch: Path, *arguments: object) -> dict[str, float]:
-    """`one`, or the entries, in a process and with a cache of its own."""
+    """`one`, or the entries, in a process and with a cache of its own, when nothing is left to be written."""
     cache = Path(tempfile.mkdtemp(dir=scratch))
+    subprocess.run(["sync", "-f", str(scratch)], check=True)
     command = [sys.executable, __file__, "--one", *map(str, arguments)]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    said, peak_mib = family.watched(command, {**os.environ, "XDG_CACHE_HOME": str(cache)})
+    found: dict[str, float] = json.loads(said)
+    return found | {"peak_mib": max(peak_mib, found.get("peak_mib", 0))}
 
 
-def by_files(scratch: Path, most: int, seconds: float, rows: list[dict[str, Any]], keep: Keep) -> None:
-    """From a thousand files on, ten times as many each time, as far as the time goes."""
-    began, files = time.perf_counter(), 1000
-    taken = {(row["files"], row["how"]) for row in rows}
-    while files <= most:
+class ByFiles:
+    """The curve by files: from a thousand on, ten times as many each time, as far as the time goes.
+
+    Args:
+        scratch: where all is made; nothing is deleted, for file systems are slow for minutes after that.
+        until: when it is to be over, by `time.perf_counter`.
+        rows: what is known; what is found is added.
+        keep: called after each figure.
+    """
+
+    def __init__(self, scratch: Path, until: float, rows: list[Row], keep: Keep) -> None:
+        self.scratch, self.until, self.rows, self.keep = scratch, until, rows, keep
+        self.missing: list[str] = []
+        self.making_s = MAKING_S
+
+    def run(self, most: int) -> None:
+        """All sizes up to `most`."""
+        files = IN_A_FOLDER
+        while files <= most:
+            if wanted := [how for how in WAYS if not self.taken(files, how)]:
+                self.size(files, wanted)
+            files *= 10
+
+    def taken(self, files: int, how: str) -> bool:
+        """Whether there is a figure."""
+        return any((row["files"], row["how"]) == (files, how) for row in self.rows)
+
+    def expected_s(self, files: int, how: str) -> float:
+        """How long it will take, by the most files that were stored so."""
+        known = max(
+            (row for row in self.rows if row["how"] == how), key=lambda row: row["files"], default=None
+        )
+        return 0.0 if known is None else (known["first_s"] + known["unchanged_s"]) / known["files"] * files
+
+    def size(self, files: int, wanted: list[str]) -> None:
+        """So many files, in the ways there is time for."""
+        left_s = self.until - time.perf_counter()
+        if files > IN_A_FOLDER and files * self.making_s + self.expected_s(files, wanted[0]) > left_s:
+            self.missing += [f"{how}, {files:,} files (no time is left)" for how in wanted]
+            return
         start = time.perf_counter()
-        wanted = [how for how in WAYS if (files, how) not in taken]
-        data = make(scratch / f"files{files}", files, FILE_SIZE) if wanted else scratch
+        data = make(self.scratch / f"files{files}", files, FILE_SIZE)
+        self.making_s = (time.perf_counter() - start) / files
         for how in wanted:
-            row = apart(scratch, data, scratch / f"store-{how}{files}", how)
-            rows.append({"files": files, "how": how} | row)
-            keep()
-            print(
-                f"  {files:>9,} files, {how:8}: {row['first_cpu_s'] / files * 1e6:6.1f} µs of CPU a file, "
-                f"unchanged {row['unchanged_cpu_s'] / files * 1e6:6.1f}, "
-                f"peak {row['unchanged_peak_mib']:.0f} MiB",
-                flush=True,
-            )
-        spent = time.perf_counter() - start
-        if wanted and files > 1000 and time.perf_counter() - began + 10 * spent > seconds:
-            break
-        files *= 10
+            expected_s, left_s = self.expected_s(files, how), self.until - time.perf_counter()
+            if files == IN_A_FOLDER or expected_s <= left_s:
+                self.figure(files, how, data)
+                continue
+            self.missing.append(f"{how}, {files:,} files (it would take about {expected_s:.0f} s)")
+            if files > FEWER and not self.taken(FEWER, how) and self.expected_s(FEWER, how) <= left_s:
+                self.figure(FEWER, how, data / "few")
+
+    def figure(self, files: int, how: str, data: Path) -> None:
+        """Take one."""
+        found = apart(self.scratch, data, self.scratch / f"store-{how}{files}", how)
+        row = {"files": files, "how": how} | found
+        self.rows.append(row)
+        self.keep()
+        print(
+            f"  {files:>9,} files, {how:8}: {row['first_cpu_s'] / files * 1e6:6.1f} µs of CPU a file, "
+            f"unchanged {row['unchanged_cpu_s'] / files * 1e6:6.1f}; {row['first_s']:.2f} s, "
+            f"unchanged {row['unchanged_s']:.2f}; peak {row['peak_mib']:.0f} MiB",
+            flush=True,
+        )
 
 
-def by_bytes(scratch: Path, most_mib: int, rows: list[dict[str, Any]], keep: Keep) -> None:
+def by_bytes(scratch: Path, most_mib: int, rows: list[Row], keep: Keep) -> None:
     """One file, from 16 MiB on, four times as large each time."""
     mib, taken = 16, {(row["mib"], row["how"]) for row in rows}
     while mib <= most_mib and shutil.disk_usage(scratch).free > 4 * mib << 20:
         wanted = [how for how in ("full", "snapshot") if (mib, how) not in taken]
         if wanted:
             data = make(scratch / f"bytes{mib}", 1, mib << 20)
+            settle(scratch, mib << 20)
             start = time.perf_counter()
             subprocess.run(["cp", "-r", str(data), str(scratch / f"copy{mib}")], check=True)
             copied = time.perf_counter() - start
             for how in wanted:
+                settle(scratch, mib << 20 if how == "snapshot" else 0)
                 row = apart(scratch, data, scratch / f"store-{how}-{mib}", how)
                 rows.append({"mib": mib, "how": how, "cp_s": copied} | row)
                 print(
                     f"  {mib:>6} MiB, {how:8}: {row['first_s']:.3f} s, cp -r {copied:.3f} s, "
-                    f"peak {row['first_peak_mib']:.0f} MiB",
+                    f"peak {row['peak_mib']:.0f} MiB",
                     flush=True,
                 )
             keep()
-            for name in (f"bytes{mib}", f"copy{mib}", *(f"store-{how}-{mib}" for how in wanted)):
-                shutil.rmtree(scratch / name)
         mib *= 4
-
-
-def by_versions(scratch: Path, count: int) -> list[float]:
-    """Milliseconds of a publish, the median of each hundred."""
-    data = make(scratch / "one", 1, FILE_SIZE)
-    taken = versions(scratch / "versions", data, count)
-    medians = [statistics.median(taken[at : at + BLOCK]) * 1e3 for at in range(0, count, BLOCK)]
-    print(
-        f"  publish 1 to {BLOCK}: {medians[0]:.2f} ms; the last {BLOCK} of {count:,}: {medians[-1]:.2f} ms",
-        flush=True,
-    )
-    return medians
 
 
 def bars_of(results: dict[str, Any]) -> list[bars.Verdict]:
@@ -181,15 +215,8 @@ def bars_of(results: dict[str, Any]) -> list[bars.Verdict]:
         growth = many["first_cpu_s"] / many["files"] / (few["first_cpu_s"] / few["files"])
         sizes = f"{few['files']:,} to {many['files']:,} files"
         found += [
-            bars.at_most(
-                f"{how}, peak of memory, {many['files']:,} files", many["unchanged_peak_mib"], 300, " MiB"
-            ),
+            bars.at_most(f"{how}, peak of memory, {many['files']:,} files", many["peak_mib"], 300, " MiB"),
             bars.at_most(f"{how}, growth of CPU a file, {sizes}", growth, 1.3, "x"),
-        ]
-    if medians := results.get("versions"):
-        found += [
-            bars.at_most("one more version, synced, the last hundred", medians[-1], 5, " ms"),
-            bars.at_most("its growth since the first hundred", medians[-1] / medians[0], 1.3, "x"),
         ]
     if entries := results.get("entries"):
         found += [
@@ -204,18 +231,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=100_000, help="as many files at most")
     parser.add_argument("--mib", type=int, default=1024, help="as large a file at most")
-    parser.add_argument("--versions", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="for the curve of files, about")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="for all of it, about")
     parser.add_argument("--json", type=Path, help="keep the figures in this file, and go on from it")
+    parser.add_argument("--keep", action="store_true", help="keep the scratch folder")
     parser.add_argument("--one", nargs=3, metavar=("DATA", "ROOT", "HOW"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         data, root, how = arguments.one
         print(json.dumps(by_entries(ENTRIES) if how == "entries" else one(Path(data), Path(root), how)))
         return
-    results: dict[str, Any] = {}
+    results: dict[str, Any] = {"bytes": [], "files": []}
     if arguments.json and arguments.json.exists():
-        results = json.loads(arguments.json.read_text())
+        results |= json.loads(arguments.json.read_text())
     scratch = Path(tempfile.mkdtemp(prefix="kit-bench-"))
     os.environ["XDG_CACHE_HOME"] = str(scratch / "cache")
 
@@ -225,19 +252,21 @@ def main() -> None:
             part.write_text(json.dumps(results | {"bars": bars_of(results)}, indent=1))
             part.replace(arguments.json)
 
-    for key, empty in (("bytes", []), ("files", [])):
-        results.setdefault(key, empty)
+    until = time.perf_counter() + arguments.seconds
     try:
         if "entries" not in results:
             rate = results["entries"] = apart(scratch, "", "", "entries")
             print(f"  {ENTRIES:,} entries: {rate['written']:,.0f}/s written, {rate['read']:,.0f}/s read")
         by_bytes(scratch, arguments.mib, results["bytes"], keep)
-        if "versions" not in results:
-            results["versions"] = by_versions(scratch, arguments.versions)
-        by_files(scratch, arguments.files, arguments.seconds, results["files"], keep)
+        curve = ByFiles(scratch, until, results["files"], keep)
+        curve.run(arguments.files)
+        results["missing"] = curve.missing
+        for text in curve.missing:
+            print(f"  not measured: {text}")
         keep()
     finally:
-        shutil.rmtree(scratch)
+        if not arguments.keep:
+            shutil.rmtree(scratch)
 
 
 if __name__ == "__main__":
