@@ -125,6 +125,15 @@ def of_content(key: str, rows: Seconds) -> list[Verdict]:
     return [said for bar in CONTENT[key] if (said := bar.verdict(rows)) is not None]
 
 
+def unmeasured(key: str, rows: Seconds) -> list[str]:
+    """The bars of a set of data that nothing is known of."""
+    return [
+        f"{bar.row}, {bar.step} ({bar.text or f'≤ {bar.most:g}'})"
+        for bar in CONTENT[key]
+        if bar.verdict(rows) is None
+    ]
+
+
 def absent(found: dict[str, Any]) -> list[str]:
     """Who took no part, and why."""
     missing = [f"{name}: not installed" for name in found.get("missing", ()) if found["peers"]]

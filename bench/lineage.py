@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -193,6 +194,44 @@ def command(root: Path, refs: Iterable[str]) -> None:
         print(f"{title:28} {taken:8.0f} ms   {taken / found['empty Typer app']:.2f}")
 
 
+def measure(folder: str, options: argparse.Namespace) -> None:
+    """Print a table of what was taken in a folder."""
+    os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
+    root = Path(folder, "store")
+    made_from = found_store(root, FULL if options.full else options.versions, options.names)
+    registry = Registry.open(root)
+    edges = sum(map(len, made_from.values()))
+    count = f"{len(made_from):,} versions, {edges:,} edges, {options.names:,} names"
+    print(f"{count}; Python {sys.version.split()[0]}", flush=True)
+
+    floor_s, floor = plain_sqlite(Path(folder, "floor.sqlite"), made_from)
+    order = list(made_from)
+    few = min(order[:200], key=lambda one: abs(len(floor(one)) - 30))
+    nodes = {"pipeline-shaped": few, "the last": order[-1]}
+    if len(order) > PATHOLOGICAL:
+        nodes["pathological"] = order[PATHOLOGICAL]
+    with Index(f"{folder}/index.sqlite") as index:
+        start, cpu = time.perf_counter(), time.process_time()
+        catch_up(index, Reader(registry))
+        built_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu
+        rate = f"{len(made_from) / built_s:,.0f} manifests/s, {cpu_s:.2f} s of processor time"
+        print(f"build                        {built_s:8.2f} s    {rate}", flush=True)
+        print(f"  plain SQLite, no store     {floor_s:8.2f} s")
+        said = [bars.at_least("rebuilding the index", len(made_from) / built_s, 5000, " manifests/s")]
+        said += ask(index, floor, registry, nodes)
+        keep(options.json, said)
+        down_ms = median_ms(lambda: index.descendants("art://first:v1"), 10)
+        print(f"{len(index.descendants('art://first:v1')):7,} descendants              {down_ms:9.3f} ms")
+        catching_up(index, registry)
+        if options.ml_metadata:
+            said += ml_metadata(options.ml_metadata, Path(folder), made_from, index, len(made_from) / built_s)
+            keep(options.json, said)
+    collect(registry, few, direction="down", depth=1)
+    print(f"collect, pipeline-shaped     {median_ms(lambda: collect(registry, few), 20):8.2f} ms")
+    command(root, [few, "first"])
+    bars.show(said)
+
+
 def main() -> None:
     """Print a table."""
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -201,44 +240,14 @@ def main() -> None:
     arguments.add_argument("--full", action="store_true", help=f"{FULL:,} versions")
     arguments.add_argument("--ml-metadata", metavar="PYTHON", help="a Python that has ml-metadata")
     arguments.add_argument("--json", type=Path, help="write whether the bars hold to this file")
+    arguments.add_argument("--keep", action="store_true", help="keep the scratch folder")
     options = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
-        root = Path(folder, "store")
-        made_from = found_store(root, FULL if options.full else options.versions, options.names)
-        registry = Registry.open(root)
-        edges = sum(map(len, made_from.values()))
-        count = f"{len(made_from):,} versions, {edges:,} edges, {options.names:,} names"
-        print(f"{count}; Python {sys.version.split()[0]}", flush=True)
-
-        floor_s, floor = plain_sqlite(Path(folder, "floor.sqlite"), made_from)
-        order = list(made_from)
-        few = min(order[:200], key=lambda one: abs(len(floor(one)) - 30))
-        nodes = {"pipeline-shaped": few, "the last": order[-1]}
-        if len(order) > PATHOLOGICAL:
-            nodes["pathological"] = order[PATHOLOGICAL]
-        with Index(f"{folder}/index.sqlite") as index:
-            start, cpu = time.perf_counter(), time.process_time()
-            catch_up(index, Reader(registry))
-            built_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu
-            rate = f"{len(made_from) / built_s:,.0f} manifests/s, {cpu_s:.2f} s of processor time"
-            print(f"build                        {built_s:8.2f} s    {rate}", flush=True)
-            print(f"  plain SQLite, no store     {floor_s:8.2f} s")
-            said = [bars.at_least("rebuilding the index", len(made_from) / built_s, 5000, " manifests/s")]
-            said += ask(index, floor, registry, nodes)
-            keep(options.json, said)
-            down_ms = median_ms(lambda: index.descendants("art://first:v1"), 10)
-            print(f"{len(index.descendants('art://first:v1')):7,} descendants              {down_ms:9.3f} ms")
-            catching_up(index, registry)
-            if options.ml_metadata:
-                said += ml_metadata(
-                    options.ml_metadata, Path(folder), made_from, index, len(made_from) / built_s
-                )
-                keep(options.json, said)
-        collect(registry, few, direction="down", depth=1)
-        print(f"collect, pipeline-shaped     {median_ms(lambda: collect(registry, few), 20):8.2f} ms")
-        command(root, [few, "first"])
-        bars.show(said)
+    folder = tempfile.mkdtemp(prefix="kit-bench-")
+    try:
+        measure(folder, options)
+    finally:
+        if not options.keep:
+            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """All of the benchmark in one go: each part in its turn, then `RESULTS.md` and the plot beside it.
 
-A part that is done is not done again when the command is repeated, so that a run that was stopped goes on
-where it was; `--fresh` begins anew. A part that fails or takes too long is named in the report, which is
-written all the same.
+What the parts wrote is deleted when all of them are over, for file systems are slow for a while after a mass
+deletion; for the same reason the parts that write little come first. A part that is done is not done again
+when the command is repeated, so that a run that was stopped goes on where it was; `--fresh` begins anew. A
+part that fails or takes too long is named in the report, which is written all the same.
 """
 
 import argparse
@@ -15,6 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,33 +29,29 @@ import content
 HERE = Path(__file__).parent
 PACKAGES = ("nemotron-kit", "blake3", "wandb", "dvc", "mlflow")
 ML_METADATA = HERE.parent / ".venv/ml-metadata/bin/python"
-# Each part: its script and arguments, and after how many seconds it is given up; their sum bounds the whole.
+# Each part, in the order in which they run: its script and arguments, and after how many seconds it is given
+# up; a part that has `--seconds` ends by itself after about so many. The sum of the limits, and a minute or
+# two for the deletion, bound the whole.
 PARTS: dict[str, dict[str, tuple[list[str], float]]] = {
     "quick": {
-        "large": (["content.py", "--small", "0", "--large-mib", "64", "--seconds", "70"], 180),
-        "small": (["content.py", "--large", "0", "--small", "2000", "--seconds", "70"], 130),
-        "scaling": (
-            ["scaling.py", "--files", "100000", "--mib", "256", "--versions", "500", "--seconds", "60"],
-            110,
-        ),
-        "house": (["house.py", "--rounds", "5", "--versions", "300", "--names", "100"], 90),
-        "lineage": (["lineage.py", "--versions", "5000", "--names", "200"], 70),
+        "house": (["house.py", "--rounds", "5", "--versions", "300", "--names", "100"], 70),
+        "lineage": (["lineage.py", "--versions", "5000", "--names", "200"], 60),
+        "large": (["content.py", "--small", "0", "--large-mib", "64", "--seconds", "120"], 170),
+        "scaling": (["scaling.py", "--files", "100000", "--mib", "256", "--seconds", "80"], 120),
+        "small": (["content.py", "--large", "0", "--small", "2000", "--seconds", "70"], 120),
     },
     "full": {
+        "house": (["house.py"], 150),
+        "lineage": (["lineage.py", "--versions", "100000"], 170),
         "large": (
-            ["content.py", "--small", "0", "--large-mib", "256", "--rounds", "5", "--seconds", "240"],
-            430,
+            ["content.py", "--small", "0", "--large-mib", "256", "--rounds", "5", "--seconds", "330"],
+            400,
         ),
+        "scaling": (["scaling.py", "--files", "1000000", "--mib", "1024", "--seconds", "340"], 400),
         "small": (
-            ["content.py", "--large", "0", "--small", "20000", "--rounds", "5", "--seconds", "190"],
-            290,
+            ["content.py", "--large", "0", "--small", "20000", "--rounds", "5", "--seconds", "200"],
+            270,
         ),
-        "scaling": (
-            ["scaling.py", "--files", "1000000", "--mib", "1024", "--versions", "2000", "--seconds", "330"],
-            380,
-        ),
-        "house": (["house.py"], 200),
-        "lineage": (["lineage.py", "--versions", "100000"], 220),
     },
 }
 TITLES = {"house": "Start-up, versions, names, writers", "lineage": "Lineage"}
@@ -70,15 +70,12 @@ def commit() -> str:
     )
 
 
-def run_part(name: str, command: list[str], limit_s: float, folder: Path) -> str | None:
+def run_part(name: str, command: list[str], limit_s: float, folder: Path, scratch: str) -> str | None:
     """Run a part, its output shown and kept; returns what went wrong, if anything did."""
-    command = [*command, "--json", str(folder / f"{name}.json")]
+    command = [*command, "--keep", "--json", str(folder / f"{name}.json")]
     if name == "lineage" and ML_METADATA.exists():
         command += ["--ml-metadata", str(ML_METADATA)]
-    with (
-        open(folder / f"{name}.txt", "w+") as out,
-        tempfile.TemporaryDirectory(prefix="kit-bench-") as scratch,
-    ):
+    with open(folder / f"{name}.txt", "w+") as out:
         process = subprocess.Popen(
             [sys.executable, "-u", str(HERE / command[0]), *command[1:]],
             env={**os.environ, "TMPDIR": scratch},
@@ -100,7 +97,7 @@ def run_part(name: str, command: list[str], limit_s: float, folder: Path) -> str
     return problem
 
 
-def run(parts: dict[str, tuple[list[str], float]], folder: Path) -> None:
+def run(parts: dict[str, tuple[list[str], float]], folder: Path, scratch: str) -> None:
     """Run what was not yet run to its end; what each part said is kept in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (command, limit_s) in parts.items():
@@ -110,13 +107,32 @@ def run(parts: dict[str, tuple[list[str], float]], folder: Path) -> None:
             continue
         print(f"{name}: at most {limit_s:.0f} s …", flush=True)
         taken_at = f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit()}"
-        problem = run_part(name, command, limit_s, folder)
+        start = time.perf_counter()
+        problem = run_part(name, command, limit_s, folder, scratch)
+        print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
         failed.unlink(missing_ok=True)
         if problem is None:
             done.write_text(taken_at)
         else:
             failed.write_text(f"{problem}; {taken_at}")
             print(f"{name} {problem}", flush=True)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[str]:
+    """A folder for all that the parts write, deleted in the end, by `rm` for each thing that a part made."""
+    with tempfile.TemporaryDirectory(prefix="kit-bench-") as folder:
+        try:
+            yield folder
+        finally:
+            start = time.perf_counter()
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(
+                    pool.map(
+                        lambda one: subprocess.run(["rm", "-rf", one], check=False), Path(folder).glob("*/*")
+                    )
+                )
+            print(f"Deleting what was written: {time.perf_counter() - start:.0f} s", flush=True)
 
 
 # -- the report --------------------------------------------------------------------------------------------
@@ -161,6 +177,12 @@ def bars_table(figures: dict[str, Any]) -> list[str]:
     for part, title in (("scaling", "scaling"), ("house", "house"), ("lineage", "lineage")):
         rows += [(title, said) for said in figures.get(part, {}).get("bars", ())]
     kept = sum(said["holds"] == "holds" for _, said in rows)
+    without = [
+        f"{found['title']}: {', '.join(what)}"
+        for part in ("large", "small")
+        for key, found in figures.get(part, {}).items()
+        if (what := bars.unmeasured(key, found["rows"]))
+    ]
     return [
         "",
         "## Bars",
@@ -173,6 +195,7 @@ def bars_table(figures: dict[str, Any]) -> list[str]:
             f"| {title} | {said['what']} | {said['measured']} | {said['bar']} | {said['holds']} |"
             for title, said in rows
         ),
+        *(["", f"Bars without a figure: {'; '.join(without)}."] if without else []),
     ]
 
 
@@ -201,17 +224,21 @@ def scaling_tables(found: dict[str, Any]) -> list[str]:
         "",
         "## Scaling",
         "",
-        "Microseconds of CPU a file (64 bytes each), and the peak of the process's memory, in MiB.",
+        "Files of 64 bytes: microseconds of CPU a file, seconds of all, and the peak of memory. The CPU is "
+        "that of the process and of all that it started; the peak is the sum of their own peaks, what they "
+        "share counted in each.",
         "",
-        "| files | evidence | first | unchanged | peak, MiB |",
-        "| --- | --- | --- | --- | --- |",
+        "| files | evidence | first, µs each | unchanged, µs each | first, s | unchanged, s | peak, MiB |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for row in found["files"]:
+    for row in sorted(found["files"], key=lambda row: row["files"]):
         first, again = (row[f"{step}_cpu_s"] / row["files"] * 1e6 for step in ("first", "unchanged"))
         lines.append(
             f"| {row['files']:,} | {row['how']} | {first:.1f} | {again:.1f} "
-            f"| {row['unchanged_peak_mib']:.0f} |"
+            f"| {row['first_s']:.2f} | {row['unchanged_s']:.2f} | {row['peak_mib']:.0f} |"
         )
+    if missing := found.get("missing"):
+        lines += ["", f"Not measured: {'; '.join(missing)}."]
     lines += [
         "",
         "One large file.",
@@ -222,14 +249,8 @@ def scaling_tables(found: dict[str, Any]) -> list[str]:
     for row in found["bytes"]:
         lines.append(
             f"| {row['mib']:,} | {row['how']} | {row['first_s']:.3f} | {row['cp_s']:.3f} "
-            f"| {row['first_peak_mib']:.0f} |"
+            f"| {row['peak_mib']:.0f} |"
         )
-    if medians := found.get("versions"):
-        lines += [
-            "",
-            f"Publishing one more version of a name, by reference, synced: {medians[0]:.2f} ms for the first "
-            f"hundred, {medians[-1]:.2f} ms for the last of {len(medians)} hundreds (medians).",
-        ]
     if rates := found.get("entries"):
         lines += [
             "",
@@ -265,7 +286,7 @@ def plot(figures: dict[str, Any], target: Path) -> bool:
         axis.legend()
     for axis, key, label in zip(
         axes[len(contents) :],
-        ("first_cpu_s", "unchanged_peak_mib"),
+        ("first_cpu_s", "peak_mib"),
         ("µs of CPU a file", "peak, MiB"),
         strict=False,
     ):
@@ -339,8 +360,9 @@ def main() -> None:
     for name in parts if arguments.fresh else ():
         for old in (folder / f"{name}.done", folder / f"{name}.failed", folder / f"{name}.json"):
             old.unlink(missing_ok=True)
-    run(parts, folder)
-    report(mode, PARTS[mode], folder, arguments.out)
+    with scratch_folder() as scratch:
+        run(parts, folder, scratch)
+        report(mode, PARTS[mode], folder, arguments.out)
 
 
 if __name__ == "__main__":
