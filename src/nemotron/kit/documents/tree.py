@@ -10,14 +10,12 @@ content-addressed by the digest of the *uncompressed* bytes.
 True
 """
 
-import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
 from nemotron.kit.documents import tree_text
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, Columns
-from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.entry import Entry, EntryKind
 from nemotron.kit.documents.tags import Tags
 from nemotron.kit.documents.tree_text import TAG_FIELDS, is_packed
@@ -169,14 +167,7 @@ class Tree:
 
     def packed(self) -> tuple[str, bytes]:
         """The digest of the uncompressed stored form, and the stored form; made in one pass."""
-        from blake3 import blake3
-
-        hasher, packer = blake3(), zlib.compressobj(1)
-        parts = []
-        for block in tree_text.blocks(self.columns):
-            hasher.update(block)
-            parts.append(packer.compress(block))
-        return f"{ALGORITHM}:{hasher.hexdigest()}", b"".join((*parts, packer.flush()))
+        return tree_text.packed(self.columns)
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str, digest: str | None = None) -> "Tree":

@@ -12,6 +12,7 @@ from nemotron.kit.documents import codec
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, HASH_BYTES, KIND_MASK, Columns
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE, is_digest
 from nemotron.kit.documents.entry import INTEGER_MAX, KINDS, Entry, is_inside, shown
+from nemotron.kit.documents.known_keys import KnownKeys, of_columns, of_packed
 from nemotron.kit.documents.tags import Tags
 from nemotron.kit.errors import CorruptError
 
@@ -25,6 +26,7 @@ _quoted = json.encoder.encode_basestring_ascii
 _BLOCK_ROWS = 10_000
 _BLOCK_BYTES = 1 << 20
 _PACKED_BYTES = 64 << 10
+_KNOWN = KnownKeys()
 
 
 def blocks(columns: Columns) -> Iterator[bytes]:
@@ -45,10 +47,30 @@ def key(columns: Columns) -> str:
     """The digest of the uncompressed stored form."""
     from blake3 import blake3
 
+    digest = of_columns(columns)
+    if (known := _KNOWN.get(digest)) is not None:
+        return known
     hasher = blake3()
     for block in blocks(columns):
         hasher.update(block)
-    return f"{ALGORITHM}:{hasher.hexdigest()}"
+    found = f"{ALGORITHM}:{hasher.hexdigest()}"
+    _KNOWN.put(digest, found)
+    return found
+
+
+def packed(columns: Columns) -> tuple[str, bytes]:
+    """The digest of the uncompressed stored form, and the stored form; made in one pass."""
+    from blake3 import blake3
+
+    hasher, packer = blake3(), zlib.compressobj(1)
+    parts = []
+    for block in blocks(columns):
+        hasher.update(block)
+        parts.append(packer.compress(block))
+    found, data = f"{ALGORITHM}:{hasher.hexdigest()}", b"".join((*parts, packer.flush()))
+    _KNOWN.put(of_columns(columns), found)
+    _KNOWN.put(of_packed(data), found)
+    return found, data
 
 
 def _lines(columns: Columns, start: int, stop: int) -> list[str]:
@@ -175,13 +197,18 @@ def is_packed(data: bytes, key: str) -> bool:
     """Whether some bytes are the stored form of the listing with that key."""
     from blake3 import blake3
 
+    digest = of_packed(data)
+    if (known := _KNOWN.get(digest)) is not None:
+        return known == key
     hasher = blake3()
     try:
         for piece in _pieces(data, ""):
             hasher.update(piece)
     except CorruptError:
         return False
-    return f"{ALGORITHM}:{hasher.hexdigest()}" == key
+    found = f"{ALGORITHM}:{hasher.hexdigest()}"
+    _KNOWN.put(digest, found)
+    return found == key
 
 
 def _pieces(data: bytes, where: str) -> Iterator[bytes]:
