@@ -21,6 +21,7 @@ PURE = (
     "nemotron/kit/names.py",
     "nemotron/kit/documents/",
     "nemotron/kit/registry/changes.py",
+    "nemotron/kit/registry/differences.py",
     "nemotron/kit/lineage/",
     "nemotron/kit/exporters/",
 )
@@ -30,13 +31,17 @@ NOT_PURE = tuple(
 )
 # All that a pure room may import from outside the kit: what computes; no files, no framework.
 PURE_IMPORTS = {
-    *("abc", "array", "base64", "blake3", "collections", "collections.abc", "dataclasses", "datetime"),
+    *("abc", "array", "base64", "bisect", "blake3", "collections", "collections.abc", "dataclasses"),
+    "datetime",
     *("difflib", "enum", "functools", "hashlib", "heapq", "html", "itertools", "json", "math"),
     *("operator", "re", "string", "textwrap", "types", "typing", "unicodedata", "urllib.parse"),
     *("uuid", "zlib"),
 }
 # Rooms that pure rooms may lean on.
-PURE_ROOMS = ("redaction", "errors", "names", "documents", "lineage", "exporters", "registry.changes")
+PURE_ROOMS = (
+    *("redaction", "errors", "names", "documents", "lineage", "exporters"),
+    *("registry.changes", "registry.differences"),
+)
 
 
 @dataclass(frozen=True)

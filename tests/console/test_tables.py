@@ -29,7 +29,7 @@ from nemotron.kit.lineage.impact import Found, Hit, Holding
 from nemotron.kit.lineage.query import Shared
 from nemotron.kit.lineage.questions import Event
 from nemotron.kit.registry.adopting import Adoption
-from nemotron.kit.registry.changes import Difference
+from nemotron.kit.registry.differences import Difference
 from nemotron.kit.registry.verify import Verification
 
 WORDS = st.text("abcdefghij-:", min_size=1, max_size=20)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from nemotron.kit import context
 from nemotron.kit.errors import DriftError, KitError
-from nemotron.kit.registry.changes import Difference
+from nemotron.kit.registry.differences import Difference
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 

@@ -10,7 +10,7 @@ from nemotron.kit.console.output import View
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from nemotron.kit.registry.changes import Difference
+    from nemotron.kit.registry.differences import Difference
     from nemotron.kit.registry.verify import Verification
 
 FILES_SHOWN_MAX = 100

@@ -1,10 +1,12 @@
 """A listing in columns: a million files take 150 MB as columns, and three times that as objects."""
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE
 from nemotron.kit.documents.entry import CODES, KINDS, Entry
+from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tags import Tags
 
 HASH_BYTES = 32
@@ -127,10 +129,23 @@ class Columns:
             getattr(self, name).extend(getattr(files, name)[start:stop])
 
     def share_paths(self, others: list[str], start: int) -> None:
-        """Hold the texts of another listing from a position on, if they are the same."""
+        """Hold, from a position on, the texts of another listing where it has the same ones.
+
+        Args:
+            others: sorted.
+            start: of what was added since this was asked last.
+        """
         end = len(self.paths)
-        if self.paths[start:] == others[start:end]:
-            self.paths[start:] = others[start:end]
+        if start == end:
+            return
+        first = bisect_left(others, self.paths[start])
+        if self.paths[start:] == others[first : first + end - start]:  # as it nearly always is
+            self.paths[start:] = others[first : first + end - start]
+            return
+        there = Positions(others)
+        for at in range(start, end):
+            if (other := there.find(self.paths[at])) is not None:
+                self.paths[at] = others[other]
 
     def put(self, at: int, entry: Entry) -> None:
         """Put another entry of the same path, and of the same object, in the place of one."""

@@ -170,18 +170,21 @@ class Tree:
         return tree_text.packed(self.columns)
 
     @classmethod
-    def from_bytes(cls, data: bytes, where: str, digest: str | None = None) -> "Tree":
+    def from_bytes(
+        cls, data: bytes, where: str, digest: str | None = None, *, like: "Tree | None" = None
+    ) -> "Tree":
         """Read the stored form.
 
         Args:
             data: the stored form.
             where: it was read, for messages.
             digest: of the uncompressed form, if that is known.
+            like: a listing of much the same files, whose texts are then shared.
 
         Raises:
             CorruptError: it is damaged or cut.
             FormatTooNewError: a newer kit wrote it.
         """
         tree = cls()
-        tree.columns = tree_text.parsed(data, where, digest)
+        tree.columns = tree_text.parsed(data, where, digest, like.columns.paths if like else None)
         return tree

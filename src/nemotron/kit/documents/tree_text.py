@@ -133,13 +133,14 @@ def identity(columns: Columns) -> str | None:
     return f"{ALGORITHM}:{hasher.hexdigest()}"
 
 
-def parsed(data: bytes, where: str, digest: str | None = None) -> Columns:
+def parsed(data: bytes, where: str, digest: str | None = None, like: list[str] | None = None) -> Columns:
     """Read the stored form.
 
     Args:
         data: the stored form.
         where: it was read, for messages.
         digest: of the uncompressed form, if that is known.
+        like: paths, sorted, whose texts are held instead of equal ones.
 
     Raises:
         CorruptError: it is damaged or cut.
@@ -155,7 +156,10 @@ def parsed(data: bytes, where: str, digest: str | None = None) -> Columns:
             count = _header(lines[:end], where, columns)
             del lines[: end + 1]
         if lines:
+            start = len(columns)
             _add(columns, lines, where)
+            if like is not None:
+                columns.share_paths(like, start)
     if digest is not None and f"{ALGORITHM}:{hasher.hexdigest()}" != digest:
         raise CorruptError(f"{where} is damaged: its content is not what its name says")
     if count is None:

@@ -9,18 +9,20 @@
 ([('art://data:v1', 'art://data:v2')], ())
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from nemotron.kit.documents.manifest import Content
+from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import InvalidReferenceError, OutsideRootError
 from nemotron.kit.lineage.diff_uses import UseChange, uses_changed
 from nemotron.kit.lineage.fields import FieldChange, fields_changed
 from nemotron.kit.lineage.graph import Node
 from nemotron.kit.names import SCHEME, ArtifactRef
-from nemotron.kit.registry.changes import Verdict, compare, rebase
+from nemotron.kit.registry.changes import compare, rebase
+from nemotron.kit.registry.differences import Differences, Verdict
 
 FileVerdict = Literal["added", "removed", "changed", "touched"]
 _VERDICTS: Mapping[Verdict, FileVerdict] = {
@@ -56,6 +58,41 @@ class FileChange:
     def to_document(self) -> dict[str, Any]:
         """`{path, verdict}`, and `sure` where that is false."""
         return {"path": self.path, "verdict": self.verdict} | ({} if self.is_sure else {"sure": False})
+
+
+class FileChanges(Sequence[FileChange]):
+    """Files that are not the same, each made when it is asked for: there may be a million.
+
+    Args:
+        found: what became of the files of the one version in the other.
+    """
+
+    __slots__ = ("_found",)
+
+    def __init__(self, found: Differences) -> None:
+        self._found = found
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @overload
+    def __getitem__(self, at: int) -> FileChange: ...
+    @overload
+    def __getitem__(self, at: slice) -> "FileChanges": ...
+    def __getitem__(self, at: int | slice) -> "FileChange | FileChanges":
+        if isinstance(at, slice):
+            return FileChanges(self._found[at])
+        one = self._found[at]
+        return FileChange(one.path, _VERDICTS[one.verdict], one.is_sure)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileChanges | list | tuple) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(list(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +133,7 @@ class Difference:
     metrics: tuple[FieldChange, ...] | None = None
     metadata: tuple[FieldChange, ...] = ()
     content: tuple[FieldChange, ...] = ()
-    files: tuple[FileChange, ...] | None = ()
+    files: Sequence[FileChange] | None = ()
     unlisted: tuple[str, ...] = ()
     place: tuple[str | None, str | None] | None = None
 
@@ -108,7 +145,7 @@ class Difference:
         """
         said = (self.type, self.inputs, self.uses, self.metadata, self.content)
         is_same = len(self.unlisted) != 1 and not any((*said, *self.made_differently.values()))
-        return is_same and not any(file.verdict != "touched" for file in self.files or ())
+        return is_same and all(file.verdict == "touched" for file in self.files or ())
 
     @property
     def made_differently(self) -> dict[str, tuple[FieldChange, ...] | None]:
@@ -252,18 +289,20 @@ def _unlisted(nodes: Iterable[Node], trees: Iterable[Tree | None]) -> tuple[str,
     return tuple(dict.fromkeys(node.uri for node, tree in listed if tree is None))
 
 
-def _files(before: Tree | None, after: Tree | None) -> tuple[FileChange, ...] | None:
+def _files(before: Tree | None, after: Tree | None) -> FileChanges | None:
     if before is None or after is None:
         return None
-    found = compare(before, after)
-    moved = {one.path for one in found if one.verdict == "touched"}
-    old, new = (_digests(tree, moved) for tree in (before, after))
-    # Another time says nothing of what a digest says is the same.
-    is_told = {path for path in moved if old[path] and old[path] == new[path]}
-    found = [one for one in found if one.path not in is_told]
-    return tuple(FileChange(one.path, _VERDICTS[one.verdict], one.is_sure) for one in found)
+    old, new = Positions(before.columns.paths), Positions(after.columns.paths)
+    told = Differences()
+    for one in compare(before, after):
+        if one.verdict == "touched":
+            # Another time says nothing of what a digest says is the same.
+            digest = _digest(before, old.find(one.path))
+            if digest and digest == _digest(after, new.find(one.path)):
+                continue
+        told.add(one.path, one.verdict, is_sure=one.is_sure)
+    return FileChanges(told)
 
 
-def _digests(tree: Tree, paths: Collection[str]) -> dict[str, str | None]:
-    columns = tree.columns
-    return {path: columns.entry(at).digest for at, path in enumerate(columns.paths) if path in paths}
+def _digest(tree: Tree, at: int | None) -> str | None:
+    return None if at is None else tree.columns.entry(at).digest

@@ -279,11 +279,17 @@ def _part_of(registry: Registry, ref: str, root: Node) -> str:
         return next((one.inside for one in named), "")
 
 
-def tree_of(versions: Versions, node: Node) -> Tree | None:
-    """The listing of a version, or None where it can't be read: the rest can be told all the same."""
+def tree_of(versions: Versions, node: Node, like: Tree | None = None) -> Tree | None:
+    """The listing of a version, or None where it can't be read: the rest can be told all the same.
+
+    Args:
+        versions: of the store.
+        node: the version.
+        like: a listing of much the same files, whose texts are then shared.
+    """
     assert node.version is not None
     try:
         manifest = versions.read(node.name, node.version)
-        return read_tree(versions.store, manifest) if manifest else None
+        return read_tree(versions.store, manifest, like) if manifest else None
     except (CorruptError, RefusedError):
         return None

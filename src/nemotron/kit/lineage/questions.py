@@ -173,7 +173,8 @@ def _compared(registry: Registry, before: Graph, after: Graph) -> Compared:
 
 
 def _difference(versions: Versions, before: Node, after: Node) -> Difference:
-    trees = (tree_of(versions, before), tree_of(versions, after))
+    tree = tree_of(versions, before)
+    trees = (tree, tree_of(versions, after, like=tree))
     found = difference(before, after, trees, (_content_of(versions, before), _content_of(versions, after)))
     runs = [read_run(versions.store, node.run) if node.run else None for node in (before, after)]
     return with_runs(found, *runs)

@@ -23,6 +23,7 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.registry import changes, layout, stamps
 from nemotron.kit.registry.content import hashed
+from nemotron.kit.registry.differences import Difference
 from nemotron.kit.registry.founding import prepare
 from nemotron.kit.registry.publishing import gather, within
 from nemotron.kit.registry.reading import Progress
@@ -267,7 +268,7 @@ def _shape(path: str) -> tuple[str, str | None]:
     return (folder, name) if isinstance(told, str) and os.path.basename(told) == name else (path, None)
 
 
-def _refuse(worse: Sequence[changes.Difference]) -> None:
+def _refuse(worse: Sequence[Difference]) -> None:
     """Digests that are taken now must be those of what was adopted then."""
     if worse:
         raise ConflictError(f"{worse[0].path} is {worse[0].verdict} since it was adopted")

@@ -1,38 +1,18 @@
 """The decisions of publishing as pure functions: what is identical, what differs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from nemotron.kit.documents.columns import FILE_MAX, HASH_BYTES, KIND_MASK, Columns
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.manifest import Manifest
+from nemotron.kit.documents.positions import side_by_side
 from nemotron.kit.documents.tree import Entry, Tree
+from nemotron.kit.registry.differences import Difference, Differences
 
-Verdict = Literal["touched", "changed", "missing", "extra"]
-Place = Literal["store", "checkout"]
 _TIMES = frozenset({"created_at", "elapsed_sec"})
 # How etags begin that are digests of the content: those of the Hugging Face Hub.
 CONTENT_ETAGS = ("sha256:", "git-sha1:")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What became of one file.
-
-    Attributes:
-        path: relative to the artifact's folder.
-        verdict: `touched` (other time, same size; same digest where there is one), `changed`, `missing`
-            or `extra`.
-        place: of a snapshot, where: in the `store`, or in a `checkout`, which is laid out anew when it is
-            needed; None for a reference, whose data is in one place.
-        is_sure: False for an object that was written again, as its etag tells, with the same size, where
-            nothing is known of its bytes: they may be the same.
-    """
-
-    path: str
-    verdict: Verdict
-    place: Place | None = field(default=None, repr=False)
-    is_sure: bool = field(default=True, repr=False)
 
 
 def rebase(value: Any, old: str, new: str) -> Any:
@@ -142,37 +122,56 @@ def _identity(manifest: Manifest) -> str:
     return json.dumps(rebase(said, origin or folder_of(manifest), "."), sort_keys=True)
 
 
-def compare(old: Tree, new: Tree) -> list[Difference]:
+def compare(old: Tree, new: Tree) -> Differences:
     """What became of each file of `old`, and what `new` has besides; sorted by path, without the same ones.
 
     >>> a, b = Entry("a", 1, 10), Entry("b", 1, 10)
     >>> compare(Tree.of([a, b]), Tree.of([Entry("a", 2, 11)]))
     [Difference(path='a', verdict='changed'), Difference(path='b', verdict='missing')]
     """
-    if old.columns.same_as(new.columns):
-        return []
-    before = {path: at for at, path in enumerate(old.columns.paths)}
-    after = {path: at for at, path in enumerate(new.columns.paths)}
-    found = [Difference(path, "missing") for path in before.keys() - after.keys()]
-    found += [Difference(path, "extra") for path in after.keys() - before.keys()]
-    for path, at in before.items():
-        if (now := after.get(path)) is not None and (
-            difference := _became(old.columns.entry(at), new.columns.entry(now))
-        ):
-            found.append(difference)
-    return sorted(found, key=lambda difference: difference.path)
+    found = Differences()
+    before, after = old.columns.in_order(), new.columns.in_order()
+    if before.same_as(after):
+        return found
+    for then, now in side_by_side(before.paths, after.paths):
+        if then is not None and now is not None:
+            if not _is_plainly_same(before, then, after, now) and (
+                difference := became(before.entry(then), after.entry(now))
+            ):
+                found.add(difference.path, difference.verdict, is_sure=difference.is_sure)
+        elif then is not None:
+            found.add(before.paths[then], "missing")
+        elif now is not None:
+            found.add(after.paths[now], "extra")
+    return found
 
 
-def _became(old: Entry, new: Entry) -> Difference | None:
+def _is_plainly_same(before: Columns, then: int, after: Columns, now: int) -> bool:
+    """Whether a look at the columns alone shows that one file is the same, as it does for nearly all."""
+    one, other = before.marks[then], after.marks[now]
+    if before.sizes[then] != after.sizes[now] or before.mtimes_ns[then] != after.mtimes_ns[now]:
+        return False
+    if (one ^ other) & KIND_MASK or one & KIND_MASK > FILE_MAX or (before.etags and after.etags):
+        return False
+    if not one & other & ~KIND_MASK:
+        return True
+    return (
+        before.hashes[HASH_BYTES * then : HASH_BYTES * (then + 1)]
+        == after.hashes[HASH_BYTES * now : HASH_BYTES * (now + 1)]
+    )
+
+
+def became(old: Entry, new: Entry) -> Difference | None:
     """What became of one file; None if it is the same."""
     if (old.kind, old.size, old.target) != (new.kind, new.size, new.target):
         return Difference(old.path, "changed")
     is_other_state = old.etag is not None and new.etag is not None and old.etag != new.etag
     is_other_time = is_other_state or old.mtime_ns != new.mtime_ns
     for then, now in ((old.digest, new.digest), (old.sample, new.sample)):
+        if then and now and then != now:
+            return Difference(old.path, "changed")
         if then and now:
-            verdict: Verdict = "touched" if then == now else "changed"
-            return Difference(old.path, verdict) if then != now or is_other_time else None
+            return Difference(old.path, "touched") if is_other_time else None
     if is_other_state:
         return Difference(old.path, "changed", is_sure=is_of_content(old.etag) and is_of_content(new.etag))
     return Difference(old.path, "touched") if is_other_time else None

@@ -9,19 +9,20 @@ from typing import Any
 from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import MisuseError
-from nemotron.kit.registry import changes, newer_stats, verify, verify_at_url
+from nemotron.kit.registry import newer_stats, verify, verify_at_url
+from nemotron.kit.registry.differences import Differences
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.verify import Verification
 from nemotron.kit.store.protocol import Store
 
 
-def check_on_load(store: Store, record: Record, tree: Tree) -> list[changes.Difference]:
+def check_on_load(store: Store, record: Record, tree: Tree) -> Differences:
     """See `Registry.check`; `tree` is the listing of the version."""
 
-    def settle(then: Tree, now: Tree, found: list[changes.Difference]) -> list[changes.Difference]:
+    def settle(then: Tree, now: Tree, found: Differences) -> Differences:
         known = newer_stats.recognised(store, record.name, record.version, then, now, found)
-        return [item for item in found if item.path not in known]
+        return found.without(known) if known else found
 
     if record.is_at_url:
         looked, found = verify_at_url.peek(record, tree)
@@ -55,9 +56,10 @@ def check(
         then = tree
     if not found.files:
         return found
-    known = newer_stats.recognised(store, record.name, record.version, then, now, list(found.files))
-    files = tuple(
-        replace(item, verdict="touched", is_sure=True) if item.path in known else item for item in found.files
-    )
+    files = Differences(found.files)
+    known = newer_stats.recognised(store, record.name, record.version, then, now, files)
+    if known:
+        files = files.as_touched(known)
+        found = replace(found, ok=verify.is_ok(files), files=files)
     newer_stats.remember(store, record.name, record.version, then, now)
-    return replace(found, ok=verify.is_ok(files), files=files)
+    return found

@@ -6,13 +6,16 @@ may be lost: a log under `.kit/stats/`, of which the newest entry counts; see
 """
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from nemotron.kit.documents.newer_stats import NewerStats
+from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Entry, Tree
 from nemotron.kit.errors import CorruptError, FormatTooNewError, KitError
 from nemotron.kit.registry import changes, layout, objects, stamps
+from nemotron.kit.registry.differences import Difference
 from nemotron.kit.registry.findings import Finding
 from nemotron.kit.registry.trees import INLINE_ROWS_MAX
 from nemotron.kit.store.protocol import Found, Store
@@ -22,14 +25,21 @@ log = logging.getLogger(__name__)
 ATTEMPTS_MAX = 10
 
 
-def newest(store: Store, name: str, version: int) -> Tree | None:
-    """The files of a version that were seen again, as they were seen last; None if there are none."""
+def newest(store: Store, name: str, version: int, like: Tree | None = None) -> Tree | None:
+    """The files of a version that were seen again, as they were seen last; None if there are none.
+
+    Args:
+        store: of the version.
+        name: its key.
+        version: its number.
+        like: a listing of much the same files, whose texts are then shared.
+    """
     for sequence in sorted(sequences(store, name, version), reverse=True):
         key = layout.stats(name, version, sequence)
         try:
             data = store.read(key)
             if data is not None:
-                return _tree(store, NewerStats.from_bytes(data, f"{store.url}/{key}"))
+                return _tree(store, NewerStats.from_bytes(data, f"{store.url}/{key}"), like)
         except (CorruptError, FormatTooNewError) as error:
             log.info("%s. The files are looked at instead", error)
     return None
@@ -87,18 +97,19 @@ def findings(store: Store, name: str, version: int) -> Iterator[Finding]:
             )
 
 
-def _tree(store: Store, seen: NewerStats) -> Tree | None:
+def _tree(store: Store, seen: NewerStats, like: Tree | None) -> Tree | None:
     if seen.listing is not None or seen.tree is None:
         return seen.listing
     data = objects.read(store, layout.tree(seen.tree))
-    # One that a kit without this collected is as good as none.
-    return None if data is None else Tree.from_bytes(data, f"{store.url}/{layout.tree(seen.tree)}", seen.tree)
+    if data is None:  # one that a kit without this collected is as good as none
+        return None
+    return Tree.from_bytes(data, f"{store.url}/{layout.tree(seen.tree)}", seen.tree, like=like)
 
 
 def recognised(
-    store: Store, name: str, version: int, published: Tree, now: Tree, found: list[changes.Difference]
-) -> set[str]:
-    """The paths among some differences whose files were seen as they are now, with the bytes as published.
+    store: Store, name: str, version: int, published: Tree, now: Tree, found: Sequence[Difference]
+) -> Sequence[int]:
+    """Which of some differences are of files that were seen as they are now, with the bytes as published.
 
     Args:
         store: of the version.
@@ -106,36 +117,49 @@ def recognised(
         version: its number.
         published: its listing.
         now: what there is now.
-        found: how that differs.
+        found: how that differs, sorted by path.
+
+    Returns:
+        Positions among the differences.
     """
-    doubtful = {item.path for item in found if _is_doubtful(item)}
-    newer = _by_path(_newest_or_none(store, name, version), doubtful) if doubtful else {}
-    then, there = _by_path(published, newer), _by_path(now, newer)
-    return {
-        path
-        for path, seen in newer.items()
-        if _stat(seen) == _stat(there[path]) and seen.digest == then[path].digest
-    }
+    known = array("q")
+    if not any(map(_is_doubtful, found)):
+        return known
+    newer = _newest_or_none(store, name, version, published)
+    if newer is None:
+        return known
+    seen, then, there = map(_Finder, (newer, published, now))
+    for at, item in enumerate(found):
+        entry = seen.find(item.path) if _is_doubtful(item) else None
+        if entry is None:
+            continue
+        old, new = then.find(item.path), there.find(item.path)
+        if old and new and _stat(entry) == _stat(new) and entry.digest == old.digest:
+            known.append(at)
+    return known
 
 
-def _is_doubtful(item: changes.Difference) -> bool:
+def _is_doubtful(item: Difference) -> bool:
     return item.verdict == "touched" or not item.is_sure
 
 
-def _newest_or_none(store: Store, name: str, version: int) -> Tree | None:
+class _Finder:
+    """The entries of a listing, by path."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._columns, self._positions = tree.columns, Positions(tree.columns.paths)
+
+    def find(self, path: str) -> Entry | None:
+        at = self._positions.find(path)
+        return None if at is None else self._columns.entry(at)
+
+
+def _newest_or_none(store: Store, name: str, version: int, like: Tree) -> Tree | None:
     try:
-        return newest(store, name, version)
+        return newest(store, name, version, like)
     except KitError as error:  # a hint: the check goes on without it
         log.info("%s. The files are looked at instead", error)
         return None
-
-
-def _by_path(tree: Tree | None, wanted: Iterable[str]) -> dict[str, Entry]:
-    if tree is None:
-        return {}
-    paths = frozenset(wanted)
-    at_all = (at for at, path in enumerate(tree.columns.paths) if path in paths)
-    return {(entry := tree.columns.entry(at)).path: entry for at in at_all}
 
 
 def _stat(entry: Entry) -> tuple[int, int, str | None]:
@@ -157,7 +181,7 @@ def remember(store: Store, name: str, version: int, published: Tree, now: Tree) 
     Returns:
         Whether something was written.
     """
-    doubtful = {item.path for item in changes.compare(published, now) if _is_doubtful(item)}
+    doubtful = [item.path for item in changes.compare(published, now) if _is_doubtful(item)]
     if not doubtful:
         return False
     try:
@@ -167,11 +191,13 @@ def remember(store: Store, name: str, version: int, published: Tree, now: Tree) 
         return False
 
 
-def _remember(store: Store, name: str, version: int, published: Tree, now: Tree, doubtful: set[str]) -> bool:
+def _remember(
+    store: Store, name: str, version: int, published: Tree, now: Tree, doubtful: Sequence[str]
+) -> bool:
     for _ in range(ATTEMPTS_MAX):
         numbers = sequences(store, name, version)
-        before = newest(store, name, version) if numbers else None
-        tree = Tree.of(_proven(published, now, before, doubtful))
+        before = newest(store, name, version, published) if numbers else None
+        tree = Tree.of(_proven(published, now, before or Tree(), doubtful))
         if not tree.entries or tree == before:
             return False
         seen = NewerStats(name=name, version=version, seen_at=stamps.now())
@@ -187,11 +213,13 @@ def _remember(store: Store, name: str, version: int, published: Tree, now: Tree,
     return False  # others keep writing it: what they saw is as good
 
 
-def _proven(published: Tree, now: Tree, before: Tree | None, doubtful: set[str]) -> Iterator[Entry]:
+def _proven(published: Tree, now: Tree, before: Tree, doubtful: Iterable[str]) -> Iterator[Entry]:
     """The files whose stats are others than published, and whose bytes are known to be the same."""
-    then, earlier = _by_path(published, doubtful), _by_path(before, doubtful)
-    for path, entry in _by_path(now, doubtful).items():
-        old, seen = then[path], earlier.get(path)
+    then, there, earlier = map(_Finder, (published, now, before))
+    for path in doubtful:
+        old, entry, seen = then.find(path), there.find(path), earlier.find(path)
+        if old is None or entry is None:
+            continue
         is_read = old.digest is not None and old.digest == entry.digest
         is_same_state = old.etag is not None and old.etag == entry.etag
         is_seen = seen is not None and _stat(seen) == _stat(entry) and seen.digest == old.digest

@@ -12,9 +12,9 @@ from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import MisuseError, OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.names import Alias, ArtifactName, ArtifactRef, Version, parse_selector
-from nemotron.kit.registry import changes
 from nemotron.kit.registry.catalog import Catalog
 from nemotron.kit.registry.checkout_options import CheckoutOptions
+from nemotron.kit.registry.differences import Differences
 from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.store.connect import open_store
 from nemotron.kit.store.protocol import Store
@@ -204,7 +204,7 @@ class Registry(Catalog):
 
         return read_tree(self.store, record.manifest)
 
-    def check(self, record: Record) -> builtins.list[changes.Difference]:
+    def check(self, record: Record) -> Differences:
         """What has become of a reference's files since; [] for snapshots.
 
         It goes by size and time, and reads a file only where that leaves a doubt that a digest can settle; of
@@ -213,7 +213,7 @@ class Registry(Catalog):
         from nemotron.kit.registry.checks import check_on_load
 
         tree = None if record.is_snapshot else self.tree(record)
-        return [] if tree is None else check_on_load(self.store, record, tree)
+        return Differences() if tree is None else check_on_load(self.store, record, tree)
 
     def verify(
         self,

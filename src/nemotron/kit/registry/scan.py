@@ -127,6 +127,8 @@ def _walk(folder: str, prefix: str, scan: _Scan) -> None:
         others = _take_files(found, descriptor, names, folder, prefix)
     finally:
         os.close(descriptor)  # before a look into the folders inside: only so many may be open at once
+    if scan.like is not None:
+        found.share_paths(scan.like, start)
     if others:
         files, done = found.cut(start), 0
         for before, name, mode in others:
@@ -134,8 +136,6 @@ def _walk(folder: str, prefix: str, scan: _Scan) -> None:
             done = before
             _look(f"{folder}/{name}", f"{prefix}{name}", mode, scan)
         found.extend(files, done, len(files))
-    if scan.like is not None:
-        found.share_paths(scan.like, start)
 
 
 def _opened(folder: str) -> tuple[int, list[str]]:

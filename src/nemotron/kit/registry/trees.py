@@ -14,8 +14,13 @@ log = logging.getLogger(__name__)
 INLINE_ROWS_MAX = INLINE_SIZE_MAX // len('[0, "a", 0, 0, null]')
 
 
-def read_tree(store: Store, manifest: Manifest) -> Tree | None:
+def read_tree(store: Store, manifest: Manifest, like: Tree | None = None) -> Tree | None:
     """The listing of a version, or None if it has none.
+
+    Args:
+        store: of the version.
+        manifest: of the version.
+        like: a listing of much the same files, whose texts are then shared.
 
     Raises:
         CorruptError: it is missing or is not what its digest says.
@@ -30,7 +35,7 @@ def read_tree(store: Store, manifest: Manifest) -> Tree | None:
     where = f"{store.url}/{key}"
     if data is None:
         raise CorruptError(f"The listing of {manifest.uri} is missing: no {where}")
-    return Tree.from_bytes(data, where, content.tree)
+    return Tree.from_bytes(data, where, content.tree, like=like)
 
 
 def is_listed(store: Store, manifest: Manifest, tree: Tree) -> bool:

@@ -1,16 +1,18 @@
 """Whether the files of a version are still those that were published, and how sure that is."""
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, SAMPLED
 from nemotron.kit.documents.digest import SAMPLE_BLOCK
 from nemotron.kit.documents.manifest import Evidence
+from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import MisuseError, PathNotFoundError
 from nemotron.kit.registry import changes, checkouts, content, verify_snapshot
+from nemotron.kit.registry.differences import Difference, Differences
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_file, scan_folder
@@ -38,7 +40,7 @@ class Verification:
     ok: bool
     evidence: Evidence
     bytes_read: int
-    files: tuple[changes.Difference, ...]
+    files: Sequence[Difference]
     requests: int | None = None
 
 
@@ -108,16 +110,16 @@ def _read_again(
     return now, read
 
 
-def places(now: Tree, tree: Tree, mark: int, paths: Collection[str] | None = None) -> Sequence[int]:
+def places(now: Tree, tree: Tree, mark: int, paths: Iterable[str] | None = None) -> Sequence[int]:
     """The positions now of the files of which there is a digest, or a sample; only those at some paths."""
-    marks = zip(now.columns.marks, tree.columns.marks, strict=False)
-    if paths is None and now.columns.paths == tree.columns.paths:
-        return array("q", (at for at, (own, then) in enumerate(marks) if then & mark and _is_file(own)))
-    known = {path for path, then in zip(tree.columns.paths, tree.columns.marks, strict=True) if then & mark}
-    if paths is not None:
-        known &= set(paths)
-    listed = zip(now.columns.paths, now.columns.marks, strict=True)
-    return array("q", (at for at, (path, own) in enumerate(listed) if path in known and _is_file(own)))
+    then, there = Positions(tree.columns.paths), Positions(now.columns.paths)
+    marks, own = tree.columns.marks, now.columns.marks
+    found = array("q")
+    for path in now.columns.paths if paths is None else paths:
+        old, at = then.find(path), there.find(path)
+        if old is not None and at is not None and marks[old] & mark and _is_file(own[at]):
+            found.append(at)
+    return found
 
 
 def _is_file(mark: int) -> bool:
@@ -125,11 +127,8 @@ def _is_file(mark: int) -> bool:
 
 
 def check(
-    store: Store,
-    record: Record,
-    tree: Tree,
-    settle: Callable[[Tree, list[changes.Difference]], list[changes.Difference]],
-) -> list[changes.Difference]:
+    store: Store, record: Record, tree: Tree, settle: Callable[[Tree, Differences], Differences]
+) -> Differences:
     """What a load has to know: drift by size and time.
 
     Files that were only touched are compared by their samples where there are some, which can show that they
@@ -143,21 +142,30 @@ def check(
     """
     now = _scan(store, record, tree)
     found = settle(now, changes.compare(tree, now))
-    if not (suspects := touched_in(found)):
+    if "touched" not in found.verdicts:
         return found
-    if sampled := places(now, tree, SAMPLED, suspects):
+    if sampled := places(now, tree, SAMPLED, found.of("touched").paths()):
         found = settle(now, changes.compare(tree, content.sampled(record.folder, now, only=sampled)))
-    touched = places(now, tree, DIGEST, touched_in(found))
+    touched = places(now, tree, DIGEST, found.of("touched").paths())
     if not touched or sum(now.columns.sizes[at] for at in touched) > LOAD_BYTES_MAX:
         return found
-    read = content.hashed(record.folder, now, only=touched, trust_cache=False)
-    again = {item.path for item in changes.compare(tree, read) if item.verdict == "changed"}
-    settled = {now.columns.paths[at] for at in touched} - again
-    return [
-        replace(item, verdict="changed") if item.path in again else item
-        for item in found
-        if item.path not in settled
-    ]
+    return _settled(tree, content.hashed(record.folder, now, only=touched, trust_cache=False), found)
+
+
+def _settled(tree: Tree, read: Tree, found: Differences) -> Differences:
+    """The differences without those of touched files whose bytes, now that they were read, are the same."""
+    then, there = Positions(tree.columns.paths), Positions(read.columns.paths)
+    settled = Differences()
+    for item in found:
+        old, at = then.find(item.path), there.find(item.path)
+        is_read = at is not None and read.columns.marks[at] & DIGEST
+        if item.verdict == "touched" and old is not None and at is not None and is_read:
+            became = changes.became(tree.columns.entry(old), read.columns.entry(at))
+            if became is not None and became.verdict == "changed":
+                settled.add(item.path, "changed")
+        else:
+            settled.extend((item,))
+    return settled
 
 
 def _scan(store: Store, record: Record, tree: Tree) -> Tree:
@@ -170,11 +178,6 @@ def _scan(store: Store, record: Record, tree: Tree) -> Tree:
         return scan_folder(record.folder, follow_links=follow_links, skip=skip, like=tree)
     except PathNotFoundError:
         return Tree(())
-
-
-def touched_in(found: Iterable[changes.Difference]) -> set[str]:
-    """The paths of the files that were only touched."""
-    return {item.path for item in found if item.verdict == "touched"}
 
 
 def verify_snapshot_of(
@@ -192,22 +195,19 @@ def verify_snapshot_of(
         more, count = verify_snapshot.in_checkout(
             store, record, folder, tree, wanted, executor=executor, progress=progress
         )
-        found += more
+        found.extend(more)
         read += count
     # Of a snapshot there are digests, not samples.
     return outcome(record, found, "stat" if wanted == "stat" else "full", read)
 
 
-def outcome(
-    record: Record, found: Iterable[changes.Difference], evidence: Evidence, bytes_read: int
-) -> Verification:
+def outcome(record: Record, found: Differences, evidence: Evidence, bytes_read: int) -> Verification:
     """What a check found, with its verdict on all files together."""
-    files = tuple(found)
     return Verification(
-        uri=record.uri, ok=is_ok(files), evidence=evidence, bytes_read=bytes_read, files=files
+        uri=record.uri, ok=is_ok(found), evidence=evidence, bytes_read=bytes_read, files=found
     )
 
 
-def is_ok(found: Iterable[changes.Difference]) -> bool:
+def is_ok(found: Differences) -> bool:
     """Whether nothing is changed, missing or extra."""
-    return all(item.verdict == "touched" for item in found)
+    return found.verdicts <= {"touched"}

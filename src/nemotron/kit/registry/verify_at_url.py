@@ -9,10 +9,12 @@ from typing import Any
 from nemotron.kit.documents.columns import DIGEST, SAMPLED, Columns
 from nemotron.kit.documents.digest import SAMPLE_BLOCK
 from nemotron.kit.documents.manifest import Evidence, Scope
+from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import PathNotFoundError
 from nemotron.kit.registry import changes
 from nemotron.kit.registry.at_url import entry_of, read
+from nemotron.kit.registry.differences import Differences
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import METADATA_FILE, is_reserved
@@ -33,7 +35,7 @@ class Looked:
     then: Tree
     now: Tree
 
-    def compare(self) -> list[changes.Difference]:
+    def compare(self) -> Differences:
         """What became of each object."""
         return changes.compare(self.then, self.now)
 
@@ -71,7 +73,7 @@ def verify(
     return replace(found, requests=objects.requests), looked
 
 
-def peek(record: Record, tree: Tree) -> tuple[Looked, list[changes.Difference]]:
+def peek(record: Record, tree: Tree) -> tuple[Looked, Differences]:
     """What one request tells of the objects of a reference: all of one, or of the first page of a listing.
 
     Returns:
@@ -84,7 +86,8 @@ def peek(record: Record, tree: Tree) -> tuple[Looked, list[changes.Difference]]:
     looked = _looked_at(objects, record.scope, tree, first_page=True)
     # In a listing that has no order, what is missing from a part of it may come later.
     is_known = objects.is_ordered or objects.is_complete or record.scope == "file"
-    return looked, [item for item in looked.compare() if item.verdict != "missing" or is_known]
+    found = looked.compare()
+    return looked, found if is_known else found.of("touched", "changed", "extra")
 
 
 def _looked_at(objects: Objects, scope: Scope, tree: Tree, *, first_page: bool = False) -> Looked:
@@ -125,11 +128,15 @@ def _read_again(
 ) -> tuple[Tree, int]:
     """The objects as they are now, each read as closely as is known what it was; and the bytes read."""
     now, bytes_read = _now(objects, scope, tree), 0
-    sizes = dict(zip(tree.columns.paths, tree.columns.sizes, strict=True))
+    then = Positions(tree.columns.paths)
     for mark, evidence in ((DIGEST, "full"), (SAMPLED, "sampled")):
         columns = now.columns
         # Of another size is changed; there is no need to read it.
-        wanted = [at for at in places(now, tree, mark) if columns.sizes[at] == sizes.get(columns.paths[at])]
+        wanted = array("q")
+        for at in places(now, tree, mark):
+            old = then.find(columns.paths[at])
+            if old is not None and columns.sizes[at] == tree.columns.sizes[old]:
+                wanted.append(at)
         now = read(objects, scope, now, wanted, evidence, executor, progress)
         bytes_read += sum(columns.sizes[at] if mark == DIGEST else 3 * SAMPLE_BLOCK for at in wanted)
     return now, bytes_read

@@ -1,6 +1,7 @@
 """Whether a snapshot is whole: its bytes in the store, and the folders in which it is laid out."""
 
 import os
+from array import array
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -10,9 +11,11 @@ from blake3 import blake3
 
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.manifest import Evidence
+from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import PathNotFoundError
 from nemotron.kit.registry import changes, content, layout, objects, reading
+from nemotron.kit.registry.differences import Differences, Verdict
 from nemotron.kit.registry.reading import Progress, Told
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_folder
@@ -28,7 +31,7 @@ def in_store(
     *,
     executor: Executor | None = None,
     progress: Progress | None = None,
-) -> tuple[list[changes.Difference], int]:
+) -> tuple[Differences, int]:
     """What is missing or damaged of a snapshot's bytes in the store, and how many bytes were read.
 
     Args:
@@ -39,7 +42,7 @@ def in_store(
         progress: told the bytes read so far, and those in all.
     """
     work = partial(look_chunk if evidence == "stat" else read_chunk, store)
-    found: list[changes.Difference] = []
+    lost: dict[int, Verdict] = {}
     read = 0
     told = None if evidence == "stat" else progress
     files, is_remote = tree.unread(known=0), store.at_once > 1
@@ -47,10 +50,13 @@ def in_store(
         size = max(0, entry.size)
         read += 0 if evidence == "stat" else size
         if entry.size == MISSING:
-            found.append(changes.Difference(entry.path, "missing", "store"))
+            lost[at] = "missing"
         elif (entry.size, entry.digest) != (tree.columns.sizes[at], tree.entries[at].digest):
-            found.append(changes.Difference(entry.path, "changed", "store"))
-    return sorted(found, key=lambda item: item.path), read
+            lost[at] = "changed"
+    found = Differences()
+    for at in sorted(lost):  # they were read in another order
+        found.add(tree.columns.paths[at], lost[at], "store")
+    return found, read
 
 
 def look_chunk(
@@ -106,7 +112,7 @@ def in_checkout(
     *,
     executor: Executor | None = None,
     progress: Progress | None = None,
-) -> tuple[list[changes.Difference], int]:
+) -> tuple[Differences, int]:
     """What is not as published in a folder where a snapshot is laid out, and how many bytes were read.
 
     Args:
@@ -119,44 +125,44 @@ def in_checkout(
         progress: told the bytes read so far, and those in all.
     """
     now, read = scan_folder(folder, like=tree), 0
+    then, found = Positions(tree.columns.paths), Differences()
     if evidence != "stat":
-        listed = set(tree.columns.paths)
-        files = [at for at in now.unread(known=0) if now.columns.paths[at] in listed]
+        paths = now.columns.paths
+        files = array("q", (at for at in now.unread(known=0) if then.find(paths[at]) is not None))
         read = sum(now.columns.sizes[at] for at in files)
         now = content.hashed(folder, now, only=files, trust_cache=False, executor=executor, progress=progress)
-    # Links that would leave the folder are left out; an empty folder to which something was added is there.
-    links = {tree.columns.paths[at] for at in tree.columns.targets}
-    found = _less_hard_links(store, record, folder, tree, changes.compare(tree, now))
-    return [
-        replace(item, place="checkout")
-        for item in found
-        if item.verdict != "missing" or not (item.path in links or os.path.isdir(f"{folder}/{item.path}"))
-    ], read
+    for item in _less_hard_links(store, record, folder, tree, changes.compare(tree, now)):
+        # Links that would leave the folder are left out; an empty folder to which something was added is
+        # there.
+        at = then.find(item.path)
+        is_link = at is not None and at in tree.columns.targets
+        if item.verdict != "missing" or not (is_link or os.path.isdir(f"{folder}/{item.path}")):
+            found.add(item.path, item.verdict, "checkout")
+    return found, read
 
 
 def _less_hard_links(
-    store: Store, record: Record, folder: str, tree: Tree, found: list[changes.Difference]
-) -> list[changes.Difference]:
+    store: Store, record: Record, folder: str, tree: Tree, found: Differences
+) -> Differences:
     """Without files that are another name of their blob, which has the time when it was stored.
 
     Blobs are written before the commit that names them. One that has a later time was written to since, or
     is a new copy of one that was lost: its bytes have to tell.
     """
-    touched = {item.path for item in found if item.verdict == "touched"}
     committed = store.local_path(layout.manifest(record.name, record.version))
-    if not touched or committed is None:
+    if "touched" not in found.verdicts or committed is None:
         return found
     try:
         committed_ns = os.stat(committed).st_mtime_ns
     except FileNotFoundError:
         return found
-    digests = {entry.path: entry.digest for entry in tree.entries if entry.path in touched and entry.digest}
-    same = {
-        path
-        for path, digest in digests.items()
-        if _is_link(store.local_path(layout.blob(digest)), f"{folder}/{path}", committed_ns)
-    }
-    return [item for item in found if item.path not in same]
+    then, same = Positions(tree.columns.paths), array("q")
+    for at, item in enumerate(found):
+        old = then.find(item.path) if item.verdict == "touched" else None
+        digest = tree.columns.entry(old).digest if old is not None else None
+        if digest and _is_link(store.local_path(layout.blob(digest)), f"{folder}/{item.path}", committed_ns):
+            same.append(at)
+    return found.without(same)
 
 
 def _is_link(blob: os.PathLike[str] | None, path: str, committed_ns: int) -> bool:
@@ -172,20 +178,25 @@ def _is_link(blob: os.PathLike[str] | None, path: str, committed_ns: int) -> boo
         return False
 
 
-def settled_checkout(store: Store, record: Record, folder: str, tree: Tree) -> list[changes.Difference]:
+def settled_checkout(store: Store, record: Record, folder: str, tree: Tree) -> Differences:
     """`in_checkout` by size and time; where only the time differs, the bytes settle it.
 
     Not every file system keeps times to the nanosecond, so a checkout may differ in these from the start.
     """
     found, _ = in_checkout(store, record, folder, tree, "stat")
-    touched = {item.path for item in found if item.verdict == "touched"}
-    if not touched:
+    if "touched" not in found.verdicts:
         return found
-    part = Tree(entry for entry in tree.entries if entry.path in touched)
-    read = reading.on_all(reading.hashing(folder), part, range(len(part.entries)))
-    changed = {entry.path for at, entry in read if entry.digest != part.entries[at].digest}
-    return [
-        replace(item, verdict="changed") if item.path in changed else item
-        for item in found
-        if item.path in changed or item.path not in touched
-    ]
+    then = Positions(tree.columns.paths)
+    wanted = array("q", (at for path in found.of("touched").paths() if (at := then.find(path)) is not None))
+    changed = {
+        at
+        for at, entry in reading.on_all(reading.hashing(folder), tree, wanted)
+        if entry.digest != tree.columns.entry(at).digest
+    }
+    settled = Differences()
+    for item in found:
+        if item.verdict != "touched":
+            settled.extend((item,))
+        elif then.find(item.path) in changed:
+            settled.add(item.path, "changed", item.place)
+    return settled
