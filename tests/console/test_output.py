@@ -11,7 +11,7 @@ import pytest
 from rich.table import Table
 
 from nemotron.kit.console import output
-from nemotron.kit.console.output import HumanOutput, JsonOutput, Progress, QuietOutput, View, choose
+from nemotron.kit.console.output import HumanOutput, JsonOutput, Progress, QuietOutput, Rows, View, choose
 
 
 class Example(View):
@@ -104,6 +104,20 @@ def test_what_a_stream_can_not_spell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Stream("ascii"))
     output.error("é")
     assert sys.stderr.bytes() == b"error: \\xe9\n"
+
+
+@pytest.mark.parametrize("count", [0, 1, 3000])
+def test_a_long_list_is_written_as_any_list(
+    count: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "PIECE_SIZE", 1000)
+    plain = [{"path": f"{at}\udcff", "loss": float("nan"), "parts": [at, {}]} for at in range(count)]
+    texts = []
+    for rows in (plain, Rows(plain, dict)):
+        JsonOutput().show(Example({"a": {"b": [1]}, "rows": rows, "z": {"in": {"rows": rows}}}))
+        texts.append(capsys.readouterr().out)
+    assert texts[1] == texts[0]
+    assert len(json.loads(texts[1])["z"]["in"]["rows"]) == count
 
 
 @pytest.mark.parametrize(

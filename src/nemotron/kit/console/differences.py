@@ -2,12 +2,13 @@
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.lineage import use_words
-from nemotron.kit.console.output import View
+from nemotron.kit.console.output import Rows, View
 from nemotron.kit.lineage.fields import parts_changed
 from nemotron.kit.lineage.graph import Edge
 
@@ -37,7 +38,10 @@ class DiffView(View):
     def document(self) -> Any:
         """The difference, and `upstream`: the same for the inputs that changed."""
         upstream = [one.to_document() for one in self.compared.upstream]
-        return {**self.compared.here.to_document(), "upstream": upstream}
+        here = self.compared.here
+        files = None if here.files is None else Rows(here.files, lambda file: file.to_document())
+        told = replace(here, files=None).to_document()
+        return {**told, "same": here.same, "files": files, "upstream": upstream}
 
     def lines(self) -> Iterable[str]:
         """What differs, a word and a name a line."""
@@ -84,15 +88,16 @@ def _difference_lines(one: "Difference") -> Iterable[str]:
     said = [part for change in one.metadata for part in parts_changed(change)]
     yield from _limited("metadata", [_field(change) for change in said])
     yield from _limited("content", [_field(change) for change in one.content])
-    shown = [change for change in one.files or () if change.verdict != "touched"]
+    touched = sum(change.verdict == "touched" for change in one.files or ())
+    shown = (_file(change) for change in one.files or () if change.verdict != "touched")
+    count = len(one.files or ()) - touched
     if len(one.unlisted) == 1 or (one.unlisted and one.same):  # else the rest tells that they are different
         without = words.printable(" and ".join(one.unlisted))
         yield f"  files     can't be compared: no listing of {without} can be read"
-    yield from _limited("file", [_file(change) for change in shown], FILES_SHOWN_MAX, "more file")
-    touched = len(one.files or ()) - len(shown)
+    yield from _limited("file", islice(shown, FILES_SHOWN_MAX), FILES_SHOWN_MAX, "more file", count)
     if touched and not one.same:
         yield f"  file      ? {words.many(touched, 'file')} with another time only"
-    if one.place and not shown:  # other files are what matters, wherever they lie
+    if one.place and not count:  # other files are what matters, wherever they lie
         yield f"  place     {_pair(*(side or 'in the store' for side in one.place))}"
 
 
@@ -103,10 +108,16 @@ def _but(one: "Difference") -> str:
 
 
 def _limited(
-    label: str, lines: Sequence[str], most: int = CHANGES_SHOWN_MAX, what: str = "more change"
+    label: str,
+    lines: Iterable[str],
+    most: int = CHANGES_SHOWN_MAX,
+    what: str = "more change",
+    count: int | None = None,
 ) -> Iterable[str]:
-    yield from (f"  {label:<9} {line}" for line in lines[:most])
-    if (more := len(lines) - most) > 0:
+    """The first lines, and how many there are besides, of `count` where not all are given."""
+    given = list(lines)
+    yield from (f"  {label:<9} {line}" for line in given[:most])
+    if (more := (len(given) if count is None else count) - most) > 0:
         yield f"  {label:<9} … {words.many(more, what)}: --json shows all"
 
 

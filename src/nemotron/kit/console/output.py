@@ -8,8 +8,9 @@ import os
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -22,6 +23,38 @@ if TYPE_CHECKING:
 # No wrapping when nobody looks: a line of a table stays a line for grep and awk.
 PIPE_WIDTH = 10_000
 PATIENCE_S = 1.0
+# Characters that are written at once.
+PIECE_SIZE = 1 << 20
+
+
+class Rows(Sequence[Any]):
+    """A list in an object of a document that may be very long: its items are made as they are written.
+
+    >>> rows = Rows(range(3), lambda number: {"number": number})
+    >>> rows[1], len(rows), rows == [{"number": 0}, {"number": 1}, {"number": 2}]
+    ({'number': 1}, 3, True)
+
+    Args:
+        things: what it is made from.
+        make: makes an item of one.
+    """
+
+    def __init__(self, things: Sequence[Any], make: Callable[[Any], Any]) -> None:
+        self._things, self._make = things, make
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return Rows(self._things[at], self._make)
+        return self._make(self._things[at])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rows | list) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._things))
 
 
 class View(ABC):
@@ -77,17 +110,55 @@ class JsonOutput(Output):
 
     def show(self, view: View) -> None:
         """Write the view's document."""
-        import json
+        for piece in _in_pieces(chain(_spelt_document(view.document()), "\n")):
+            write(piece)
 
-        from nemotron.kit.documents import codec
 
-        document = codec.strict(codec.plain(view.document(), "result"))
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-        try:
-            text.encode((sys.stdout and sys.stdout.encoding) or "utf-8")
-        except UnicodeEncodeError:  # a file name that is no UTF-8, or an old terminal: JSON's own escapes
-            text = json.dumps(document, indent=2, allow_nan=False)
-        write(f"{text}\n")
+def _spelt_document(document: Any, margin: str = "") -> Iterator[str]:
+    """A document as JSON, in pieces, of which none is longer than an item of a long list."""
+    inner = f"{margin}  "
+    if isinstance(document, Rows) and document:
+        for at, row in enumerate(document):
+            yield f"{',' if at else '['}\n{inner}{_spelt(row, inner)}"
+        yield f"\n{margin}]"
+    elif isinstance(document, dict) and _has_rows(document):
+        for at, (key, value) in enumerate(document.items()):
+            yield f"{',' if at else '{'}\n{inner}{_spelt(key)}: "
+            yield from _spelt_document(value, inner)
+        yield f"\n{margin}}}"
+    else:
+        yield _spelt([] if isinstance(document, Rows) else document, margin)
+
+
+def _has_rows(value: Any) -> bool:
+    return isinstance(value, Rows) or (isinstance(value, dict) and any(map(_has_rows, value.values())))
+
+
+def _spelt(value: Any, margin: str = "") -> str:
+    import json
+
+    from nemotron.kit.documents import codec
+
+    plain = codec.strict(codec.plain(value, "result"))
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode((sys.stdout and sys.stdout.encoding) or "utf-8")
+    except UnicodeEncodeError:  # a file name that is no UTF-8, or an old terminal: JSON's own escapes
+        text = json.dumps(plain, indent=2, allow_nan=False)
+    return text.replace("\n", f"\n{margin}")  # within a text it is an escape
+
+
+def _in_pieces(texts: Iterable[str]) -> Iterator[str]:
+    """The texts joined, many at a time."""
+    waiting, size = [], 0
+    for text in texts:
+        waiting.append(text)
+        size += len(text)
+        if size >= PIECE_SIZE:
+            yield "".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield "".join(waiting)
 
 
 class QuietOutput(Output):
@@ -95,7 +166,8 @@ class QuietOutput(Output):
 
     def show(self, view: View) -> None:
         """Write the view's lines."""
-        write("".join(f"{line}\n" for line in view.lines()))
+        for piece in _in_pieces(f"{line}\n" for line in view.lines()):
+            write(piece)
 
 
 def choose(*, as_json: bool, quiet: bool) -> Output:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
-from nemotron.kit.console.output import View
+from nemotron.kit.console.output import Rows, View
+from nemotron.kit.registry.differences import Differences
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -57,12 +58,7 @@ class VerificationView(View):
                 "ok": found.ok,
                 "evidence": found.evidence,
                 "bytes_read": found.bytes_read,
-                "files": [
-                    {"path": file.path, "verdict": file.verdict}
-                    | ({"place": file.place} if file.place else {})
-                    | ({} if file.is_sure else {"sure": False})
-                    for file in found.files
-                ],
+                "files": Rows(found.files, _row),
             }
             | ({} if found.requests is None else {"requests": found.requests})
             | ({"unseen": unseen} if (unseen := _unseen(found)) else {})
@@ -71,7 +67,7 @@ class VerificationView(View):
 
     def lines(self) -> Iterable[str]:
         """Verdict and path of each file that is not the same."""
-        return [f"{_verdict(file)} {words.printable(file.path)}{_placed(file)}" for file in self.found.files]
+        return (f"{_verdict(file)} {words.printable(file.path)}{_placed(file)}" for file in self.found.files)
 
     def render(self) -> "str | RenderableType":
         """The files, and a sentence."""
@@ -98,11 +94,19 @@ class VerificationView(View):
         read = f", {words.size(found.bytes_read)} read" if found.bytes_read else ", nothing read"
         if found.requests is not None:
             read = f", {words.many(found.requests, 'request')}{read}"
-        if any(not file.is_sure for file in found.files):
+        if not Differences(found.files).is_sure:
             rows.append(Text(_UNSURE, "dim"))
         unseen = _unseen(found)
         blind = f"; not seen: {unseen}" if unseen else ""
         return Group(*rows, Text.assemble(verdict, found.uri, f" ({_achieved(found)}{read}{blind})"))
+
+
+def _row(file: "Difference") -> dict[str, Any]:
+    return (
+        {"path": file.path, "verdict": file.verdict}
+        | ({"place": file.place} if file.place else {})
+        | ({} if file.is_sure else {"sure": False})
+    )
 
 
 def _unseen(found: "Verification") -> str | None:
