@@ -3,6 +3,10 @@
 Beside each checkout lies a folder of marks: its size, and one for each process that uses it. One in use by a
 living process stays, whatever the limit; so does one whose user can't be asked after (another machine that
 shares the home folder) until its mark is a week old.
+
+A checkout that is being laid out lies in a temporary folder beside it, named after it and after the process.
+What a killed one left there is gone on with by who lays out the same next, and counts like a checkout until
+then.
 """
 
 import json
@@ -23,6 +27,7 @@ UNKNOWN_KEPT_S = 7 * 86_400
 MARKS = ".used"
 TEMPORARY = ".tmp-"
 _SIZE = "size"
+_LEFT = "left"
 
 
 def mark_used(target: str, size: int) -> None:
@@ -58,17 +63,59 @@ def _write(path: str, text: str) -> None:
     os.replace(temporary, path)
 
 
-def make_room(base: str, most: int) -> list[str]:
+def begin(target: str) -> str:
+    """A folder to lay out a checkout in: that of a process that was killed over the same, if there is one.
+
+    Args:
+        target: the checkout, which this process has marked as used.
+    """
+    parent = os.path.dirname(target)
+    mine = f"{parent}/{_temporary(target)}{_own_name()}.{secrets.token_hex(4)}"
+    for name in sorted(os.listdir(parent)):
+        if name.startswith(_temporary(target)) and _is_left(parent, name):
+            try:
+                os.rename(f"{parent}/{name}", mine)  # of several that find it, one does
+            except OSError as error:
+                log.debug("%s can't be gone on with: %s", name, error)
+                continue
+            os.utime(mine)
+            return mine
+    os.mkdir(mine)
+    return mine
+
+
+def leave(building: str) -> None:
+    """Let whoever comes next go on with what was laid out so far."""
+    head = building.rpartition(".")[0].rpartition(".")[0]
+    try:
+        os.rename(building, f"{head}.{_LEFT}.{secrets.token_hex(4)}")
+    except OSError as error:  # then it goes with this process
+        log.debug("%s can't be left to others: %s", building, error)
+
+
+def _temporary(target: str) -> str:
+    return f"{TEMPORARY}{os.path.basename(target)}."
+
+
+def _is_left(parent: str, name: str) -> bool:
+    """Whether nobody works in a temporary folder any more, as far as it tells."""
+    head, _, owner = name.rpartition(".")[0].rpartition(".")
+    mark = f"{parent}/{head[len(TEMPORARY) :]}{MARKS}/{owner}.json"
+    return owner == _LEFT or (os.path.exists(mark) and not _is_living(mark))
+
+
+def make_room(base: str, most: int, target: str = "") -> list[str]:
     """Remove checkouts, the one that was not used for longest first, until the rest fits.
 
     Args:
         base: the folder of all checkouts in the user's cache.
         most: bytes that may stay.
+        target: a checkout that is to be laid out; what there is of it stays, and does not count.
 
     Returns:
         The folders that were removed.
     """
-    found = sorted(_checkouts(base))
+    found = sorted(_checkouts(base, target))
     total = sum(size for _, size, _ in found)
     removed = []
     for _, size, target in found:
@@ -84,23 +131,40 @@ def make_room(base: str, most: int) -> list[str]:
     return removed
 
 
-def _checkouts(base: str) -> list[tuple[float, int, str]]:
-    """When each was last used, its size, and where it is."""
+def _checkouts(base: str, target: str) -> list[tuple[float, int, str]]:
+    """When each was last used, its size, and where it is; what was left unfinished, but for the target's."""
     found = []
     for folder, names, _ in os.walk(base):
         marked = {name[: -len(MARKS)] for name in names if name.endswith(MARKS)}
         for name in marked & set(names):
-            target = f"{folder}/{name}"
+            place = f"{folder}/{name}"
             try:
-                with open(f"{target}{MARKS}/{_SIZE}", encoding="utf-8") as file:
-                    found.append((os.stat(target + MARKS).st_mtime, int(file.read()), target))
+                with open(f"{place}{MARKS}/{_SIZE}", encoding="utf-8") as file:
+                    found.append((os.stat(place + MARKS).st_mtime, int(file.read()), place))
             except (OSError, ValueError):
                 continue  # being marked, or being removed by somebody else
         for name in names:
-            if name.startswith(TEMPORARY) and _is_given_up(f"{folder}/{name}"):
-                shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
+            place = f"{folder}/{name}"
+            if not name.startswith(TEMPORARY):
+                continue
+            if _is_given_up(place):
+                shutil.rmtree(place, ignore_errors=True)
+            elif not place.startswith(f"{os.path.dirname(target)}/{_temporary(target)}"):
+                found += _left(folder, name)
         names[:] = [name for name in names if not marked and not name.startswith(TEMPORARY)]
     return found
+
+
+def _left(folder: str, name: str) -> list[tuple[float, int, str]]:
+    place = f"{folder}/{name}"
+    try:
+        if not _is_left(folder, name):
+            return []
+        walked = [(os.stat(inside), files, inside) for inside, _, files in os.walk(place)]
+        size = sum(os.lstat(f"{inside}/{file}").st_size for _, files, inside in walked for file in files)
+        return [(max(seen.st_mtime for seen, _, _ in walked), size, place)]
+    except (OSError, ValueError):
+        return []  # somebody goes on with it, or removes it
 
 
 def _is_given_up(building: str) -> bool:

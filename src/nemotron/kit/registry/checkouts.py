@@ -53,7 +53,7 @@ def _in_cache(store: Store, record: Record, tree: Tree, target: str, options: Ch
     most = options.limit_in_force
     checkout_cache.mark_used(target, tree.size)
     if not os.path.isdir(target):
-        checkout_cache.make_room(_cache_folder(), max(0, most - tree.size))
+        checkout_cache.make_room(_cache_folder(), max(0, most - tree.size), target)
     return _laid_out(store, record, tree, target, options)
 
 

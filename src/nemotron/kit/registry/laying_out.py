@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
 
@@ -11,8 +12,8 @@ from blake3 import blake3
 
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry, Tree
-from nemotron.kit.errors import CorruptError, PathNotFoundError
-from nemotron.kit.registry import layout, objects, reading
+from nemotron.kit.errors import CorruptError, PathNotFoundError, RefusedError, UnavailableError
+from nemotron.kit.registry import checkout_cache, layout, objects, reading
 from nemotron.kit.registry.checkout_options import Way
 from nemotron.kit.registry.reading import Progress, Told
 from nemotron.kit.registry.scan import leaves
@@ -36,6 +37,9 @@ def lay_out(
     can; they are no hard links, through which root would write into the store, unless these are asked for.
     Links that would leave the folder are left out.
 
+    Of a store that is far, what had arrived when a process was killed, interrupted or cut off is read, and
+    not fetched once more; the digest of all of a file decides, as always.
+
     Args:
         store: holds the blobs.
         tree: what to write.
@@ -48,21 +52,40 @@ def lay_out(
         CorruptError: a blob is missing or is not what its name says.
         DiskFullError: no space is left; nothing stays behind.
     """
+    is_far, is_left = store.local_path(layout.BLOBS) is None, False
     building = f"{os.path.dirname(target)}/.tmp-{secrets.token_hex(8)}"
     try:
-        os.makedirs(building)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if is_far:
+            building = checkout_cache.begin(target)
+            _clear_last_steps(tree, building, extra)
+        os.makedirs(building, exist_ok=True)
         _make_folders(tree, building)
-        work, is_remote = partial(write_chunk, store, building, way=way), store.at_once > 1
+        work = partial(write_chunk, store, building, way=way, goes_on=is_far)
+        is_remote = store.at_once > 1
         for _ in reading.on_all(work, tree, tree.unread(known=0), progress=progress, is_remote=is_remote):
             pass  # nothing is learnt of what is written
         _make_links(tree, building)  # last: nothing is written through a link
         for name, data in extra.items():
             _create(f"{building}/{name}", data, 0o644)
         _into_place(building, target)
+    except (UnavailableError, RefusedError, KeyboardInterrupt, SystemExit):
+        is_left = is_far
+        raise
     except OSError as error:
         raise translate(error, "lay out", target) from error
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        if is_left:
+            checkout_cache.leave(building)
+        else:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+def _clear_last_steps(tree: Tree, building: str, extra: dict[str, bytes]) -> None:
+    """Take away what is made last, where another process got that far."""
+    for path in [*(entry.path for entry in tree.entries if entry.kind == "link"), *extra]:
+        with suppress(FileNotFoundError):
+            os.unlink(f"{building}/{path}")
 
 
 def _make_folders(tree: Tree, building: str) -> None:
@@ -97,8 +120,9 @@ def write_chunk(
     told: Told | None = None,
     *,
     way: Way = "reflink",
+    goes_on: bool = False,
 ) -> list[Entry]:
-    """Write files of a snapshot below a folder whose own folders are there."""
+    """Write files of a snapshot below a folder whose own folders are there; on from what there is of them."""
     for entry in entries:
         if entry.digest is None:
             raise CorruptError(
@@ -107,12 +131,14 @@ def write_chunk(
         path, mode = f"{folder}/{entry.path}", 0o555 if entry.kind == "exec" else 0o444
         if way == "hardlink" and entry.kind != "exec" and _link(store, entry, path, threads, told):
             continue  # the mode is that of all names, and a blob is not executable
+        if goes_on and _is_there(path, entry, mode, threads, told):
+            continue
         if entry.size <= reading.SMALL_SIZE_MAX:
             _create(path, _small(store, entry), mode, entry.mtime_ns)
             if told is not None:
                 told(entry.size)
         else:
-            _copy_out(store, entry, path, mode, threads, told, share=way != "copy")
+            _copy_out(store, entry, path, mode, threads, told, share=way != "copy", goes_on=goes_on)
     return list(entries)
 
 
@@ -149,8 +175,36 @@ def _small(store: Store, entry: Entry) -> bytes:
     return data
 
 
+def _is_there(path: str, entry: Entry, mode: int, threads: int, told: Told | None) -> bool:
+    """Whether a file is there, whole; one that is not, and no beginning of a large one, is taken away."""
+    try:
+        if os.lstat(path).st_size < entry.size > reading.SMALL_SIZE_MAX:
+            os.chmod(path, 0o600)
+            return False
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        hasher = blake3(max_threads=threads)
+        reading.read_through(descriptor, hasher.update, threads, told)
+        if f"{ALGORITHM}:{hasher.hexdigest()}" == entry.digest:
+            _finish(descriptor, mode, entry.mtime_ns)
+            return True
+    finally:
+        os.close(descriptor)
+    os.unlink(path)
+    return False
+
+
 def _copy_out(
-    store: Store, entry: Entry, path: str, mode: int, threads: int, told: Told | None, share: bool
+    store: Store,
+    entry: Entry,
+    path: str,
+    mode: int,
+    threads: int,
+    told: Told | None,
+    share: bool,
+    goes_on: bool = False,
 ) -> None:
     hasher = blake3(max_threads=threads)
 
@@ -159,20 +213,28 @@ def _copy_out(
         if told is not None:
             told(len(block))
 
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    how = os.O_NOFOLLOW if goes_on else os.O_EXCL
+    descriptor, begun = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | how, 0o600), 0
     try:
         with _opened(store, entry) as blob:
             if store.local_path(layout.BLOBS) is not None:
                 files.copy(blob.fileno(), descriptor, seen, reading.buffer_size(threads), share=share)
             else:
+                begun = reading.read_through(descriptor, seen, threads, None)
+                if begun:
+                    blob.seek(os.lseek(descriptor, begun, os.SEEK_SET))
                 while chunk := blob.read(CHUNK_SIZE):
                     files.write_all(descriptor, chunk)
                     seen(chunk)
         _finish(descriptor, mode, entry.mtime_ns)
     finally:
         os.close(descriptor)
-    if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
+    if f"{ALGORITHM}:{hasher.hexdigest()}" == entry.digest:
+        return
+    if not begun:
         raise _damaged(store, entry)
+    os.unlink(path)  # the disk lost what had been written, say: all of it once more, and that decides
+    _copy_out(store, entry, path, mode, threads, told, share)
 
 
 def _create(path: str, data: bytes, mode: int, mtime_ns: int | None = None) -> None:
