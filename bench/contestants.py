@@ -36,7 +36,8 @@ class Contestant:
 
     Attributes:
         make: given an empty folder, returns the operation.
-        kind: floor, kit, rival or peer; peers, whose bars are far away, take part in fewer rounds.
+        kind: floor, kit, rival or peer; peers, whose bars are far away if they have any, take part in fewer
+            rounds.
         writes: what it writes: `all` of the data each time, `news` only (all of it the first time, nothing of
             what is unchanged, then the one file), `one` file each time, or `none`.
         own_data: whether it needs the data in its own folder, as `data`.
@@ -283,7 +284,7 @@ def contestants() -> dict[str, Contestant]:
         "floor: walk, stat and one commit": floor(commit_floor, writes="none"),
         "floor: hash": floor(hash_floor, writes="none"),
         "floor: hash of one file": floor(one_hash, writes="none"),
-        "floor: hard links": floor(link_floor, own_data=True, writes="none"),
+        "floor: hard links": Contestant(link_floor, own_data=True, writes="none"),
         "floor: cp of one file": floor(one_copy, writes="one"),
         "floor: cp of one file, synced": floor(partial(one_copy, synced=True), writes="one"),
         BASE: floor(plain_copy),

@@ -47,7 +47,7 @@ PARTS: dict[str, dict[str, tuple[list[str], float]]] = {
             ["content.py", "--small", "0", "--large-mib", "256", "--rounds", "5", "--seconds", "330"],
             400,
         ),
-        "scaling": (["scaling.py", "--files", "1000000", "--mib", "1024", "--seconds", "340"], 400),
+        "scaling": (["scaling.py", "--files", "1000000", "--mib", "1024", "--seconds", "400"], 460),
         "small": (
             ["content.py", "--large", "0", "--small", "20000", "--rounds", "5", "--seconds", "200"],
             270,
