@@ -33,10 +33,10 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def filled(store: Store, source: Path, buffer_size: int = 1 << 16) -> bytes:
+def filled(store: Store, source: Path, buffer_size: int = 1 << 16, ahead: bool = False) -> bytes:
     seen = bytearray()
     with open(source, "rb", buffering=0) as file, store.stage() as staging:
-        assert staging.fill(file.fileno(), seen.extend, buffer_size) == SIZE
+        assert staging.fill(file.fileno(), seen.extend, buffer_size, ahead=ahead) == SIZE
         assert staging.commit(KEY)
     return bytes(seen)
 
@@ -87,8 +87,27 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert store.put(KEY, b"content") is True
 
 
-def test_what_is_shown_is_what_is_stored(store: Store, source: Path) -> None:
-    assert filled(store, source) == source.read_bytes() == store.read(KEY)
+@pytest.mark.parametrize("ahead", [False, True])
+def test_what_is_shown_is_what_is_stored(
+    store: Store, source: Path, monkeypatch: pytest.MonkeyPatch, ahead: bool
+) -> None:
+    monkeypatch.setattr(files, "LEAD_SIZE", 1 << 17)
+    assert filled(store, source, ahead=ahead) == source.read_bytes() == store.read(KEY)
+
+
+def test_a_disk_that_fills_up_while_another_thread_copies(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LEAD_SIZE", 1 << 17)
+    store = LocalStore(tmp_path / "store")
+    written = iter((None,) * 5)
+    is_full = lambda _: next(written, "full") == "full"  # noqa: E731
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", failing(os.write, errno.ENOSPC, only=is_full))
+        with pytest.raises(DiskFullError):
+            filled(store, source, ahead=True)
+    assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+    assert filled(store, source, ahead=True) == source.read_bytes() == store.read(KEY)
 
 
 @pytest.mark.parametrize("number", [errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])

@@ -305,7 +305,7 @@ def _copy_in(
                 told(len(block))
 
         with store.stage() as staging:
-            count = staging.fill(descriptor, seen, reading.copy_buffer_size(threads))
+            count = staging.fill(descriptor, seen, reading.COPY_BUFFER_SIZE, ahead=threads > 1)
             digest = f"{ALGORITHM}:{hasher.hexdigest()}"
             created = staging.commit(layout.blob(digest))
     if not created and not _holds(store, digest, count):

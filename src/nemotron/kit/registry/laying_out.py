@@ -157,7 +157,7 @@ def _link(store: Store, entry: Entry, path: str, threads: int, told: Told | None
 
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        files.show(descriptor, seen, memoryview(bytearray(reading.buffer_size(threads))))
+        files.show(descriptor, seen, reading.buffer_size(threads), ahead=threads > 1)
     finally:
         os.close(descriptor)
     if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
@@ -218,7 +218,14 @@ def _copy_out(
     try:
         with _opened(store, entry) as blob:
             if store.local_path(layout.BLOBS) is not None:
-                files.copy(blob.fileno(), descriptor, seen, reading.buffer_size(threads), share=share)
+                files.copy(
+                    blob.fileno(),
+                    descriptor,
+                    seen,
+                    reading.COPY_BUFFER_SIZE,
+                    share=share,
+                    ahead=threads > 1,
+                )
             else:
                 begun = reading.read_through(descriptor, seen, threads, None)
                 if begun:

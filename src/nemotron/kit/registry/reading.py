@@ -20,6 +20,8 @@ from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
 from nemotron.kit.documents.entry import kept_time
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError
+from nemotron.kit.store import files
+from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.system_errors import translate
 from nemotron.kit.workers import Workers
 
@@ -38,11 +40,11 @@ REMOTE_CHUNK_FILES = 16
 # A buffer that stays in the core's own cache between reading, hashing and writing.
 BUFFER_SIZE = 256 << 10
 SHARED_BUFFER_SIZE = 4 << 20
-# What is written at once lies together in the page cache: larger pieces take the system less time.
+# What is written at once lies together in the page cache: larger pieces take the system less time, but for
+# several MiB it has to find as much memory in one piece, which may take a multiple.
 COPY_BUFFER_SIZE = 1 << 20
 
 Progress = Callable[[int, int], object]
-Seen = Callable[[memoryview], object]
 Told = Callable[[int], object]
 
 
@@ -292,25 +294,22 @@ def read_small(descriptor: int, size: int) -> bytes:
 
 
 def read_through(descriptor: int, seen: Seen, threads: int, told: Told | None) -> int:
-    """Show all bytes of a file, in order, and return how many there were."""
-    buffer = memoryview(bytearray(buffer_size(threads)))
-    done = 0
-    while count := os.preadv(descriptor, [buffer], done):
-        seen(buffer[:count])
-        done += count
+    """Show all bytes of a file, in order, and return how many there were.
+
+    With several threads to one file the next block is read while they look at this one.
+    """
+
+    def looked_at(block: memoryview) -> None:
+        seen(block)
         if told is not None:
-            told(count)
-    return done
+            told(len(block))
+
+    return files.show(descriptor, looked_at, buffer_size(threads), ahead=threads > 1)
 
 
 def buffer_size(threads: int) -> int:
     """Bytes to read at once: few stay in the cache of a core, many keep several cores at work."""
     return BUFFER_SIZE if threads == 1 else SHARED_BUFFER_SIZE
-
-
-def copy_buffer_size(threads: int) -> int:
-    """Bytes to copy at once into the store."""
-    return COPY_BUFFER_SIZE if threads == 1 else SHARED_BUFFER_SIZE
 
 
 def hashing(folder: str) -> Work:

@@ -9,9 +9,12 @@ rule that clears incomplete uploads away.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from blake3 import blake3
+
+from nemotron.kit.store import files
+from nemotron.kit.store.blocks import Seen
 
 PART_SIZE = 5 << 20
 
@@ -33,13 +36,20 @@ class StreamedFile:
         self._digest = b""
         self.has_changed = False
 
-    def read(self, seen: Callable[[memoryview], object]) -> int:
-        """Show all of it, in order; returns the number of bytes."""
-        buffer, hasher, done = memoryview(bytearray(self._buffer_size)), blake3(), 0
-        while count := os.preadv(self._descriptor, [buffer], done):
-            hasher.update(buffer[:count])
-            seen(buffer[:count])
-            done += count
+    def read(self, seen: Seen, ahead: bool = False) -> int:
+        """Show all of it, in order; returns the number of bytes.
+
+        Args:
+            seen: told of each block.
+            ahead: have another thread read a block while the one before it is shown.
+        """
+        hasher = blake3()
+
+        def both(block: memoryview) -> None:
+            hasher.update(block)
+            seen(block)
+
+        done = files.show(self._descriptor, both, self._buffer_size, ahead=ahead)
         self._digest = hasher.digest()
         return done
 

@@ -3,9 +3,12 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
 from functools import cache
 from typing import Any
+
+from nemotron.kit.store import blocks
+from nemotron.kit.store.blocks import Seen
+from nemotron.kit.workers import Workers
 
 READ_ONLY = 0o444
 _NO_LINK = frozenset(
@@ -94,6 +97,9 @@ def _c_function(name: str) -> Any:
 
 # Enough to be written in few requests, little enough that most of a file is on its way when its end is read.
 WRITE_BACK_SIZE = 32 << 20
+# What is copied before it is read: enough that the one thread does not wait for the other at each block,
+# little enough to be in memory still.
+LEAD_SIZE = 8 << 20
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE, see sync_file_range(2)
 _CLONE = 0x40049409  # FICLONE, see ioctl_ficlonerange(2)
 _NO_RANGE = frozenset(
@@ -104,11 +110,12 @@ _NO_RANGE = frozenset(
 def copy(
     source: int,
     target: int,
-    seen: Callable[[memoryview], object],
+    seen: Seen,
     buffer_size: int,
     *,
     share: bool = True,
     write_back: bool = False,
+    ahead: bool = False,
 ) -> int:
     """Copy all of a file behind another, and show every byte that was *written*, in order.
 
@@ -123,39 +130,81 @@ def copy(
         share: whether both may share blocks, or are to be two of everything.
         write_back: have the disk take what is written while the rest is copied, so that a sync that follows
             finds little left to do.
+        ahead: have another thread copy a block while the one before it is shown.
 
     Returns:
         The number of bytes.
     """
-    buffer = memoryview(bytearray(buffer_size))
-    done = show(target, seen, buffer) if share and _clone(source, target) else 0
-    by_itself = share and copies_by_itself(target)
+    done = show(target, seen, buffer_size, ahead=ahead) if share and _clone(source, target) else 0
     started = done
-    while True:
+
+    def copied(block: memoryview) -> None:
+        nonlocal done, started
+        seen(block)
+        done += len(block)
+        if write_back and done - started >= WRITE_BACK_SIZE:
+            start_write_back(target, started, done - started)
+            started = done
+
+    copy_block = _copying(source, target, share)
+    is_long = os.fstat(source).st_size - done > LEAD_SIZE
+    if ahead and is_long and not copies_by_itself(target):
+        _follow(copy_block, target, copied, buffer_size, done)
+    else:
+        blocks.pass_on(copy_block, copied, buffer_size, start=done, ahead=ahead)
+    if write_back and done > started:
+        start_write_back(target, started, done - started)
+    return done
+
+
+def _copying(source: int, target: int, share: bool) -> blocks.Fetch:
+    """Copies a block, and has it in the buffer."""
+    by_itself = share and copies_by_itself(target)
+
+    def copy_block(buffer: memoryview, at: int) -> int:
+        nonlocal by_itself
         if by_itself:
             try:
-                count = os.copy_file_range(source, target, buffer_size, done, done)
+                count = os.copy_file_range(source, target, len(buffer), at, at)
             except OSError as error:
                 if error.errno not in _NO_RANGE:
                     raise
                 count = 0
             by_itself = count > 0  # some file systems say 0 where they mean that they can't
             if by_itself:
-                count = os.preadv(target, [buffer[:count]], done)  # which may be less
-        if not by_itself:
-            count = os.preadv(source, [buffer], done)
-            if count == 0:
-                break
-            os.lseek(target, done, os.SEEK_SET)
+                return os.preadv(target, [buffer[:count]], at)  # which may be less
+        if count := os.preadv(source, [buffer], at):
+            os.lseek(target, at, os.SEEK_SET)
             write_all(target, buffer[:count])
-        seen(buffer[:count])
-        done += count
-        if write_back and done - started >= WRITE_BACK_SIZE:
-            start_write_back(target, started, done - started)
-            started = done
-    if write_back and done > started:
-        start_write_back(target, started, done - started)
-    return done
+        return count
+
+    return copy_block
+
+
+def _follow(copy_block: blocks.Fetch, target: int, seen: Seen, buffer_size: int, start: int) -> None:
+    """Have another thread copy, and read what it has written behind it, from the page cache.
+
+    Reading it once more costs less than handing buffers from one core to another and back does, where those
+    have no cache in common: then each write to a buffer waits for the other's.
+    """
+    buffer, own = memoryview(bytearray(buffer_size)), memoryview(bytearray(buffer_size))
+
+    def copy_on(at: int) -> int:
+        end = at
+        while end - at < LEAD_SIZE and (count := copy_block(buffer, end)):
+            end += count
+        return end
+
+    done, end = start, copy_on(start)
+    with Workers(1, "kit-ahead") as pool:
+        while done < end:
+            coming = pool.submit(copy_on, end)
+            while done < end and (count := os.preadv(target, [own[: end - done]], done)):
+                seen(own[:count])
+                done += count
+            if done < end:
+                return  # somebody has cut it, and who compares the size will see that
+            end = coming.result()
 
 
 def copies_by_itself(descriptor: int) -> bool:
@@ -187,13 +236,17 @@ def _clone(source: int, target: int) -> bool:
     return True
 
 
-def show(descriptor: int, seen: Callable[[memoryview], object], buffer: memoryview) -> int:
-    """Show every byte of a file, in order; the number of bytes."""
-    done = 0
-    while count := os.preadv(descriptor, [buffer], done):
-        seen(buffer[:count])
-        done += count
-    return done
+def show(descriptor: int, seen: Seen, buffer_size: int, *, ahead: bool = False) -> int:
+    """Show every byte of a file, in order; the number of bytes.
+
+    Args:
+        descriptor: for reading.
+        seen: told of each block.
+        buffer_size: bytes at a time.
+        ahead: have another thread read a block while the one before it is shown.
+    """
+    read = lambda buffer, at: os.preadv(descriptor, [buffer], at)  # noqa: E731
+    return blocks.pass_on(read, seen, buffer_size, ahead=ahead)
 
 
 _UNNAMED = getattr(os, "O_TMPFILE", 0)

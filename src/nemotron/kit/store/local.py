@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from nemotron.kit.errors import KitError, OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.store import files, folders
+from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.protocol import Found, Staging, Store, check_key
 from nemotron.kit.store.system_errors import translate, translating
 
@@ -349,10 +350,10 @@ class LocalStaging(Staging):
             self.abort()
             raise translate(error, "write", self.path) from error
 
-    def fill(self, source: int, seen: Callable[[memoryview], object], buffer_size: int) -> int:
+    def fill(self, source: int, seen: Seen, buffer_size: int, *, ahead: bool = False) -> int:
         """Copy a file, in the way that is cheapest here; `seen` is told what the store now holds."""
         try:
-            return files.copy(source, self._descriptor, seen, buffer_size, write_back=True)
+            return files.copy(source, self._descriptor, seen, buffer_size, write_back=True, ahead=ahead)
         except OSError as error:
             self.abort()
             raise translate(error, "copy into", self.path) from error

@@ -18,6 +18,7 @@ from nemotron.kit.errors import KitError, MisuseError, OutsideRootError, PathNot
 from nemotron.kit.redaction import Unshown
 from nemotron.kit.store import bucket_upkeep
 from nemotron.kit.store.access_points import access_point
+from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.bucket_connect import EXTRAS, connect, translated
 from nemotron.kit.store.bucket_errors import ThereAlreadyError
 from nemotron.kit.store.bucket_streams import StreamedFile
@@ -263,10 +264,10 @@ class _BucketStaging(Staging):
             self.abort()
             raise translate_os(error, "write", tempfile.gettempdir()) from error
 
-    def fill(self, source: int, seen: Callable[[memoryview], object], buffer_size: int) -> int:
+    def fill(self, source: int, seen: Seen, buffer_size: int, *, ahead: bool = False) -> int:
         """Show what a file holds; it is read once more, and uploaded, if the bucket does not have it yet."""
         self._source = StreamedFile(source, buffer_size)
-        return self._source.read(seen)
+        return self._source.read(seen, ahead)
 
     def commit(self, key: str) -> bool:
         # The key is the content's digest, so no condition is needed, and the parts of a large upload (which

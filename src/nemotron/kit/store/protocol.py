@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
 
 from nemotron.kit.errors import MisuseError, OutsideRootError
+from nemotron.kit.store import blocks
+from nemotron.kit.store.blocks import Seen
 from nemotron.kit.workers import Workers
 
 _KEY = re.compile(r"(?:[^/\x00-\x1f\x7f]+/)*[^/\x00-\x1f\x7f]+")
@@ -67,24 +69,25 @@ class Staging(ABC):
             DiskFullError: no space is left; nothing stays behind.
         """
 
-    def fill(self, source: int, seen: Callable[[memoryview], object], buffer_size: int) -> int:
+    def fill(self, source: int, seen: Seen, buffer_size: int, *, ahead: bool = False) -> int:
         """Write all that a file holds, and show every block of it as it was written, in order.
 
         Args:
             source: a descriptor of the file.
             seen: told of each block; what it raises stops the copying.
             buffer_size: bytes at a time.
+            ahead: another thread may write a block while the one before it is shown.
 
         Returns:
             The number of bytes.
         """
-        buffer = memoryview(bytearray(buffer_size))
-        done = 0
-        while count := os.preadv(source, [buffer], done):
-            self.write(buffer[:count])
-            seen(buffer[:count])
-            done += count
-        return done
+
+        def copy_block(buffer: memoryview, at: int) -> int:
+            if count := os.preadv(source, [buffer], at):
+                self.write(buffer[:count])
+            return count
+
+        return blocks.pass_on(copy_block, seen, buffer_size, ahead=ahead)
 
     @abstractmethod
     def commit(self, key: str) -> bool:
