@@ -14,6 +14,7 @@ from bucket_server.fixtures import proxy, server
 from nemotron.kit.errors import KitError
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.store import bucket_streams
 
 pytest.importorskip("obstore")
 pytest.importorskip("moto.server")
@@ -57,6 +58,17 @@ def test_it_comes_back_as_it_was(root: str, data: Path, proxy: Proxy) -> None:
     writes = sent(proxy)
     assert len(writes) == SMALL + 2
     assert sum(writes.values()) == SMALL + 1 + 3  # the large one in three parts, nothing twice
+
+
+def test_no_file_is_cut_into_more_parts_than_a_bucket_takes(
+    root: str, data: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket_streams, "PARTS_MAX", 2)
+    Registry.open(root).publish(Draft(name="m", source=data, snapshot=True))
+    assert max(sent(proxy).values()) == 2
+    monkeypatch.undo()
+    for size in (1, 40 << 30, 49 << 30, 5 << 40):
+        assert -(-size // bucket_streams.in_parts(size)["chunk_size"]) < 10_000
 
 
 def test_what_is_in_the_bucket_is_not_sent_again(root: str, data: Path, proxy: Proxy) -> None:

@@ -10,6 +10,7 @@ rule that clears incomplete uploads away.
 
 import os
 from collections.abc import Iterator
+from typing import TypedDict
 
 from blake3 import blake3
 
@@ -17,6 +18,27 @@ from nemotron.kit.store import files
 from nemotron.kit.store.blocks import Seen
 
 PART_SIZE = 5 << 20
+# S3 and Google take 10,000 parts of an object; a few are left over for a file that grows.
+PARTS_MAX = 9_900
+PARTS_AT_ONCE = 12
+
+
+class Parts(TypedDict):
+    """Options of obstore's `put`: bytes of a part, and how many are under way."""
+
+    chunk_size: int
+    max_concurrency: int
+
+
+def in_parts(size: int) -> Parts:
+    """How obstore is to cut an object: into no more parts than a bucket takes, with little of it in memory.
+
+    >>> in_parts(1 << 30), in_parts(1 << 40)
+    ({'chunk_size': 5242880, 'max_concurrency': 12}, {'chunk_size': 111149056, 'max_concurrency': 2})
+    """
+    megabytes = -(-size // (PARTS_MAX << 20))
+    part = max(PART_SIZE, megabytes << 20)
+    return {"chunk_size": part, "max_concurrency": max(2, PARTS_AT_ONCE * PART_SIZE // part)}
 
 
 class StreamedFile:
@@ -27,6 +49,7 @@ class StreamedFile:
         buffer_size: bytes to read at a time.
 
     Attributes:
+        size: bytes, by the first reading.
         has_changed: the second reading found something else than the first.
     """
 
@@ -34,6 +57,7 @@ class StreamedFile:
         self._descriptor = descriptor
         self._buffer_size = buffer_size
         self._digest = b""
+        self.size = 0
         self.has_changed = False
 
     def read(self, seen: Seen, ahead: bool = False) -> int:
@@ -50,7 +74,7 @@ class StreamedFile:
             seen(block)
 
         done = files.show(self._descriptor, both, self._buffer_size, ahead=ahead)
-        self._digest = hasher.digest()
+        self._digest, self.size = hasher.digest(), done
         return done
 
     def again(self) -> Iterator[bytes]:

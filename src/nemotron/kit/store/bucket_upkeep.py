@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nemotron.kit.store.bucket_streams import in_parts
 from nemotron.kit.store.protocol import Found
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def move(bucket: "Bucket", source: str, target: str) -> None:
     """
     import obstore
 
-    if obstore.head(bucket, source)["size"] > COPY_SIZE_MAX:
-        obstore.put(bucket, target, obstore.open_reader(bucket, source))  # type: ignore[arg-type]
+    if (size := obstore.head(bucket, source)["size"]) > COPY_SIZE_MAX:
+        obstore.put(bucket, target, obstore.open_reader(bucket, source), **in_parts(size))  # type: ignore[arg-type]
     else:
         obstore.copy(bucket, source, target)
     obstore.delete(bucket, source)

@@ -21,7 +21,7 @@ from nemotron.kit.store.access_points import access_point
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.bucket_connect import EXTRAS, connect, translated
 from nemotron.kit.store.bucket_errors import ThereAlreadyError
-from nemotron.kit.store.bucket_streams import StreamedFile
+from nemotron.kit.store.bucket_streams import StreamedFile, in_parts
 from nemotron.kit.store.protocol import CHUNK_SIZE, Found, Staging, Store, check_key
 from nemotron.kit.store.system_errors import translate as translate_os
 
@@ -155,14 +155,17 @@ class BucketStore(Store):
         """Write an object of any size, in parts where it is large; whoever writes the key writes the same."""
         import obstore
 
-        self._call("write", key, lambda path: obstore.put(self._bucket, path, file))
+        parts = in_parts(file.seek(0, io.SEEK_END))
+        file.seek(0)
+        self._call("write", key, lambda path: obstore.put(self._bucket, path, file, **parts))
 
     def stream(self, key: str, source: StreamedFile) -> bool:
         """Write an object from a file, in parts; False, and nothing is there, if the file has changed."""
         import obstore
 
+        parts = in_parts(source.size)
         try:
-            self._call("write", key, lambda path: obstore.put(self._bucket, path, source.again()))
+            self._call("write", key, lambda path: obstore.put(self._bucket, path, source.again(), **parts))
         except KitError:
             if source.has_changed:
                 return False
@@ -277,7 +280,6 @@ class _BucketStaging(Staging):
                 return False
             if self._source is not None:
                 return self._store.stream(key, self._source)
-            self._file.seek(0)
             self._store.upload(key, cast(BinaryIO, self._file))
         finally:
             self.abort()
