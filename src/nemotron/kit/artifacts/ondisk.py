@@ -165,8 +165,9 @@ class Companion:
         if not is_own(found):
             missing = ", ".join(sorted(METADATA_KEYS - found.keys()))
             return MisuseError(f"{file} is not the kit's, which would have {missing}; it is not overwritten")
-        folder = str(self.folder)
-        if its != path and os.path.dirname(its) == folder == os.path.dirname(path) and os.path.isfile(its):
+        folder = str(self.folder).rstrip("/")
+        is_there = is_url(its) or os.path.isfile(its)
+        if its != path and os.path.dirname(its) == folder == os.path.dirname(path) and is_there:
             return MisuseError(f"{file} speaks of {its}, another file of the folder; it is not overwritten")
         return None
 

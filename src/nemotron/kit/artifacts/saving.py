@@ -12,12 +12,13 @@ from nemotron.kit import context
 from nemotron.kit.artifacts.inputs import Input, InputDatasetInfo, to_wandb_uri
 from nemotron.kit.artifacts.measuring import settle
 from nemotron.kit.artifacts.ondisk import Companion, is_checkout, make_folder, remember
-from nemotron.kit.artifacts.paths import absolute, is_url, to_uri
+from nemotron.kit.artifacts.paths import absolute, files_of, is_url, to_uri
 from nemotron.kit.artifacts.value import ArtifactValue, TrackingInfo, split_id
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.errors import (
     InvalidNameError,
     InvalidReferenceError,
+    KitError,
     MisuseError,
     NotFoundError,
     PathNotFoundError,
@@ -124,13 +125,23 @@ def _record_folder(artifact: ArtifactValue) -> Path:
     """Where `metadata.json` goes: the output folder, or the folder around an artifact that is a file."""
     folder = artifact._get_output_dir()
     if is_url(folder):
-        return folder
+        return folder.parent if folder == artifact.path and _is_one_object(folder) else folder
     if folder != artifact.path and os.path.isdir(artifact.path):
         raise MisuseError(
             f"The path of a {type(artifact).__name__} is a file, and {artifact.path} is a folder: "
             "name the file in it"
         )
     return Path(absolute(folder.parent if os.path.isfile(folder) else folder))
+
+
+def _is_one_object(url: Path) -> bool:
+    """Whether an object is at a URL itself; of one that does not answer, writing there will say so."""
+    if str(url).startswith(("http://", "https://")):
+        return False  # nothing is written there, whatever it is
+    try:
+        return files_of(url).what(str(url)) == "file"
+    except KitError:
+        return False
 
 
 def _refuse_missing_file(artifact: ArtifactValue, name: str | None) -> None:

@@ -58,14 +58,16 @@ def versions(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = 
 
 def show(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Show all there is to know about a version; of a withdrawn one also who withdrew it, and why."""
-    from nemotron.kit.console.views import VersionView
+    from nemotron.kit.console.version import VersionView
+    from nemotron.kit.registry.checkouts import laid_out
 
     registry, output = session(root, as_json, quiet)
     record, stone = shown(registry, ref)
     entry = registry.get(record.name)
     if entry is None:
         raise ArtifactNotFoundError(record.name)
-    output.show(VersionView(record, pointing(entry, record.version), stone))
+    folders = tuple(laid_out(registry.store, record)) if record.is_snapshot else ()
+    output.show(VersionView(record, pointing(entry, record.version), stone, folders))
 
 
 def shown(registry: "Registry", ref: str) -> "tuple[Record, Tombstone | None]":

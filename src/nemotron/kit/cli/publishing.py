@@ -168,6 +168,7 @@ def register(
         follow_links=follow_links,
         aliases=tuple(aliases or ()),
         at_url={} if "://" in path else None,
+        must_be_there=True,
     )
     with output.progress("Copying" if snapshot else "Reading", of_bytes=True) as progress:
         published = registry.publish(draft, progress=progress)

@@ -1,6 +1,5 @@
 """What the commands show of names, versions and aliases."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,9 @@ from nemotron.kit.console.tables import FittingTable, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
-    from rich.text import Text
 
     from nemotron.kit.documents.alias import AliasMove, Tombstone
     from nemotron.kit.registry.records import Entry, Record
-
-FILES_SHOWN_MAX = 10
 
 
 @dataclass(frozen=True)
@@ -78,11 +73,13 @@ class Listed:
         record: the version.
         aliases: what points at it, `latest` among them.
         stone: why it is withdrawn, or None.
+        laid_out: the folders where a snapshot lies as files.
     """
 
     record: "Record"
     aliases: tuple[str, ...] = ()
     stone: "Tombstone | None" = None
+    laid_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,136 +137,6 @@ def _listed_document(listed: Listed) -> dict[str, Any]:
 def stone_document(stone: "Tombstone") -> dict[str, Any]:
     """The JSON object of a withdrawal."""
     return {"reason": stone.reason, "at": stone.withdrawn_at, "by": stone.withdrawn_by}
-
-
-@dataclass(frozen=True)
-class VersionView(View):
-    """Everything about one version.
-
-    Attributes:
-        record: the version.
-        aliases: what points at it, `latest` among them.
-        stone: why it is withdrawn, or None.
-    """
-
-    record: "Record"
-    aliases: tuple[str, ...] = ()
-    stone: "Tombstone | None" = None
-
-    @property
-    def data(self) -> str:
-        """Whether the data is there: present, gone, remote, or stored (a snapshot not laid out yet)."""
-        if self.record.is_at_url:
-            return "remote"
-        if os.path.lexists(self.record.path):
-            return "present"
-        return "stored" if self.record.is_snapshot else "gone"
-
-    def document(self) -> Any:
-        """The version with all that is known of its content and origin."""
-        manifest, content = self.record.manifest, self.record.manifest.content
-        return {
-            **version_document(self.record),
-            "aliases": list(self.aliases),
-            "producer": manifest.producer,
-            "run": manifest.run,
-            "data": self.data,
-            "mode": content.mode if content else "reference",
-            "evidence": content.evidence if content else None,
-            "scope": content.scope if content else None,
-            "files": content.files if content else None,
-            "size": content.size if content else None,
-            "digest": content.digest if content else None,
-            "withdrawn": stone_document(self.stone) if self.stone else None,
-        }
-
-    def lines(self) -> Iterable[str]:
-        """The URI."""
-        return [self.record.uri]
-
-    def render(self) -> "str | RenderableType":
-        """A headline and a table of facts, with the metadata and the files below it."""
-        from rich.console import Group
-        from rich.text import Text
-
-        record, manifest = self.record, self.record.manifest
-        head = Text.assemble(
-            (record.uri, "bold cyan"),
-            f"  {words.printable(record.type)}",
-            (f"  {words.printable(', '.join(self.aliases))}" if self.aliases else "", "green"),
-        )
-        facts = _facts()
-        if stone := self.stone:
-            by = f"  by {stone.withdrawn_by or 'unknown'}, {words.when(stone.withdrawn_at)}"
-            facts.add_row("withdrawn", Text(f"{words.printable(stone.reason)}{words.printable(by)}", "red"))
-        if manifest.semantic_name not in ("", record.name):
-            facts.add_row("name", words.printable(manifest.semantic_name))
-        facts.add_row("path", self._path())
-        facts.add_row("created", f"{words.when(record.created_at)}  {words.ago(record.created_at)}".strip())
-        facts.add_row("producer", words.printable(manifest.producer or "unknown"))
-        if manifest.run:
-            facts.add_row("run", words.printable(manifest.run))
-        facts.add_row("content", self._content())
-        for label, items in (("inputs", record.inputs), ("metadata", ()), ("files", ())):
-            for index, item in enumerate(items):
-                facts.add_row(label if index == 0 else "", Text(words.printable(item), "cyan"))
-        parts: list[RenderableType] = [head, facts]
-        if record.metadata:
-            parts += [Text("\nmetadata", "bold"), _below(self._metadata())]
-        if rows := self._files():
-            parts += [Text("\nfiles", "bold"), _below(rows)]
-        return Group(*parts)
-
-    def _path(self) -> "Text":
-        from rich.text import Text
-
-        remark = {
-            "gone": ("  gone: the data was moved or deleted", "red"),
-            "stored": ("  laid out when it is resolved", "dim"),
-        }.get(self.data, ("", ""))
-        return Text.assemble(words.printable(self.record.path), remark)
-
-    def _content(self) -> str:
-        content = self.record.manifest.content
-        if content is None:
-            return "not looked at when it was published"
-        looked_at = {"stat": "size and time of each file", "full": "a digest of each file"}
-        return (
-            f"{words.many(content.files, 'file')}, {words.size(content.size)}; {content.mode}, "
-            f"evidence {content.evidence} ({looked_at.get(content.evidence, 'a sample of each file')})"
-        )
-
-    def _metadata(self) -> list[tuple[str, str]]:
-        return [(words.printable(key), words.value(item)) for key, item in self.record.metadata.items()]
-
-    def _files(self) -> list[tuple[str, str]]:
-        content = self.record.manifest.content
-        entries = content.listing.entries if content and content.listing else ()
-        rows = [(words.printable(entry.path), _entry(entry)) for entry in entries[:FILES_SHOWN_MAX]]
-        more = len(entries) - len(rows)
-        return [*rows, (f"… and {more:,} more", "")] if more else rows
-
-
-def _entry(entry: Any) -> str:
-    if entry.kind == "link":
-        return f"→ {words.printable(entry.target or '')}"
-    return words.size(entry.size) if entry.is_file else "empty folder"
-
-
-def _facts() -> "Table":
-    from rich.table import Table
-
-    drawn = Table.grid(padding=(0, 2, 0, 0))
-    drawn.add_column(style="dim", no_wrap=True)
-    drawn.add_column(overflow="fold")
-    return drawn
-
-
-def _below(rows: Iterable[tuple[str, str]]) -> "Table":
-    drawn = _facts()
-    for label, text in rows:
-        drawn.add_row(f"  {label}", text)
-    return drawn
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from nemotron.kit.documents.entry import is_inside, kept_time
 from nemotron.kit.documents.manifest import Content, Evidence, Scope
 from nemotron.kit.documents.tags import is_tag
 from nemotron.kit.documents.tree import Entry, Tree
-from nemotron.kit.errors import KitError, PathNotFoundError, RefusedError
+from nemotron.kit.errors import KitError, NotFoundError, PathNotFoundError, RefusedError
+from nemotron.kit.redaction import clean_text
 from nemotron.kit.registry import reading
 from nemotron.kit.registry.reading import Progress, Told
 from nemotron.kit.registry.records import Draft
@@ -45,6 +46,9 @@ def gather(
         draft: its source is a URL, and `at_url` says how to reach it.
         executor: who reads the objects, if they are to be read.
         progress: told the bytes read so far, and those in all.
+
+    Raises:
+        PathNotFoundError: nothing is there, and it must be.
     """
     options = draft.at_url or {}
     source = str(draft.source)
@@ -55,6 +59,8 @@ def gather(
         if draft.evidence != "stat":
             tree = read(objects, scope, tree, tree.unread(known=0), draft.evidence, executor, progress)
     except KitError as error:
+        if draft.must_be_there and isinstance(error, NotFoundError):
+            raise _nothing_there(draft, error) from error
         log.warning(
             "%s is recorded without evidence, so nothing can tell later whether its data is the same: %s",
             draft.name,
@@ -72,6 +78,11 @@ def gather(
         size=tree.size,
     )
     return content, tree
+
+
+def _nothing_there(draft: Draft, error: NotFoundError) -> PathNotFoundError:
+    what = "nothing is there" if isinstance(error, PathNotFoundError) else "there is no such bucket"
+    return PathNotFoundError(f"Cannot publish {draft.name}: {what}: {clean_text(str(draft.source))}")
 
 
 # -- looking -----------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ class Draft:
         aliases: to be moved to the version.
         at_url: options of the client that asks for the objects at a URL, {} for what the environment says;
             they are recorded nowhere. None records the URL, and asks nobody.
+        must_be_there: refuse a URL of which its server says that nothing is there, as a path is refused;
+            where that can't be known there is a warning.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Draft:
     follow_links: bool = False
     aliases: tuple[str, ...] = ()
     at_url: Mapping[str, Any] | None = field(default=None, repr=False)
+    must_be_there: bool = False
 
 
 @dataclass(frozen=True, slots=True)
