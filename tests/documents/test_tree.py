@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemotron.kit.documents import tree_text
 from nemotron.kit.documents.digest import digest_of, hex_of, is_digest
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import CorruptError, FormatTooNewError
@@ -26,6 +27,7 @@ def packed(*lines):
 @given(strategies.trees())
 def test_trees_read_back(tree):
     assert Tree.from_bytes(tree.to_bytes(), "x") == tree
+    assert list(tree_text.entries(tree.to_bytes(), "x", tree.key)) == list(tree.entries)
     assert Tree.from_rows(json.loads(json.dumps(tree.rows())), "x") == tree
 
 

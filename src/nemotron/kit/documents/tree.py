@@ -165,9 +165,13 @@ class Tree:
         """The stored form."""
         return self.packed()[1]
 
-    def packed(self) -> tuple[str, bytes]:
-        """The digest of the uncompressed stored form, and the stored form; made in one pass."""
-        return tree_text.packed(self.columns)
+    def packed(self, join: tree_text.Join = b"".join) -> tuple[str, bytes]:
+        """The digest of the uncompressed stored form, and the stored form; made in one pass.
+
+        Args:
+            join: makes one of the pieces that the stored form comes in.
+        """
+        return tree_text.packed(self.columns, join)
 
     @classmethod
     def from_bytes(

@@ -6,7 +6,8 @@ it was kept look at two fields of the header and pass over the others.
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, HASH_BYTES, KIND_MASK, Columns
@@ -27,6 +28,8 @@ _BLOCK_ROWS = 10_000
 _BLOCK_BYTES = 1 << 20
 _PACKED_BYTES = 64 << 10
 _KNOWN = KnownKeys()
+# Makes one of many pieces.
+Join = Callable[[Iterable[bytes]], bytes]
 
 
 def blocks(columns: Columns) -> Iterator[bytes]:
@@ -58,16 +61,20 @@ def key(columns: Columns) -> str:
     return found
 
 
-def packed(columns: Columns) -> tuple[str, bytes]:
+def packed(columns: Columns, join: Join = b"".join) -> tuple[str, bytes]:
     """The digest of the uncompressed stored form, and the stored form; made in one pass."""
     from blake3 import blake3
 
     hasher, packer = blake3(), zlib.compressobj(1)
-    parts = []
-    for block in blocks(columns):
-        hasher.update(block)
-        parts.append(packer.compress(block))
-    found, data = f"{ALGORITHM}:{hasher.hexdigest()}", b"".join((*parts, packer.flush()))
+
+    def pieces() -> Iterator[bytes]:
+        for block in blocks(columns):
+            hasher.update(block)
+            yield packer.compress(block)
+        yield packer.flush()
+
+    data = join(pieces())
+    found = f"{ALGORITHM}:{hasher.hexdigest()}"
     _KNOWN.put(of_columns(columns), found)
     _KNOWN.put(of_packed(data), found)
     return found, data
@@ -146,9 +153,44 @@ def parsed(data: bytes, where: str, digest: str | None = None, like: list[str] |
         CorruptError: it is damaged or cut.
         FormatTooNewError: a newer kit wrote it.
     """
+    columns = Columns()
+    for lines in _checked(data, where, digest, columns):
+        start = len(columns)
+        _add(columns, lines, where)
+        if like is not None:
+            columns.share_paths(like, start)
+    return columns
+
+
+def entries(data: bytes, where: str, digest: str | None = None) -> Iterator[Entry]:
+    """The entries of the stored form one after another, of which few are held at a time.
+
+    What was given is worth nothing if this raises in the end.
+
+    Args:
+        data: the stored form.
+        where: it was read, for messages.
+        digest: of the uncompressed form, if that is known.
+
+    Raises:
+        CorruptError: it is damaged or cut.
+        FormatTooNewError: a newer kit wrote it.
+    """
+    head, start = Columns(), 0
+    for lines in _checked(data, where, digest, head):
+        block = Columns()
+        _add(block, lines, where)
+        for at in range(len(block)):
+            entry, etag, version = block.entry(at), head.etags[start + at], head.object_versions[start + at]
+            yield replace(entry, etag=etag, object_version=version) if etag or version else entry
+        start += len(block)
+
+
+def _checked(data: bytes, where: str, digest: str | None, columns: Columns) -> Iterator[bytearray]:
+    """The lines of entries, some at a time; the tags of all go into `columns`."""
     from blake3 import blake3
 
-    hasher, columns, count = blake3(), Columns(), None
+    hasher, count, found = blake3(), None, 0
     for lines in _line_blocks(data, where):
         hasher.update(lines)
         if count is None:
@@ -156,17 +198,14 @@ def parsed(data: bytes, where: str, digest: str | None = None, like: list[str] |
             count = _header(lines[:end], where, columns)
             del lines[: end + 1]
         if lines:
-            start = len(columns)
-            _add(columns, lines, where)
-            if like is not None:
-                columns.share_paths(like, start)
+            found += lines.count(b"\n")
+            yield lines
     if digest is not None and f"{ALGORITHM}:{hasher.hexdigest()}" != digest:
         raise CorruptError(f"{where} is damaged: its content is not what its name says")
     if count is None:
         raise CorruptError(f"{where} is damaged: it is empty")
-    if count != len(columns):
-        raise CorruptError(f"{where} is damaged: expected {count} entries, found {len(columns)}")
-    return columns
+    if count != found:
+        raise CorruptError(f"{where} is damaged: expected {count} entries, found {found}")
 
 
 def _add(columns: Columns, lines: bytearray, where: str) -> None:

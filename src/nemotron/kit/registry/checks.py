@@ -58,8 +58,9 @@ def check(
         return found
     files = Differences(found.files)
     known = newer_stats.recognised(store, record.name, record.version, then, now, files)
+    if len(known) < newer_stats.doubtful(files):
+        newer_stats.remember(store, record.name, record.version, then, now, files)
     if known:
         files = files.as_touched(known)
         found = replace(found, ok=verify.is_ok(files), files=files)
-    newer_stats.remember(store, record.name, record.version, then, now)
     return found

@@ -7,39 +7,44 @@ may be lost: a log under `.kit/stats/`, of which the newest entry counts; see
 
 import logging
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
+from nemotron.kit.documents import tree_text
 from nemotron.kit.documents.newer_stats import NewerStats
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Entry, Tree
 from nemotron.kit.errors import CorruptError, FormatTooNewError, KitError
 from nemotron.kit.registry import changes, layout, objects, stamps
-from nemotron.kit.registry.differences import Difference
+from nemotron.kit.registry.differences import Difference, Differences
 from nemotron.kit.registry.findings import Finding
-from nemotron.kit.registry.trees import INLINE_ROWS_MAX
+from nemotron.kit.registry.trees import INLINE_ROWS_MAX, join
 from nemotron.kit.store.protocol import Found, Store
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 10
+T = TypeVar("T")
 
 
-def newest(store: Store, name: str, version: int, like: Tree | None = None) -> Tree | None:
-    """The files of a version that were seen again, as they were seen last; None if there are none.
+def newest(store: Store, name: str, version: int) -> Tree | None:
+    """The files of a version that were seen again, as they were seen last; None if there are none."""
+    return _of_newest(store, name, version, lambda seen, entries: Tree(entries))
 
-    Args:
-        store: of the version.
-        name: its key.
-        version: its number.
-        like: a listing of much the same files, whose texts are then shared.
-    """
+
+def _of_newest(
+    store: Store, name: str, version: int, use: Callable[[NewerStats, Iterable[Entry]], T]
+) -> T | None:
+    """What `use` makes of the newest entry that is whole, and of the files in it; None if there is none."""
     for sequence in sorted(sequences(store, name, version), reverse=True):
         key = layout.stats(name, version, sequence)
         try:
             data = store.read(key)
             if data is not None:
-                return _tree(store, NewerStats.from_bytes(data, f"{store.url}/{key}"), like)
+                seen = NewerStats.from_bytes(data, f"{store.url}/{key}")
+                entries = _entries(store, seen)
+                return None if entries is None else use(seen, entries)
         except (CorruptError, FormatTooNewError) as error:
             log.info("%s. The files are looked at instead", error)
     return None
@@ -97,13 +102,13 @@ def findings(store: Store, name: str, version: int) -> Iterator[Finding]:
             )
 
 
-def _tree(store: Store, seen: NewerStats, like: Tree | None) -> Tree | None:
+def _entries(store: Store, seen: NewerStats) -> Iterable[Entry] | None:
     if seen.listing is not None or seen.tree is None:
-        return seen.listing
-    data = objects.read(store, layout.tree(seen.tree))
-    if data is None:  # one that a kit without this collected is as good as none
-        return None
-    return Tree.from_bytes(data, f"{store.url}/{layout.tree(seen.tree)}", seen.tree, like=like)
+        return seen.listing.entries if seen.listing else None
+    key = layout.tree(seen.tree)
+    data = objects.read(store, key)
+    # One that a kit without this collected is as good as none.
+    return None if data is None else tree_text.entries(data, f"{store.url}/{key}", seen.tree)
 
 
 def recognised(
@@ -122,21 +127,34 @@ def recognised(
     Returns:
         Positions among the differences.
     """
-    known = array("q")
-    if not any(map(_is_doubtful, found)):
-        return known
-    newer = _newest_or_none(store, name, version, published)
-    if newer is None:
-        return known
-    seen, then, there = map(_Finder, (newer, published, now))
-    for at, item in enumerate(found):
-        entry = seen.find(item.path) if _is_doubtful(item) else None
-        if entry is None:
-            continue
-        old, new = then.find(item.path), there.find(item.path)
-        if old and new and _stat(entry) == _stat(new) and entry.digest == old.digest:
-            known.append(at)
-    return known
+    doubtful = bytes(map(_is_doubtful, found))
+    if 1 not in doubtful:
+        return array("q")
+    paths = Differences(found).paths()
+    try:
+        again = _of_newest(store, name, version, lambda _, entries: _seen(paths, published, now, entries))
+    except KitError as error:  # a hint: the check goes on without it
+        log.info("%s. The files are looked at instead", error)
+        again = None
+    flags = zip(doubtful, again or b"", strict=False)
+    return array("q", (at for at, (is_doubtful, is_known) in enumerate(flags) if is_doubtful and is_known))
+
+
+def _seen(paths: Sequence[str], published: Tree, now: Tree, entries: Iterable[Entry]) -> bytearray:
+    """For each path whether it was seen as it is now, with the bytes as published; 1 or 0."""
+    among, then, there = Positions(paths), _Finder(published), _Finder(now)
+    flags = bytearray(len(paths))
+    for entry in entries:
+        at = among.find(entry.path)
+        old, new = (None, None) if at is None else (then.find(entry.path), there.find(entry.path))
+        if at is not None and old and new:
+            flags[at] = _stat(entry) == _stat(new) and entry.digest == old.digest
+    return flags
+
+
+def doubtful(found: Iterable[Difference]) -> int:
+    """Of how many of some differences the bytes may be as they were published."""
+    return sum(map(_is_doubtful, found))
 
 
 def _is_doubtful(item: Difference) -> bool:
@@ -150,23 +168,23 @@ class _Finder:
         self._columns, self._positions = tree.columns, Positions(tree.columns.paths)
 
     def find(self, path: str) -> Entry | None:
+        """The entry of a path, if there is one."""
         at = self._positions.find(path)
         return None if at is None else self._columns.entry(at)
-
-
-def _newest_or_none(store: Store, name: str, version: int, like: Tree) -> Tree | None:
-    try:
-        return newest(store, name, version, like)
-    except KitError as error:  # a hint: the check goes on without it
-        log.info("%s. The files are looked at instead", error)
-        return None
 
 
 def _stat(entry: Entry) -> tuple[int, int, str | None]:
     return entry.size, entry.mtime_ns, entry.etag
 
 
-def remember(store: Store, name: str, version: int, published: Tree, now: Tree) -> bool:
+def remember(
+    store: Store,
+    name: str,
+    version: int,
+    published: Tree,
+    now: Tree,
+    found: Sequence[Difference] | None = None,
+) -> bool:
     """Keep the times and etags of files that are known to have the bytes that were published.
 
     Whoever may not write to the store, or finds it down, goes on without.
@@ -177,11 +195,13 @@ def remember(store: Store, name: str, version: int, published: Tree, now: Tree) 
         version: its number.
         published: its listing.
         now: what there is now, with digests where they were read.
+        found: how that differs, if that is known already.
 
     Returns:
         Whether something was written.
     """
-    doubtful = [item.path for item in changes.compare(published, now) if _is_doubtful(item)]
+    differences = changes.compare(published, now) if found is None else found
+    doubtful = [item.path for item in differences if _is_doubtful(item)]
     if not doubtful:
         return False
     try:
@@ -194,17 +214,20 @@ def remember(store: Store, name: str, version: int, published: Tree, now: Tree) 
 def _remember(
     store: Store, name: str, version: int, published: Tree, now: Tree, doubtful: Sequence[str]
 ) -> bool:
+    def look(seen: NewerStats, entries: Iterable[Entry]) -> tuple[NewerStats, bytearray]:
+        return seen, _seen(doubtful, published, now, entries)
+
     for _ in range(ATTEMPTS_MAX):
         numbers = sequences(store, name, version)
-        before = newest(store, name, version, published) if numbers else None
-        tree = Tree.of(_proven(published, now, before or Tree(), doubtful))
-        if not tree.entries or tree == before:
+        before, again = _of_newest(store, name, version, look) or (None, bytearray(len(doubtful)))
+        tree = _proven(published, now, doubtful, again)
+        if not tree.entries or (before is not None and tree.key == _key(before)):
             return False
         seen = NewerStats(name=name, version=version, seen_at=stamps.now())
         if len(tree.entries) <= INLINE_ROWS_MAX and len(tree.lines()) < INLINE_SIZE_MAX:
             seen = replace(seen, listing=tree)
         else:
-            digest, data = tree.packed()
+            digest, data = tree.packed(join)
             store.create(layout.tree(digest), data)
             seen = replace(seen, tree=digest)
         key = layout.stats(name, version, max(numbers, default=0) + 1)
@@ -213,15 +236,38 @@ def _remember(
     return False  # others keep writing it: what they saw is as good
 
 
-def _proven(published: Tree, now: Tree, before: Tree, doubtful: Iterable[str]) -> Iterator[Entry]:
-    """The files whose stats are others than published, and whose bytes are known to be the same."""
-    then, there, earlier = map(_Finder, (published, now, before))
-    for path in doubtful:
-        old, entry, seen = then.find(path), there.find(path), earlier.find(path)
-        if old is None or entry is None:
+def _key(seen: NewerStats) -> str | None:
+    return seen.tree if seen.listing is None else seen.listing.key
+
+
+def _proven(published: Tree, now: Tree, doubtful: Sequence[str], again: bytearray) -> Tree:
+    """The files whose stats are others than published, and whose bytes are known to be the same.
+
+    Args:
+        published: the listing of the version.
+        now: what there is now.
+        doubtful: the paths that come into question, sorted.
+        again: for each of them, whether it was seen as it is now before.
+    """
+    then, there = _Finder(published), Positions(now.columns.paths)
+    positions, untold = array("q"), array("q")
+    for path, is_seen in zip(doubtful, again, strict=True):
+        at, old = there.find(path), then.find(path)
+        if at is None or old is None:
             continue
+        entry = now.columns.entry(at)
         is_read = old.digest is not None and old.digest == entry.digest
-        is_same_state = old.etag is not None and old.etag == entry.etag
-        is_seen = seen is not None and _stat(seen) == _stat(entry) and seen.digest == old.digest
-        if is_read or is_same_state or is_seen:
-            yield replace(entry, digest=old.digest, sample=old.sample if old.digest is None else None)
+        if is_read or is_seen or (old.etag is not None and old.etag == entry.etag):
+            if not is_read:
+                untold.append(len(positions))
+            positions.append(at)
+    is_all = len(positions) == len(now.columns)
+    tree = now if is_all else Tree.of_columns(now.columns.taken(positions))
+    return tree.with_entries((at, _told(tree.columns.entry(at), then)) for at in untold)
+
+
+def _told(entry: Entry, then: _Finder) -> Entry:
+    """A file as it is now, with what is known of its bytes."""
+    old = then.find(entry.path)
+    assert old is not None
+    return replace(entry, digest=old.digest, sample=old.sample if old.digest is None else None)

@@ -1,7 +1,9 @@
 """Listings in the store: inline in the manifest while small, else an object of their own."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
+from io import BytesIO
 
 from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Tree, is_packed
@@ -83,10 +85,18 @@ class Listed:
         return readable_tree(self._store, self._manifest)
 
 
+def join(pieces: Iterable[bytes]) -> bytes:
+    """All pieces as one; unlike `b"".join` it never holds them twice."""
+    whole = BytesIO()
+    for piece in pieces:
+        whole.write(piece)
+    return whole.getvalue()
+
+
 def with_tree(content: Content, tree: Tree) -> tuple[Content, tuple[str, bytes] | None]:
     """A content with its listing, and the object to create first if the listing is large."""
     content = replace(content, files=tree.files, size=tree.size, digest=tree.digest)
     if len(tree.entries) <= INLINE_ROWS_MAX and len(tree.lines()) < INLINE_SIZE_MAX:
         return replace(content, listing=tree), None
-    digest, data = tree.packed()
+    digest, data = tree.packed(join)
     return replace(content, tree=digest), (layout.tree(digest), data)

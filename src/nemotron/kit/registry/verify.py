@@ -102,6 +102,8 @@ def _read_again(
     )
     now = content.sampled(record.folder, now, only=by_sample, executor=executor)
     columns = now.columns
+    if columns.hashes == tree.columns.hashes:  # 32 MB of a million files
+        columns.hashes = tree.columns.hashes
     read = sum(
         size if mark & DIGEST else 3 * SAMPLE_BLOCK
         for size, mark in zip(columns.sizes, columns.marks, strict=True)
