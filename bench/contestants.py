@@ -279,21 +279,22 @@ def contestants() -> dict[str, Contestant]:
     of_wandb = partial(Contestant, package="wandb")
     add_dir = lambda artifact, data, **how: artifact.add_dir(str(data), **how)  # noqa: E731
     by_reference = lambda artifact, data: artifact.add_reference(f"file://{data}", max_objects=10**7)  # noqa: E731
+    # Who is compared stands side by side, so that both meet the disk and the memory in the same state.
     return {
         "floor: walk and stat": floor(stat_floor, writes="none"),
         "floor: walk, stat and one commit": floor(commit_floor, writes="none"),
-        "floor: hash": floor(hash_floor, writes="none"),
-        "floor: hash of one file": floor(one_hash, writes="none"),
-        "floor: hard links": Contestant(link_floor, own_data=True, writes="none"),
-        "floor: cp of one file": floor(one_copy, writes="one"),
-        "floor: cp of one file, synced": floor(partial(one_copy, synced=True), writes="one"),
-        BASE: floor(plain_copy),
-        "cp -r, synced": floor(synced_copy),
         "kit: reference, stat": ours(kit, writes="none"),
         "kit: reference, sampled": ours(partial(kit, evidence="sampled"), writes="none"),
+        "floor: hash": floor(hash_floor, writes="none"),
+        "floor: hash of one file": floor(one_hash, writes="none"),
         "kit: reference, full": ours(partial(kit, evidence="full"), writes="none"),
+        "floor: hard links": Contestant(link_floor, own_data=True, writes="none"),
+        BASE: floor(plain_copy),
         "kit: snapshot, not synced": ours(partial(kit, snapshot=True, synced=False), writes="news"),
+        "floor: cp of one file": floor(one_copy, writes="one"),
+        "cp -r, synced": floor(synced_copy),
         "kit: snapshot": ours(partial(kit, snapshot=True), writes="news"),
+        "floor: cp of one file, synced": floor(partial(one_copy, synced=True), writes="one"),
         "cp -r, then hash": Contestant(hashed_copy, kind="rival"),
         "copy registry": Contestant(copy_registry),
         "wandb add_dir": of_wandb(partial(wandb_artifact, add=add_dir)),
