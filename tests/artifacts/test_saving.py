@@ -592,3 +592,5 @@ def test_a_path_that_was_not_there_is_told_of_if_nothing_else_is_said(
     Artifact(path=tmp_path / "numbers", metadata={"accuracy": 0.9}).save(name="n")  # metadata alone is fine
     assert caplog.text == ""
     assert (tmp_path / "numbers/metadata.json").exists()
+    ModelArtifact(path=tmp_path / "nothere", step=3).save(name="model")  # what is said of a model is no model
+    assert "nothere was not there and is made: model has no data. If there should be some" in caplog.text

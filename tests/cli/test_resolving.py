@@ -18,6 +18,15 @@ def test_a_snapshot_is_laid_out(kit, store: Registry, data: Path) -> None:
     assert (folder / "train" / "a.txt").read_text() == "hello\n"
 
 
+def test_a_snapshot_is_laid_out_as_is_asked(kit, store: Registry, data: Path) -> None:
+    folder = Path(kit("resolve", "base:good", "--checkout", "hardlink").out.rstrip("\n"))
+    assert (folder / "train" / "a.txt").stat().st_nlink > 1
+    assert kit("resolve", "base:good", "--checkout", "copy").out == f"{folder}\n"  # it is there
+    refused = kit("resolve", "base:good", "--checkout", "symlink")
+    assert (refused.code, refused.out) == (2, "")
+    assert "hardlink" in refused.err
+
+
 def test_a_path_inside(kit, store: Registry, data: Path) -> None:
     assert kit("resolve", "nano3/data:v1/train/a.txt").out == f"{data}/train/a.txt\n"
     assert kit("resolve", "nano3/data/train/a.txt").out == f"{data}/train/a.txt\n"

@@ -46,7 +46,7 @@ def look(registry: Registry, record: Record) -> None:
 
 
 def _said(record: Record, changed: Sequence[Difference]) -> str:
-    keep = "" if "://" in record.path else ", or keep copies with save(snapshot=True)"
+    keep = "" if record.is_at_url else ", or keep copies with save(snapshot=True)"
     return (
         f"{record.uri} is no longer what was published: {_names(changed)}. Its data lies in {record.folder}; "
         f"publish it again as a new version{keep}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from nemotron.kit import context
 from nemotron.kit.artifacts.inputs import Input, InputDatasetInfo, to_wandb_uri
+from nemotron.kit.artifacts.kinds import KINDS
 from nemotron.kit.artifacts.measuring import settle
 from nemotron.kit.artifacts.ondisk import Companion, is_checkout, make_folder, remember
 from nemotron.kit.artifacts.paths import absolute, files_of, is_url, to_uri
@@ -65,9 +66,10 @@ def save(
         _refuse_missing_file(artifact, spelt)
     is_new = not is_url(folder) and not os.path.lexists(folder)
     make_folder(folder)
-    if is_new:  # which is fine where metadata is all there is to say
+    if is_new:  # which is fine where metadata is all there is to say, as it is of no data and no model
+        is_data = any(base.__name__ in KINDS for base in type(artifact).__mro__)
         log.log(
-            logging.WARNING if is_named_only else logging.INFO,
+            logging.WARNING if is_named_only or is_data else logging.INFO,
             "%s was not there and is made: %s has no data%s. If there should be some, check the path, or "
             "write it first",
             folder,

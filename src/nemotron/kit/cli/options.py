@@ -1,6 +1,6 @@
 """The arguments and options that commands share, and what they lead to."""
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -8,6 +8,7 @@ from nemotron.kit.cli import completion
 from nemotron.kit.console.output import Output, choose
 
 if TYPE_CHECKING:
+    from nemotron.kit.registry.checkout_options import CheckoutOptions
     from nemotron.kit.registry.registry import Registry
 
 Ref = Annotated[
@@ -49,23 +50,29 @@ Root = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Bare values only, one a line.")]
 
+# So many rows of a table are shown to a person who did not say how many; of a tree some screens, and no more.
+ROWS_SHOWN = 50
+NODES_SHOWN = 200
+
+
+def _limit(said: str) -> Any:
+    return typer.Option("-n", "--limit", metavar="N", min=0, help=said, show_default=False)
+
+
 Limit = Annotated[
     int | None,
-    typer.Option(
-        "-n",
-        "--limit",
-        metavar="N",
-        min=0,
-        help="How many to show at most; 0 for all. Not given: 50, and with --json or --quiet all.",
-        show_default=False,
+    _limit(f"How many to show at most; 0 for all. Not given: {ROWS_SHOWN}, and with --json or --quiet all."),
+]
+NodesLimit = Annotated[
+    int | None,
+    _limit(
+        f"How many to show at most, the nearest; 0 for all. Not given: {NODES_SHOWN} in the tree, else all."
     ),
 ]
 Depth = Annotated[
     int | None,
     typer.Option("--depth", metavar="N", min=0, help="How many steps to go.", show_default="all"),
 ]
-# So many rows of a table are shown to a person who did not say how many.
-ROWS_SHOWN = 50
 
 
 class Session(NamedTuple):
@@ -82,8 +89,16 @@ def limit_of(asked: int | None, *, for_person: bool, usual: int = ROWS_SHOWN) ->
     return asked or None
 
 
-def session(root: str | None, as_json: bool, quiet: bool) -> Session:
+def session(
+    root: str | None, as_json: bool, quiet: bool, checkouts: "CheckoutOptions | None" = None
+) -> Session:
     """Open the store that the options name.
+
+    Args:
+        root: the option.
+        as_json: the option.
+        quiet: the option.
+        checkouts: how snapshots are laid out, where a command lays some out.
 
     Raises:
         MisuseError: they name none.
@@ -92,4 +107,4 @@ def session(root: str | None, as_json: bool, quiet: bool) -> Session:
     from nemotron.kit.cli.roots import find_root
     from nemotron.kit.registry.registry import Registry
 
-    return Session(Registry.open(find_root(root)), choose(as_json=as_json, quiet=quiet))
+    return Session(Registry.open(find_root(root), checkouts=checkouts), choose(as_json=as_json, quiet=quiet))

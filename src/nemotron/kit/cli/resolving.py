@@ -1,6 +1,9 @@
 """`resolve`: from a reference to a path. Scripts call it in loops, so it imports little."""
 
-from typing import TYPE_CHECKING
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
 
@@ -9,16 +12,47 @@ if TYPE_CHECKING:
     from nemotron.kit.registry.registry import Registry
 
 
-def resolve(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
+class Layout(Enum):
+    """How a snapshot is laid out as a folder."""
+
+    reflink = "reflink"
+    copy = "copy"
+    hardlink = "hardlink"
+
+
+Checkout = Annotated[
+    Layout | None,
+    typer.Option(
+        "--checkout",
+        metavar="reflink|copy|hardlink",
+        help="How a snapshot is laid out if it is not yet: sharing blocks with the store where the file "
+        "system can, else copied; always copied; or as hard links to the store's own read-only files, "
+        "through which root can write into the store. Else as $NEMO_CHECKOUT says, else reflink.",
+        show_default=False,
+    ),
+]
+
+
+def resolve(
+    ref: Ref,
+    checkout: Checkout = None,
+    root: Root = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Print where an artifact, or a file inside it, lies.
 
     A snapshot is laid out as a folder first. A path inside follows the version.
 
     Example: nemotron kit resolve my-data:v3/train/000.bin
+
+    Example: nemotron kit resolve my-data:v3 --checkout hardlink
     """
     from nemotron.kit.console.path import PathView
+    from nemotron.kit.registry.checkout_options import CheckoutOptions
 
-    registry, output = session(root, as_json, quiet)
+    options = CheckoutOptions(checkout.value if checkout else None)
+    registry, output = session(root, as_json, quiet, options)
     output.show(PathView(*where(registry, ref)))
 
 

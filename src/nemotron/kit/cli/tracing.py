@@ -6,29 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nemotron.kit.cli.options import Json, Quiet, Ref, Root, limit_of, session
+from nemotron.kit.cli.options import NODES_SHOWN, Json, NodesLimit, Quiet, Ref, Root, limit_of, session
 from nemotron.kit.errors import MisuseError
 
 if TYPE_CHECKING:
     from nemotron.kit.console.output import Output
     from nemotron.kit.lineage.collect import Direction
     from nemotron.kit.lineage.graph import Graph
-
-# So many nodes of a tree are shown to a person who did not say how many: some screens, and no more.
-NODES_SHOWN = 200
-
-NodesLimit = Annotated[
-    int | None,
-    typer.Option(
-        "-n",
-        "--limit",
-        metavar="N",
-        min=0,
-        help="How many to show at most, the nearest; 0 for all. "
-        f"Not given: {NODES_SHOWN} in the tree, else all.",
-        show_default=False,
-    ),
-]
 
 
 def lineage(

@@ -114,7 +114,7 @@ class Checkup:
         return self._blobs[digest]
 
     def _reference(self, record: Record) -> Iterator[Finding]:
-        if "://" in record.path:
+        if record.is_at_url:
             return
         if not os.path.lexists(record.path):
             version = f"{record.name}:v{record.version}"

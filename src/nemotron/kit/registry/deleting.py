@@ -154,7 +154,7 @@ def _target(registry: Registry, record: Record, path: str) -> str:
     """The path that is named, once it is known to be the version's own, and the user's to delete."""
     if record.is_snapshot:
         raise MisuseError(f"{record.uri} is a snapshot: its contents are in the store, and gc frees them")
-    if "://" in record.path:
+    if record.is_at_url:
         raise MisuseError(f"Cannot delete {record.path}: only local data is deleted")
     named = os.path.abspath(os.path.expanduser(path))
     if named != os.path.abspath(record.path):

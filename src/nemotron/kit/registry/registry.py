@@ -147,7 +147,7 @@ class Registry(Catalog):
             CorruptError: the store's copy is damaged.
         """
         if not record.is_snapshot:
-            if "://" in record.folder:
+            if record.is_at_url:
                 raise MisuseError(f"{record.uri} lies at {record.folder}, which is no local folder")
             return Path(record.folder)
         from nemotron.kit.registry import checkouts
