@@ -274,9 +274,9 @@ def test_a_publish_by_reference_takes_three_syncs(publish, syncs):
     for step in range(1, 10):
         syncs.clear()
         publish(metadata={"step": step})
-        # That vN is there, what its manifest says, and that the manifest is there.
+        # What the manifest says, that vN is there, and that the manifest is there.
         assert len(syncs) == 3
-        folder, manifest, entry = (path.partition("/store/")[2] for path in syncs)
+        manifest, folder, entry = (path.partition("/store/")[2] for path in syncs)
         assert (folder, entry) == ("m", f"m/v{step + 1}")
         assert manifest.startswith(f"m/v{step + 1}/.tmp-")
 
