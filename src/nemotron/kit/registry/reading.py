@@ -40,8 +40,8 @@ REMOTE_CHUNK_FILES = 16
 # A buffer that stays in the core's own cache between reading, hashing and writing.
 BUFFER_SIZE = 256 << 10
 SHARED_BUFFER_SIZE = 4 << 20
-# What is written at once lies together in the page cache: larger pieces take the system less time, but for
-# several MiB it has to find as much memory in one piece, which may take a multiple.
+# What is written at once lies together in the page cache: larger pieces take the system less time, but with
+# several MiB it takes five times as long now and then.
 COPY_BUFFER_SIZE = 1 << 20
 
 Progress = Callable[[int, int], object]
