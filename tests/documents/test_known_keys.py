@@ -1,7 +1,5 @@
 """A key that was worked out before is that of the very same listing, and of no other."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,15 +15,15 @@ pytestmark = pytest.mark.usefixtures("no_io")
 SAMPLE = sample_of(1, b"x", b"x", b"x")
 # Each field that is stored, changed.
 CHANGES = {
-    "path": lambda entry: replace(entry, path=f"{entry.path}x"),
-    "size": lambda entry: replace(entry, size=entry.size + 1),
-    "time": lambda entry: replace(entry, mtime_ns=entry.mtime_ns + 1),
-    "kind": lambda entry: replace(entry, kind="exec" if entry.kind == "file" else "file"),
-    "digest": lambda entry: replace(entry, digest=digest_of(f"{entry.digest}".encode()), sample=None),
-    "sample": lambda entry: replace(entry, digest=None, sample=SAMPLE, target=None, kind="file"),
-    "target": lambda entry: replace(entry, kind="link", target=f"{entry.target}x", digest=None, sample=None),
-    "etag": lambda entry: replace(entry, etag=f"{entry.etag}x"),
-    "object version": lambda entry: replace(entry, object_version=f"{entry.object_version}x"),
+    "path": lambda entry: entry._replace(path=f"{entry.path}x"),
+    "size": lambda entry: entry._replace(size=entry.size + 1),
+    "time": lambda entry: entry._replace(mtime_ns=entry.mtime_ns + 1),
+    "kind": lambda entry: entry._replace(kind="exec" if entry.kind == "file" else "file"),
+    "digest": lambda entry: entry._replace(digest=digest_of(f"{entry.digest}".encode()), sample=None),
+    "sample": lambda entry: entry._replace(digest=None, sample=SAMPLE, target=None, kind="file"),
+    "target": lambda entry: entry._replace(kind="link", target=f"{entry.target}x", digest=None, sample=None),
+    "etag": lambda entry: entry._replace(etag=f"{entry.etag}x"),
+    "object version": lambda entry: entry._replace(object_version=f"{entry.object_version}x"),
 }
 
 

@@ -30,7 +30,12 @@ ENTRIES = st.builds(
     DIGESTS,
     st.sampled_from([None, f"sampled-blake3:{0:064x}", f"sampled-blake3:{1:064x}"]),
     st.sampled_from([None, '"a"', '"b"']),
-) | st.builds(Entry, PATHS, kind=st.sampled_from(["link", "dir"]), target=st.sampled_from(["a", "b"]))
+) | st.builds(
+    lambda path, kind, target: Entry(path, kind=kind, target=target),  # an entry is a tuple of more
+    PATHS,
+    st.sampled_from(["link", "dir"]),
+    st.sampled_from(["a", "b"]),
+)
 TREES = st.lists(ENTRIES, unique_by=lambda entry: entry.path).map(Tree.of)
 
 

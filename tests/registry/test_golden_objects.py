@@ -3,7 +3,6 @@
 import json
 import shutil
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,8 +41,8 @@ def test_what_was_recorded_of_objects(root: Path) -> None:
     assert many.entries[0].object_version is None
     seen = newer_stats.newest(registry.store, "small", 1)
     assert seen is not None
-    assert seen.entries[0] == replace(
-        first, mtime_ns=first.mtime_ns + 10**9, etag='"another-2"', object_version=None
+    assert seen.entries[0] == first._replace(
+        mtime_ns=first.mtime_ns + 10**9, etag='"another-2"', object_version=None
     )
 
 
@@ -91,7 +90,7 @@ def test_a_tree_keeps_the_tags_of_any_of_its_entries() -> None:
     assert list(tree.entries) == sorted(entries, key=lambda entry: entry.path)
     assert Tree.from_bytes(tree.to_bytes(), "here", tree.key) == tree
     assert Tree.from_rows(tree.rows(), "here", tree.tags()) == tree
-    assert tree != Tree.of(replace(entry, etag=None) for entry in entries)
+    assert tree != Tree.of(entry._replace(etag=None) for entry in entries)
     # The key of a listing without any is what it was before there were any.
     plain = Tree.of([Entry("a", 1, 2)])
     assert plain.lines() == b'{"format_version": 1, "entries": 1}\n[0, "a", 1, 2, null]\n'

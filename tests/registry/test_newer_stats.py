@@ -2,7 +2,6 @@
 
 import os
 import threading
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -122,9 +121,9 @@ def test_what_is_known_of_one_object_outlives_news_of_another() -> None:
     store = MemoryStore()
     a, b = (Entry(path, 1, 10, etag=f'"{path}"').read(digest_of(path.encode())) for path in "ab")
     published = Tree.of([a, b])
-    again = replace(a, mtime_ns=20, etag='"parts-2"')
+    again = a._replace(mtime_ns=20, etag='"parts-2"')
     assert newer_stats.remember(store, "m", 1, published, Tree.of([again, b]))
-    looked = Tree.of([replace(again, digest=None), replace(b, mtime_ns=30, digest=None)])
+    looked = Tree.of([again._replace(digest=None), b._replace(mtime_ns=30, digest=None)])
     assert newer_stats.remember(store, "m", 1, published, looked)
     seen = newer_stats.newest(store, "m", 1)
     assert seen is not None

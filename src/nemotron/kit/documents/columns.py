@@ -168,6 +168,12 @@ class Columns:
         self.hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)] = bytes.fromhex(spelt[-2 * HASH_BYTES :])
         self.marks[at] |= DIGEST if entry.digest else SAMPLED
 
+    def digest(self, at: int) -> str | None:
+        """The digest of the entry at a position."""
+        if not self.marks[at] & DIGEST:
+            return None
+        return f"{ALGORITHM}:{self.hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)].hex()}"
+
     def entry(self, at: int) -> Entry:
         """The entry at a position."""
         mark = self.marks[at]
@@ -186,10 +192,10 @@ class Columns:
             KINDS[mark & KIND_MASK],
             self.targets.get(at),
             sample,
-            self.inodes[at],
-            self.ctimes_ns[at],
             self.etags[at],
             self.object_versions[at],
+            self.inodes[at],
+            self.ctimes_ns[at],
         )
 
     def shared(self) -> "Columns":

@@ -1,8 +1,7 @@
 """One file, link or empty folder of a listing."""
 
 import re
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from nemotron.kit.documents.digest import is_digest, is_sample
 from nemotron.kit.errors import CorruptError
@@ -23,12 +22,28 @@ def kept_time(time_ns: int) -> int:
     >>> kept_time(5), kept_time(2**70) == INTEGER_MAX
     (5, True)
     """
-    return max(-INTEGER_MAX, min(INTEGER_MAX, time_ns))
+    return time_ns if -INTEGER_MAX <= time_ns <= INTEGER_MAX else INTEGER_MAX if time_ns > 0 else -INTEGER_MAX
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file, link or empty folder of a tree.
+class _Fields(NamedTuple):
+    path: str
+    size: int = 0
+    mtime_ns: int = 0
+    digest: str | None = None
+    kind: EntryKind = "file"
+    target: str | None = None
+    sample: str | None = None
+    etag: str | None = None
+    object_version: str | None = None
+    inode: int = 0
+    ctime_ns: int = 0
+
+
+_COUNTING = len(_Fields._fields) - 2
+
+
+class Entry(_Fields):
+    """One file, link or empty folder of a tree; a tuple, because millions are made.
 
     Attributes:
         path: relative to the folder, with slashes.
@@ -44,17 +59,16 @@ class Entry:
         ctime_ns: time of the last change of content, name or mode; nobody can set it.
     """
 
-    path: str
-    size: int = 0
-    mtime_ns: int = 0
-    digest: str | None = None
-    kind: EntryKind = "file"
-    target: str | None = None
-    sample: str | None = None
-    inode: int = field(default=0, compare=False, repr=False)
-    ctime_ns: int = field(default=0, compare=False, repr=False)
-    etag: str | None = None
-    object_version: str | None = None
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Entry) and self[:_COUNTING] == other[:_COUNTING]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:_COUNTING])
 
     @property
     def is_file(self) -> bool:
@@ -63,7 +77,7 @@ class Entry:
 
     def read(self, digest: str) -> "Entry":
         """The same file, with a digest."""
-        return replace(self, digest=digest, target=None, sample=None)
+        return self._replace(digest=digest, target=None, sample=None)
 
     def row(self) -> list[object]:
         """The stored form, short because there may be millions; what a store calls it is kept beside."""

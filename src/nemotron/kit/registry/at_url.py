@@ -251,14 +251,14 @@ def _read_one(
         first, middle, last = (objects.block(path, start, SAMPLE_BLOCK) for start in starts)
         if told is not None:
             told(entry.size)
-        return replace(entry, sample=sample_of(entry.size, first, middle, last))
+        return entry._replace(sample=sample_of(entry.size, first, middle, last))
     hasher, size = blake3(max_threads=threads), 0
     for chunk in _all_of(objects, path, entry):
         hasher.update(chunk)
         size += len(chunk)
         if told is not None:
             told(len(chunk))
-    return replace(entry, size=size, digest=f"{ALGORITHM}:{hasher.hexdigest()}", sample=None, inode=0)
+    return entry._replace(size=size, digest=f"{ALGORITHM}:{hasher.hexdigest()}", sample=None, inode=0)
 
 
 def _all_of(objects: Objects, path: str, entry: Entry) -> Iterator[bytes]:

@@ -270,4 +270,4 @@ def _told(entry: Entry, then: _Finder) -> Entry:
     """A file as it is now, with what is known of its bytes."""
     old = then.find(entry.path)
     assert old is not None
-    return replace(entry, digest=old.digest, sample=old.sample if old.digest is None else None)
+    return entry._replace(digest=old.digest, sample=old.sample if old.digest is None else None)

@@ -4,7 +4,6 @@ import os
 from array import array
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from functools import partial
 
 from blake3 import blake3
@@ -74,10 +73,10 @@ def _looked_at(store: Store, entry: Entry) -> Entry:
             break
         path = store.local_path(place)
         try:
-            return entry if path is None else replace(entry, size=path.stat().st_size)
+            return entry if path is None else entry._replace(size=path.stat().st_size)
         except FileNotFoundError:
             continue
-    return replace(entry, size=MISSING)
+    return entry._replace(size=MISSING)
 
 
 def read_chunk(
@@ -89,7 +88,7 @@ def read_chunk(
 
 def _read(store: Store, entry: Entry, threads: int, told: Told | None) -> Entry:
     if entry.digest is None:
-        return replace(entry, size=MISSING)
+        return entry._replace(size=MISSING)
     hasher, size = blake3(max_threads=threads), 0
     try:
         with objects.open_object(store, layout.blob(entry.digest)) as blob:
@@ -99,8 +98,8 @@ def _read(store: Store, entry: Entry, threads: int, told: Told | None) -> Entry:
                 if told is not None:
                     told(len(chunk))
     except PathNotFoundError:
-        return replace(entry, size=MISSING)
-    return replace(entry, size=size, digest=f"{ALGORITHM}:{hasher.hexdigest()}")
+        return entry._replace(size=MISSING)
+    return entry._replace(size=size, digest=f"{ALGORITHM}:{hasher.hexdigest()}")
 
 
 def in_checkout(
