@@ -140,13 +140,13 @@ def test_the_real_sync_of_a_file_system(tmp_path):
 def test_what_another_thread_stages_during_a_sync_is_not_forgotten(store, monkeypatch):
     synced, syncing, staged = [], threading.Event(), threading.Event()
 
-    def sync(paths, real=store._sync):
+    def sync(paths, real=store._unsynced._sync):
         syncing.set()
         assert staged.wait(60)
         synced.extend(paths)
         real(paths)
 
-    monkeypatch.setattr(store, "_sync", sync)
+    monkeypatch.setattr(store._unsynced, "_sync", sync)
     stage(store, "a/first")
     thread = threading.Thread(target=store.sync)
     thread.start()

@@ -42,9 +42,11 @@ def create_exclusive(path: str, data: bytes, durable: bool) -> bool:
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of it: one call may write less."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    done = os.write(descriptor, data)
+    if done < len(data):
+        view = memoryview(data)[done:]
+        while view:
+            view = view[os.write(descriptor, view) :]
 
 
 def unlink(path: str) -> None:
@@ -65,6 +67,11 @@ def sync_path(path: str) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def can_sync_file_system() -> bool:
+    """Whether the system has a call that syncs one file system."""
+    return _c_function("syncfs") is not None
 
 
 def sync_file_system(folder: str) -> bool:
@@ -264,7 +271,7 @@ def create_whole(path: str, data: bytes) -> bool | None:
     if not _UNNAMED:
         return None
     try:
-        descriptor = os.open(os.path.dirname(path), os.O_WRONLY | _UNNAMED | os.O_CLOEXEC, READ_ONLY)
+        descriptor = os.open(path.rpartition("/")[0], os.O_WRONLY | _UNNAMED | os.O_CLOEXEC, READ_ONLY)
     except OSError as error:
         if error.errno in _NO_UNNAMED:
             return None

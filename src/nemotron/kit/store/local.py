@@ -10,21 +10,19 @@ import errno
 import os
 import secrets
 import stat
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from nemotron.kit.errors import KitError, OutsideRootError, PathNotFoundError, RefusedError
+from nemotron.kit.errors import OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.store import files, folders
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.protocol import Found, Staging, Store, check_key
 from nemotron.kit.store.system_errors import translate, translating
+from nemotron.kit.store.unsynced import Unsynced
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES})
 _TEMPORARY = ".tmp-"
-SYNC_SINGLY_MAX = 16
 T = TypeVar("T")
 
 
@@ -44,8 +42,7 @@ class LocalStore(Store):
         self._prefix = self.root.rstrip("/") + "/"
         self._durable_folders: set[str] = set()
         self._usable_folders: set[str] = set()
-        self._unsynced: deque[str] = deque()
-        self._sync_lock = threading.Lock()
+        self._unsynced = Unsynced(self.root)
         if os.path.exists(self.root) and not os.path.isdir(self.root):
             raise RefusedError(f"The root {self.root} is a file; a root must be a folder")
 
@@ -68,7 +65,7 @@ class LocalStore(Store):
 
     def exists(self, key: str) -> bool:
         """Whether there is such an object. Links are followed here: reading it is what refuses them."""
-        path = self._prefix + check_key(key)
+        path = self._path(key)
         try:
             return stat.S_ISREG(os.stat(path).st_mode)
         except (FileNotFoundError, NotADirectoryError):
@@ -109,7 +106,12 @@ class LocalStore(Store):
         return Path(path)
 
     def _path(self, key: str) -> str:
-        return self._prefix + check_key(key)
+        return self._prefix + (key if self._is_usable(key) else check_key(key))
+
+    def _is_usable(self, key: str) -> bool:
+        """Whether a key is plain, and its folder was looked at: there are many files and few folders."""
+        above, _, name = key.rpartition("/")
+        return above in self._usable_folders and name.isalnum()
 
     def _refuse_links(self, key: str) -> None:
         """No folder on the way from the root to an object may be a link: it could lead anywhere."""
@@ -222,54 +224,39 @@ class LocalStore(Store):
 
     def rely_on(self, key: str) -> None:
         """Sync it too."""
-        self._unsynced.append(self._path(key))
+        self._unsynced.add(self._path(key))
 
     def put(self, key: str, data: bytes) -> bool:
         """Store small content under the key of its digest, without a temporary name."""
         path = self._path(key)
-        folder = os.path.dirname(path)
         try:
-            created = self._anew(lambda: self._put(key, folder, path, data))
+            # Each folder is looked at once between two syncs.
+            created = files.create_whole(path, data) if self._is_usable(key) else None
+            if created is None:
+                created = self._anew(lambda: self._put(key, path, data))
         except OSError as error:
             raise translate(error, "write", path) from error
         if created is None:
             return super().put(key, data)
-        self._unsynced.append(path)
+        self._unsynced.add(path)
         return created
 
-    def _put(self, key: str, folder: str, path: str, data: bytes) -> bool | None:
-        # There are many files and few folders: each folder is looked at once between two syncs.
-        if folder not in self._usable_folders:
-            self._refuse_links(key)
-            self._make_folder(folder, durable=False)
-            self._usable_folders.add(folder)
+    def _put(self, key: str, path: str, data: bytes) -> bool | None:
+        folder = os.path.dirname(path)
+        self._refuse_links(key)
+        self._make_folder(folder, durable=False)
         created = files.create_whole(path, data)
-        if created is None and not os.path.isdir(folder):
+        if created is not None:
+            self._usable_folders.add(key.rpartition("/")[0])
+        elif not os.path.isdir(folder):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
         return created
 
     def sync(self) -> None:
         """Make durable what was staged: a few files one by one, many by one `syncfs`."""
-        # Who finds its files taken by another thread's sync waits until that is done.
-        with self._sync_lock:
-            self._usable_folders.clear()
-            paths = [self._unsynced.popleft() for _ in range(len(self._unsynced))]
-            try:
-                self._sync(paths)
-            except KitError:
-                self._unsynced.extend(paths)  # who waits here must not take them for durable
-                raise
-
-    def _sync(self, paths: builtins.list[str]) -> None:
-        try:
-            if not paths or (len(paths) > SYNC_SINGLY_MAX and files.sync_file_system(self.root)):
-                return
-            folders = {os.path.dirname(path) for path in paths}
-            above = {os.path.dirname(folder) for folder in folders}
-            for path in (*paths, *folders, *above, self._path(".kit"), self.root):
-                files.sync_path(path)
-        except OSError as error:
-            raise translate(error, "sync", self.root) from error
+        self._usable_folders.clear()
+        with translating("sync", self.root):
+            self._unsynced.sync()
 
     def _claim(self, temporary: str, path: str, data: bytes, durable: bool) -> bool:
         try:
@@ -366,7 +353,7 @@ class LocalStaging(Staging):
         try:
             self._store._anew(lambda: self._store._make_folder(folder, durable=False))
             created = self._link(path)
-            self._store._unsynced.append(path)
+            self._store._unsynced.add(path)
         except OSError as error:
             raise translate(error, "write", path) from error
         finally:

@@ -1,0 +1,46 @@
+"""Files that were written and are to be durable before something relies on them."""
+
+import os
+import threading
+from collections import deque
+
+from nemotron.kit.store import files
+
+SINGLY_MAX = 16
+
+
+class Unsynced:
+    """What a process wrote below a folder, or relies on there, and has not synced.
+
+    Args:
+        root: the folder, which is there by the time of the first sync.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._paths: deque[str] = deque()
+        self._lock = threading.Lock()
+
+    def add(self, path: str) -> None:
+        """One file more. Where there are many, all of the file system is synced, and none need be known."""
+        if len(self._paths) <= SINGLY_MAX or not files.can_sync_file_system():
+            self._paths.append(path)
+
+    def sync(self) -> None:
+        """Make them durable, with the folders that they are in: a few one by one, many by one `syncfs`."""
+        # Who finds its files taken by another thread's sync waits until that is done.
+        with self._lock:
+            paths = [self._paths.popleft() for _ in range(len(self._paths))]
+            try:
+                self._sync(paths)
+            except OSError:
+                self._paths.extend(paths)  # who waits here must not take them for durable
+                raise
+
+    def _sync(self, paths: list[str]) -> None:
+        if not paths or (len(paths) > SINGLY_MAX and files.sync_file_system(self._root)):
+            return
+        folders = {os.path.dirname(path) for path in paths}
+        above = {os.path.dirname(folder) for folder in folders}
+        for path in (*paths, *folders, *above, f"{self._root}/.kit", self._root):
+            files.sync_path(path)
