@@ -14,7 +14,7 @@ from nemotron.kit.documents.columns import DIGEST, SAMPLED
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError
-from nemotron.kit.registry import layout, reading
+from nemotron.kit.registry import layout, reading, worker_processes
 from nemotron.kit.registry.digest_cache import DigestCache, now_ns
 from nemotron.kit.registry.reading import Progress, Told
 from nemotron.kit.registry.scan import leaves
@@ -154,26 +154,37 @@ def snapshot(
     if not is_tidy:
         stored = {(digest, size) for digest, size in stored if _holds(store, digest, size)}
     columns = known.columns
-    wanted = [
-        at
-        for at in known.unread(known=0)
-        if not columns.marks[at] & DIGEST or (known.entries[at].digest, columns.sizes[at]) not in stored
-    ]
+    wanted = [at for at in known.unread(known=0) if (columns.digest(at), columns.sizes[at]) not in stored]
     likely = {
         columns.paths[at]: old[0]
         for at in wanted
         if (old := before.get(columns.paths[at])) and old[1] == columns.sizes[at]
     }
     work = partial(copy_chunk if executor is None else copy_chunk_durably, store, folder, likely)
-    copying = reading.on_all(
-        work, known, wanted, executor=executor, progress=progress, is_remote=store.at_once > 1
-    )
+    copying = _copied(store, work, known, wanted, executor, progress)
     taken = _done(known, copying, cache, started) if wanted else known
     _warn_of_links(folder, taken)
     store.sync()
     if wanted or cache.files != taken.files:
         cache.remember(taken, started)
     return taken
+
+
+def _copied(
+    store: Store,
+    work: reading.Work,
+    tree: Tree,
+    files: Sequence[int],
+    executor: Executor | None,
+    progress: Progress | None,
+) -> Iterator[tuple[int, Entry]]:
+    """Copy files of a tree; yields the position of each, and its entry."""
+    is_remote = store.at_once > 1
+    copying = reading.on_all(work, tree, files, executor=executor, progress=progress, is_remote=is_remote)
+    for at, entry in copying:
+        if len(files) >= worker_processes.FILES_MIN:  # another process may have written it: this one syncs
+            store.rely_on(layout.blob(entry.digest or ""))
+        yield at, entry
 
 
 def _by_path(tree: Tree | None) -> dict[str, tuple[str, int]]:
@@ -195,8 +206,7 @@ def take_again(store: Store, folder: str, tree: Tree, *, progress: Progress | No
         ConflictError: something is gone from the store, and the file is another one by now.
     """
     work = partial(copy_chunk, store, folder, {})
-    files, is_remote = tree.unread(known=0), store.at_once > 1
-    for at, taken in reading.on_all(work, tree, files, progress=progress, is_remote=is_remote):
+    for at, taken in _copied(store, work, tree, tree.unread(known=0), None, progress):
         if taken.digest != tree.entries[at].digest:
             raise ConflictError(f"Cannot publish {folder}: {taken.path} changed meanwhile; publish it again")
     store.sync()
@@ -292,10 +302,11 @@ def _copy_in(
             told(count)
         if digest == likely and _holds(store, digest, count):
             return digest, count
-        if store.at_once == 1 and store.exists(layout.blob(digest)) and _holds(store, digest, count):
-            store.rely_on(layout.blob(digest))  # of an earlier try, say: asking is cheaper than writing
+        key = layout.blob(digest)
+        if store.at_once == 1 and store.exists(key) and _holds(store, digest, count):
+            store.rely_on(key)  # of an earlier try, say: asking is cheaper than writing
             return digest, count
-        created = store.put(layout.blob(digest), data)
+        created = store.put(key, data)
     else:
         hasher = blake3(max_threads=threads)
 

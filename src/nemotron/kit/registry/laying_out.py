@@ -245,7 +245,15 @@ def _copy_out(
 
 
 def _create(path: str, data: bytes, mode: int, mtime_ns: int | None = None) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except FileExistsError:
+        folder, _, name = path.rpartition("/")
+        if name not in os.listdir(folder):
+            raise  # to this file system, another name is the same
+        os.unlink(path)  # begun by a worker process that ended
+        descriptor = os.open(path, flags, 0o600)
     try:
         files.write_all(descriptor, data)
         _finish(descriptor, mode, mtime_ns)

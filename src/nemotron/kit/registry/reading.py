@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from functools import partial
 from itertools import chain, islice
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
 from nemotron.kit.documents.entry import kept_time
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError
+from nemotron.kit.registry.worker_processes import in_processes
 from nemotron.kit.store import files
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.system_errors import translate
@@ -121,7 +122,7 @@ def on_all(
         work: picklable if the executor needs that.
         tree: lists the files.
         positions: of the files in the tree.
-        executor: who does it; threads of this process by default.
+        executor: who does it; threads of this process, and worker processes for many small files, by default.
         progress: told the bytes done and those in all.
         is_remote: the work waits for replies more than it computes, so many threads do it.
     """
@@ -133,16 +134,15 @@ def on_all(
     first = list(islice(chunks, workers_most))
     meter = Meter(progress, sum(sizes[at] for at in positions))
     threads = max(1, WORKERS // len(first))
-    pool: AbstractContextManager[Executor]
-    if executor is None:
-        pool = Workers(len(first), "kit-content")
-        work = partial(work, told=meter.told)
-    else:
-        pool = nullcontext(executor)
     # What waits or is done and not yet asked for is held as objects, so that is never all of it.
     ahead = 4 * workers_most if executor is None else AHEAD_EXECUTOR
     running: deque[tuple[list[int], Future[list[Entry]]]] = deque()
-    with pool as workers:
+    with ExitStack() as stack:
+        workers = executor
+        if workers is None:
+            own = work if is_remote else stack.enter_context(in_processes(work, len(positions)))
+            work = partial(own, told=meter.told)
+            workers = stack.enter_context(Workers(len(first), "kit-content"))
         try:
             for chunk in chain(first, chunks):
                 if len(running) >= ahead:

@@ -1,0 +1,207 @@
+"""Many small files: worker processes do them, and nobody notices when they can't."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from nemotron.kit.errors import CorruptError, PathNotFoundError
+from nemotron.kit.registry import content, laying_out, reading, worker_processes
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.scan import scan_folder
+from nemotron.kit.registry.worker_processes import WorkerProcess, in_processes, order_of
+from nemotron.kit.store.local import LocalStore
+from nemotron.kit.store.memory import MemoryStore
+from nemotron.kit.store.unsynced import SINGLY_MAX, Unsynced
+
+FILES, DEADLINE_S = 600, 60
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    for number in range(FILES):
+        path = folder / f"{number % 3}" / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{number}" * (number % 5))
+    (folder / "odd\n\udc80ü").write_text("odd")
+    (folder / "run.sh").write_text("#!/bin/sh")
+    (folder / "run.sh").chmod(0o755)
+    (folder / "large.bin").write_bytes(os.urandom(3 << 20))
+    return folder
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> list[WorkerProcess]:
+    """Those that were started; a few files are many."""
+    started = []
+    start = WorkerProcess.__init__
+
+    def started_too(self, order):
+        start(self, order)
+        started.append(self)
+
+    monkeypatch.setattr(worker_processes, "FILES_MIN", FILES)
+    monkeypatch.setattr(WorkerProcess, "__init__", started_too)
+    return started
+
+
+def in_threads(data: Path, root: Path, **how: object) -> str:
+    """The listing that a publish has without worker processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_processes, "FILES_MIN", sys.maxsize)
+        return listing(data, root, **how)
+
+
+def listing(data: Path, root: Path, **how: object) -> str:
+    record = Registry.open(root).publish(Draft(name="x", source=data, **how)).record  # type: ignore[arg-type]
+    return record.manifest.content.tree
+
+
+@pytest.mark.parametrize("how", [{"snapshot": True}, {"evidence": "full"}, {"evidence": "sampled"}])
+def test_they_find_what_threads_find(data, tmp_path, workers, how, monkeypatch):
+    expected = in_threads(data, tmp_path / "threads", **how)
+    assert not workers
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # earlier digests don't count
+    assert listing(data, tmp_path / "store", **how) == expected
+    assert 1 <= len(workers) <= reading.WORKERS
+    assert all(worker._process.returncode is not None for worker in workers)
+
+
+def test_a_snapshot_that_they_made_is_laid_out_by_them(data, tmp_path, workers):
+    registry = Registry.open(tmp_path / "store")
+    registry.publish(Draft(name="x", source=data, snapshot=True))
+    made = len(workers)
+    path = registry.folder(registry.resolve("x"))
+    assert len(workers) > made
+    names = {name.relative_to(data) for name in data.rglob("*") if name.is_file()}
+    assert len(names) == FILES + 3
+    assert all((Path(path) / name).read_bytes() == (data / name).read_bytes() for name in names)
+    assert (Path(path) / "run.sh").stat().st_mode & 0o111
+
+
+def test_the_process_that_publishes_syncs_what_they_wrote(data, tmp_path, workers, monkeypatch):
+    registry = Registry.open(tmp_path / "store")
+    synced = []
+    monkeypatch.setattr(Unsynced, "_sync", lambda self, paths: synced.append(len(paths)))
+    registry.publish(Draft(name="x", source=data, snapshot=True))
+    assert workers
+    assert max(synced) > SINGLY_MAX  # which is what has all of the file system synced
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_one_that_is_killed_is_not_missed(data, tmp_path, workers, monkeypatch, caplog, at):
+    do, calls = WorkerProcess.do, []
+
+    def killed(self, entries):
+        calls.append(self)
+        if len(calls) == at + 1:
+            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        return do(self, entries)
+
+    expected = in_threads(data, tmp_path / "threads", snapshot=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(WorkerProcess, "do", killed)
+    with caplog.at_level(logging.INFO, worker_processes.__name__):
+        assert listing(data, tmp_path / "store", snapshot=True) == expected
+    assert len(calls) >= at + 1
+    assert "A worker process has ended; this process goes on with" in caplog.text
+
+
+@pytest.mark.parametrize("program", ["/nowhere/python3", "/bin/true", "", None])
+def test_where_none_can_be_started_threads_do_it(data, tmp_path, workers, monkeypatch, program):
+    expected = in_threads(data, tmp_path / "threads", snapshot=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "executable", program)
+    assert listing(data, tmp_path / "store", snapshot=True) == expected
+    assert not workers
+
+
+def test_what_one_meets_is_told_as_ever(data, workers):
+    tree = scan_folder(str(data))
+    gone = data / "1" / "301.txt"
+    gone.unlink()
+    with pytest.raises(PathNotFoundError, match=r"1/301\.txt"):
+        content.hashed(str(data), tree)
+    assert workers
+    assert all(worker._process.returncode is not None for worker in workers)
+
+
+def test_damage_is_told_by_a_checkout_that_they_make(data, tmp_path, workers):
+    registry = Registry.open(tmp_path / "store")
+    registry.publish(Draft(name="x", source=data, snapshot=True))
+    blob = max(path for path in (tmp_path / "store/.kit/blobs").rglob("*") if path.is_file())
+    blob.chmod(0o644)
+    blob.write_bytes(blob.read_bytes() + b"x")
+    with pytest.raises(CorruptError, match="is damaged in the store"):
+        registry.folder(registry.resolve("x"))
+
+
+def test_a_file_that_was_begun_is_written_anew(data, tmp_path):
+    store = LocalStore(tmp_path / "store")
+    tree = content.snapshot(store, str(data), scan_folder(str(data)))
+    entry = next(entry for entry in tree.entries if entry.path == "0/0.txt".replace("0.txt", "3.txt"))
+    (tmp_path / "out/0").mkdir(parents=True)
+    (tmp_path / "out/0/3.txt").write_text("beg")
+    laying_out.write_chunk(store, str(tmp_path / "out"), [entry])
+    assert (tmp_path / "out/0/3.txt").read_text() == "333"
+
+
+def test_an_interrupt_leaves_none_behind(data, workers):
+    def interrupted(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        content.hashed(str(data), scan_folder(str(data)), progress=interrupted)
+    assert all(worker._process.returncode is not None for worker in workers)
+
+
+def test_they_end_with_who_started_them(data):
+    script = (
+        "import os, sys, signal\n"
+        "from functools import partial\n"
+        "from nemotron.kit.registry import reading, worker_processes\n"
+        "worker = worker_processes.WorkerProcess(worker_processes.order_of(reading.hashing('/')))\n"
+        "print(worker._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, timeout=DEADLINE_S, check=False
+    )
+    assert said.returncode == -signal.SIGKILL, said.stderr
+    deadline = time.monotonic() + DEADLINE_S
+    while Path(f"/proc/{int(said.stdout)}").exists() and state(int(said.stdout)) != "Z":
+        assert time.monotonic() < deadline, "it goes on for nobody"
+
+
+def state(pid: int) -> str:
+    """That of a process, Z if nobody has asked for its end; ditto if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+def test_what_can_not_be_told_by_name_is_done_here():
+    assert order_of(reading.hash_file) is None
+    assert order_of(partial(content.copy_chunk, MemoryStore(), "/data", {})) is None
+    assert order_of(partial(content.copy_chunk, LocalStore("/root-of-all"), "/data", {"a": "b"})) == (
+        "nemotron.kit.registry.content",
+        "copy_chunk",
+        [("store", "/root-of-all"), "/data", {"a": "b"}],
+        {},
+    )
+
+
+def test_few_files_need_none():
+    work = reading.hashing("/data")
+    with in_processes(work, worker_processes.FILES_MIN - 1) as done:
+        assert done is work
