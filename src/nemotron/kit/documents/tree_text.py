@@ -7,7 +7,6 @@ it was kept look at two fields of the header and pass over the others.
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, HASH_BYTES, KIND_MASK, Columns
@@ -182,7 +181,7 @@ def entries(data: bytes, where: str, digest: str | None = None) -> Iterator[Entr
         _add(block, lines, where)
         for at in range(len(block)):
             entry, etag, version = block.entry(at), head.etags[start + at], head.object_versions[start + at]
-            yield replace(entry, etag=etag, object_version=version) if etag or version else entry
+            yield entry._replace(etag=etag, object_version=version) if etag or version else entry
         start += len(block)
 
 
