@@ -121,12 +121,13 @@ _JSON = {
     "aliases": "Each alias with its version, `{alias: number}`.",
     "alias-log": "A list of moves, oldest first: `{uri, sequence, version, previous, moved_at, moved_by, "
     "protected, undoes, why}`; `undoes` is the sequence of the move that it took back, or null.",
-    "verify": "`{uri, ok, evidence, bytes_read, files}`: `evidence` is what was achieved (`full`, "
+    "verify": "`{uri, ok, evidence, bytes_read, seconds, files}`: `evidence` is what was achieved (`full`, "
     "`sampled` or `stat`); `files` lists `{path, verdict}` of those that are not the same: `touched` "
     "(other time, same size, and as far as it was read the same content), `changed`, `missing` or "
     "`extra`. `ok` is true if none but `touched` is among them. `unseen` says what evidence below `full` "
-    "is blind to. At a URL also `requests`, how many were made of its server, and `sure` false in a file "
-    "that was written again with the same size, as its etag tells, where nothing is known of its bytes.",
+    "is blind to, `notes` what no single file shows, such as a folder that is gone. At a URL also "
+    "`requests`, how many were made of its server, and `sure` false in a file that was written again with "
+    "the same size, as its etag tells, where nothing is known of its bytes.",
     "outbox": "`{delivered, waiting, set_aside, records}`: counts, `delivered` of the versions that have a "
     "receipt; `records` lists `{id, state, uri, destination, run, since, inputs, why, kind, attempts, "
     "last_attempt}` of what is still there, `state` is `waiting` or `set_aside`.",

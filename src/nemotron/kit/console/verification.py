@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nemotron.kit.registry.verify import Verification
 
 FILES_SHOWN_MAX = 100
+# What is done at once, nobody asks how long it took.
+SECONDS_TOLD_MIN = 1.0
 _ACHIEVED = {
     "stat": "by size and time",
     "sampled": "by a sample of each file",
@@ -58,10 +60,12 @@ class VerificationView(View):
                 "ok": found.ok,
                 "evidence": found.evidence,
                 "bytes_read": found.bytes_read,
+                "seconds": round(found.seconds, 3),
                 "files": Rows(found.files, _row),
             }
             | ({} if found.requests is None else {"requests": found.requests})
             | ({"unseen": unseen} if (unseen := _unseen(found)) else {})
+            | ({"notes": list(found.notes)} if found.notes else {})
             | ({} if self.repaired is None else {"repaired": self.repaired})
         )
 
@@ -94,6 +98,9 @@ class VerificationView(View):
         read = f", {words.size(found.bytes_read)} read" if found.bytes_read else ", nothing read"
         if found.requests is not None:
             read = f", {words.many(found.requests, 'request')}{read}"
+        if found.seconds >= SECONDS_TOLD_MIN:
+            read += f" in {words.number(round(found.seconds))} s"
+        rows += [Text(words.printable(note), "yellow", **_AS_ONE) for note in found.notes]
         if not Differences(found.files).is_sure:
             rows.append(Text(_UNSURE, "dim"))
         unseen = _unseen(found)

@@ -1,6 +1,8 @@
 """Checks of a version, wherever its data lies; what a check learns about newer times is kept."""
 
-from collections.abc import Mapping
+import os
+import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
@@ -15,6 +17,8 @@ from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.verify import Verification
 from nemotron.kit.store.protocol import Store
+
+_SURE: Mapping[Evidence, int] = {"stat": 0, "sampled": 1, "full": 2}
 
 
 def check_on_load(store: Store, record: Record, tree: Tree) -> Differences:
@@ -41,6 +45,36 @@ def check(
     progress: Progress | None = None,
 ) -> Verification:
     """See `Registry.verify`; `tree` is the listing of the version."""
+    began_s = time.perf_counter()
+    found = _check(store, record, tree, evidence, options, executor, progress)
+    notes = tuple(_notes(record, evidence, found))
+    return replace(found, seconds=time.perf_counter() - began_s, notes=notes)
+
+
+def _notes(record: Record, asked: Evidence | None, found: Verification) -> Iterator[str]:
+    """What no verdict on a single file says."""
+    if not (record.is_snapshot or record.is_at_url):
+        place = record.path if record.scope == "file" else record.folder
+        if not os.path.lexists(place):
+            yield f"{place} is gone: put it back, or where it was moved, say so with `nemotron kit remap`"
+        elif record.scope == "folder" and not os.path.isdir(place):
+            yield f"{place} is no folder any more"
+    if asked is not None and _SURE[found.evidence] < _SURE[asked]:
+        yield (
+            "not all files could be compared by their bytes: no digests were kept when they were published. "
+            f"Publish with --evidence {asked} to have them next time"
+        )
+
+
+def _check(
+    store: Store,
+    record: Record,
+    tree: Tree | None,
+    evidence: Evidence | None,
+    options: Mapping[str, Any] | None,
+    executor: Executor | None,
+    progress: Progress | None,
+) -> Verification:
     if tree is None:
         raise MisuseError(f"Cannot verify {record.uri}: no listing of its files was recorded")
     wanted = verify.wanted_of(record, evidence)

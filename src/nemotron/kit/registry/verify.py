@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, SAMPLED
 from nemotron.kit.documents.digest import SAMPLE_BLOCK
@@ -34,6 +34,8 @@ class Verification:
         files: the files that are not as they were, by path; of a snapshot those in the store, then those in
             the folder where it is laid out.
         requests: made of the server, where the data lies at a URL; None elsewhere.
+        seconds: how long it took.
+        notes: what the files together show: that their folder is gone, that nobody kept what was asked for.
     """
 
     uri: str
@@ -42,6 +44,8 @@ class Verification:
     bytes_read: int
     files: Sequence[Difference]
     requests: int | None = None
+    seconds: float = field(default=0.0, compare=False)
+    notes: tuple[str, ...] = ()
 
 
 def verify(
