@@ -10,7 +10,7 @@ import typer
 
 from nemotron.kit.cli import completion
 from nemotron.kit.cli.options import Json, Quiet, Root, session
-from nemotron.kit.cli.resolving import where
+from nemotron.kit.cli.resolving import laid_out, where
 from nemotron.kit.console.output import is_terminal, write_bytes
 from nemotron.kit.errors import MisuseError
 
@@ -84,6 +84,9 @@ def cp(
     from nemotron.kit.integrations.copying import copy_out
 
     registry, output = session(root, as_json, quiet)
+    record = registry.find(ref)[0]
+    if record.is_snapshot:
+        laid_out(registry, record, output)
     with output.progress("Copying", of_bytes=True) as progress:
         copied = copy_out(registry, ref, to, force=force, progress=progress)
     output.show(CopiedView(copied))
@@ -99,7 +102,7 @@ def open_(ref: Inside, root: Root = None, as_json: Json = False, quiet: Quiet = 
     from nemotron.kit.console.path import PathView
 
     registry, output = session(root, as_json, quiet)
-    record, folder, path, inside = where(registry, ref)
+    record, folder, path, inside = where(registry, ref, output)
     output.show(PathView(record, folder, path, inside))
     if as_json or quiet:
         return

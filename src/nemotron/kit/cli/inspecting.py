@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nemotron.kit.cli.options import Json, Quiet, Root, session
+from nemotron.kit.cli.resolving import where
 from nemotron.kit.console.output import choose
 from nemotron.kit.errors import InvalidReferenceError, OutsideRootError, PathNotFoundError
 from nemotron.kit.names import ArtifactRef
@@ -48,19 +49,15 @@ def inspect(
     place, output = path, choose(as_json=as_json, quiet=quiet)
     if path.startswith("art://"):
         registry = session(root, as_json, quiet).registry
-        record, inside = registry.find(path)
-        if record.is_at_url:
-            place = f"{record.path}/{inside}" if inside else record.path
-        else:
-            place = str(registry.inside(path) if inside else registry.location(record))
+        place = where(registry, path, output)[2]
     elif "://" not in path and not os.path.lexists(path):
         raise PathNotFoundError(f"Nothing is at {path}. {_artifact_meant(path)}")
     files = LOCAL
     if "://" in place:
         from nemotron.kit.artifacts.paths import files_of, to_path
 
-        files = files_of(where := to_path(place))
-        place = str(where)
+        files = files_of(remote := to_path(place))
+        place = str(remote)
     with output.progress("Reading"):
         detected = detect(place, files, loss_share=loss_share)
     output.show(InspectedView(detected, detected.path if "://" in place else os.path.abspath(detected.path)))

@@ -8,6 +8,7 @@ import typer
 from nemotron.kit.cli.options import Json, Quiet, Ref, Root, session
 
 if TYPE_CHECKING:
+    from nemotron.kit.console.output import Output
     from nemotron.kit.registry.records import Record
     from nemotron.kit.registry.registry import Registry
 
@@ -53,14 +54,20 @@ def resolve(
 
     options = CheckoutOptions(checkout.value if checkout else None)
     registry, output = session(root, as_json, quiet, options)
-    output.show(PathView(*where(registry, ref)))
+    output.show(PathView(*where(registry, ref, output)))
 
 
-def where(registry: "Registry", ref: str) -> "tuple[Record, str, str, str]":
+def where(registry: "Registry", ref: str, output: "Output") -> "tuple[Record, str, str, str]":
     """The version that a reference means, the folder of its content, the path asked for, and that inside."""
     record, inside = registry.find(ref)
     if record.is_at_url:
         folder = record.folder
         return record, folder, f"{folder}/{inside}" if inside else record.path, inside
-    folder = str(registry.folder(record))
+    folder = laid_out(registry, record, output)
     return record, folder, str(registry.inside(ref) if inside else registry.location(record)), inside
+
+
+def laid_out(registry: "Registry", record: "Record", output: "Output") -> str:
+    """The folder of a version's content; a person sees how far a snapshot is laid out."""
+    with output.progress("Laying out", of_bytes=True) as progress:
+        return str(registry.folder(record, progress=progress))

@@ -12,6 +12,7 @@ from nemotron.kit.registry.checkout_options import CheckoutOptions
 from nemotron.kit.registry.companions import companion
 from nemotron.kit.registry.findings import some
 from nemotron.kit.registry.laying_out import lay_out
+from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import METADATA_FILE
 from nemotron.kit.registry.verify_snapshot import settled_checkout
@@ -23,7 +24,13 @@ log = logging.getLogger(__name__)
 _told: set[str] = set()
 
 
-def check_out(store: Store, record: Record, tree: Tree | None, options: CheckoutOptions) -> str:
+def check_out(
+    store: Store,
+    record: Record,
+    tree: Tree | None,
+    options: CheckoutOptions,
+    progress: Progress | None = None,
+) -> str:
     """The folder of a snapshot: in the store where it can be written, else in the user's cache.
 
     Args:
@@ -31,6 +38,7 @@ def check_out(store: Store, record: Record, tree: Tree | None, options: Checkout
         record: the snapshot.
         tree: its listing.
         options: how it is laid out if it is not yet, and how much of the cache may be taken.
+        progress: told the bytes laid out so far, and those in all.
 
     Raises:
         CorruptError: the listing or a blob is missing or damaged.
@@ -41,20 +49,27 @@ def check_out(store: Store, record: Record, tree: Tree | None, options: Checkout
     inside = store.local_path(layout.checkout(record.name, record.version))
     if inside is not None:
         try:
-            return _laid_out(store, record, tree, str(inside), options)
+            return _laid_out(store, record, tree, str(inside), options, progress)
         except RefusedError:
             pass_on = _cached(store, record)  # a root that this user may only read
-        return _in_cache(store, record, tree, pass_on, options)
-    return _in_cache(store, record, tree, _cached(store, record), options)
+        return _in_cache(store, record, tree, pass_on, options, progress)
+    return _in_cache(store, record, tree, _cached(store, record), options, progress)
 
 
-def _in_cache(store: Store, record: Record, tree: Tree, target: str, options: CheckoutOptions) -> str:
+def _in_cache(
+    store: Store,
+    record: Record,
+    tree: Tree,
+    target: str,
+    options: CheckoutOptions,
+    progress: Progress | None,
+) -> str:
     """Lay out in the user's cache, and let what was not used for longest make room for it."""
     most = options.limit_in_force
     checkout_cache.mark_used(target, tree.size)
     if not os.path.isdir(target):
         checkout_cache.make_room(_cache_folder(), max(0, most - tree.size), target)
-    return _laid_out(store, record, tree, target, options)
+    return _laid_out(store, record, tree, target, options, progress)
 
 
 def laid_out(store: Store, record: Record) -> list[str]:
@@ -76,7 +91,14 @@ def _cache_folder() -> str:
     return f"{cache}/nemotron-kit/checkouts"
 
 
-def _laid_out(store: Store, record: Record, tree: Tree, target: str, options: CheckoutOptions) -> str:
+def _laid_out(
+    store: Store,
+    record: Record,
+    tree: Tree,
+    target: str,
+    options: CheckoutOptions,
+    progress: Progress | None,
+) -> str:
     # Asked first: what appears while this looks was laid out by somebody else, whole.
     was_there = os.path.lexists(target)
     way = options.way_in_force  # a value that is none is refused before anything is looked at
@@ -87,7 +109,7 @@ def _laid_out(store: Store, record: Record, tree: Tree, target: str, options: Ch
         _set_aside(record, target, problem)
     taken = any(entry.path == METADATA_FILE for entry in tree.entries)
     extra = {} if taken else {METADATA_FILE: codec.encode(companion(record, target))}
-    lay_out(store, tree, target, extra, way)
+    lay_out(store, tree, target, extra, way, progress=progress)
     return target
 
 

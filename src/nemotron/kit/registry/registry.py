@@ -134,13 +134,14 @@ class Registry(Catalog):
 
     # -- content -------------------------------------------------------------------------------------------
 
-    def folder(self, record: Record, *, look: bool = False) -> Path:
+    def folder(self, record: Record, *, look: bool = False, progress: "Progress | None" = None) -> Path:
         """A real folder that holds the content; a snapshot is laid out in the store's `.kit/checkouts`.
 
         Args:
             record: the version.
             look: see whether a checkout that this process has used before is still what was published. One
                 that was changed is set aside, with a warning, and laid out anew.
+            progress: told the bytes laid out so far, and those in all.
 
         Raises:
             MisuseError: the content lies at a URL.
@@ -155,7 +156,7 @@ class Registry(Catalog):
         key = (record.name, record.version)
         if look or not os.path.isdir(self._checked_out.get(key, "")):
             self._checked_out[key] = checkouts.check_out(
-                self.store, record, self.tree(record), self._checkouts
+                self.store, record, self.tree(record), self._checkouts, progress
             )
         return Path(self._checked_out[key])
 
