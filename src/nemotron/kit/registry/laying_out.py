@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
@@ -18,7 +18,7 @@ from nemotron.kit.registry.checkout_options import Way
 from nemotron.kit.registry.reading import Progress, Told
 from nemotron.kit.registry.scan import leaves
 from nemotron.kit.store import files
-from nemotron.kit.store.protocol import CHUNK_SIZE, Store
+from nemotron.kit.store.protocol import Store
 from nemotron.kit.store.system_errors import translate
 
 
@@ -216,8 +216,8 @@ def _copy_out(
     how = os.O_NOFOLLOW if goes_on else os.O_EXCL
     descriptor, begun = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | how, 0o600), 0
     try:
-        with _opened(store, entry) as blob:
-            if store.local_path(layout.BLOBS) is not None:
+        if store.local_path(layout.BLOBS) is not None:
+            with _opened(store, entry) as blob:
                 files.copy(
                     blob.fileno(),
                     descriptor,
@@ -226,13 +226,11 @@ def _copy_out(
                     share=share,
                     ahead=threads > 1,
                 )
-            else:
-                begun = reading.read_through(descriptor, seen, threads, None)
-                if begun:
-                    blob.seek(os.lseek(descriptor, begun, os.SEEK_SET))
-                while chunk := blob.read(CHUNK_SIZE):
-                    files.write_all(descriptor, chunk)
-                    seen(chunk)
+        else:
+            begun = os.lseek(descriptor, reading.read_through(descriptor, seen, threads, None), os.SEEK_SET)
+            for chunk in _fetched(store, entry, begun):
+                files.write_all(descriptor, chunk)
+                seen(chunk)
         _finish(descriptor, mode, entry.mtime_ns)
     finally:
         os.close(descriptor)
@@ -270,6 +268,13 @@ def _finish(descriptor: int, mode: int, mtime_ns: int | None) -> None:
 def _opened(store: Store, entry: Entry) -> BinaryIO:
     try:
         return objects.open_object(store, layout.blob(entry.digest or ""))
+    except PathNotFoundError:
+        raise _missing(store, entry) from None
+
+
+def _fetched(store: Store, entry: Entry, start: int) -> Iterator[bytes]:
+    try:
+        yield from objects.chunks(store, layout.blob(entry.digest or ""), start)
     except PathNotFoundError:
         raise _missing(store, entry) from None
 

@@ -5,6 +5,7 @@ the same; the next run puts it back, and until then readers take it from there. 
 is in the trash is absent. See `docs/design/009-house-keeping.md`.
 """
 
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from nemotron.kit.errors import PathNotFoundError
@@ -55,3 +56,21 @@ def open_object(store: Store, key: str) -> BinaryIO:
         except PathNotFoundError:
             place = locate(store, key)
     return store.open(place or key)
+
+
+def chunks(store: Store, key: str, start: int = 0) -> Iterator[bytes]:
+    """The bytes of an object, a piece at a time, from one of them on; it may move meanwhile.
+
+    Raises:
+        PathNotFoundError: it is nowhere.
+    """
+    place: str | None = key
+    for _ in range(LOOKS_MAX):
+        try:
+            for chunk in store.chunks(place or key, start):
+                start += len(chunk)
+                yield chunk
+            return
+        except PathNotFoundError:
+            place = locate(store, key)
+    yield from store.chunks(place or key, start)

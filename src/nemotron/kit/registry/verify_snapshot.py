@@ -18,7 +18,7 @@ from nemotron.kit.registry.differences import Differences, Verdict
 from nemotron.kit.registry.reading import Progress, Told
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_folder
-from nemotron.kit.store.protocol import CHUNK_SIZE, Store
+from nemotron.kit.store.protocol import Store
 
 MISSING = -1
 
@@ -91,12 +91,11 @@ def _read(store: Store, entry: Entry, threads: int, told: Told | None) -> Entry:
         return entry._replace(size=MISSING)
     hasher, size = blake3(max_threads=threads), 0
     try:
-        with objects.open_object(store, layout.blob(entry.digest)) as blob:
-            while chunk := blob.read(CHUNK_SIZE):
-                hasher.update(chunk)
-                size += len(chunk)
-                if told is not None:
-                    told(len(chunk))
+        for chunk in objects.chunks(store, layout.blob(entry.digest)):
+            hasher.update(chunk)
+            size += len(chunk)
+            if told is not None:
+                told(len(chunk))
     except PathNotFoundError:
         return entry._replace(size=MISSING)
     return entry._replace(size=size, digest=f"{ALGORITHM}:{hasher.hexdigest()}")

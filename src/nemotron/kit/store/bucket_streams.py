@@ -1,4 +1,6 @@
-"""A large file on its way into a bucket: read once for its digest, and once more as it is uploaded.
+"""Large files on their way into a bucket and back.
+
+The way into it: a file is read once for its digest, and once more as it is uploaded.
 
 So a publish that was killed goes on where it was: what the bucket has is read, and not sent again. And no
 copy is kept on a local disk meanwhile. What the second reading finds is compared with the first before the
@@ -9,18 +11,26 @@ rule that clears incomplete uploads away.
 """
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from itertools import islice
 from typing import TypedDict
 
 from blake3 import blake3
 
 from nemotron.kit.store import files
 from nemotron.kit.store.blocks import Seen
+from nemotron.kit.workers import Workers
 
 PART_SIZE = 5 << 20
 # S3 and Google take 10,000 parts of an object; a few are left over for a file that grows.
 PARTS_MAX = 9_900
 PARTS_AT_ONCE = 12
+# Of each of sixteen files that are fetched at the same time: enough to be busy for as long as a reply takes,
+# and little enough that a slow line brings a part before the client gives up.
+FETCHED_SIZE = 2 << 20
+FETCHED_AT_ONCE = 4
 
 
 class Parts(TypedDict):
@@ -91,3 +101,24 @@ class StreamedFile:
         if hasher.digest() != self._digest:
             self.has_changed = True
             raise OSError("the file has changed while it was uploaded")
+
+
+def in_order(fetch: Callable[[int, int], bytes], start: int, size: int) -> Iterator[bytes]:
+    """The parts of an object from one of its bytes on, in order; a few are under way while one is used.
+
+    Args:
+        fetch: given the first byte of a part and the one after its last, gets the part.
+        start: the first byte.
+        size: of the object.
+    """
+    starts = iter(range(start, size, FETCHED_SIZE))
+    with Workers(FETCHED_AT_ONCE, "kit-parts") as pool:
+
+        def begin(at: int) -> Future[bytes]:
+            return pool.submit(fetch, at, min(size, at + FETCHED_SIZE))
+
+        running = deque(map(begin, islice(starts, FETCHED_AT_ONCE)))
+        while running:
+            part = running.popleft().result()
+            running.extend(map(begin, islice(starts, 1)))
+            yield part

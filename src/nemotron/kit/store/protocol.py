@@ -238,9 +238,15 @@ class Store(ABC):
         """The file or folder behind a key where the store is on a file system, else None."""
         return None
 
-    def chunks(self, key: str) -> Iterator[bytes]:
-        """The bytes of an object, a piece at a time."""
+    def chunks(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """The bytes of an object, a piece at a time, from one of them on.
+
+        Raises:
+            PathNotFoundError: there is none.
+        """
         with self.open(key) as file:
+            if start:
+                file.seek(start)
             while chunk := file.read(CHUNK_SIZE):
                 yield chunk
 
