@@ -1,10 +1,12 @@
 """Evidence of data in buckets, by a server of each kind: a listing and a head may say the same in two ways.
 
-Azurite and Ceph are programs of their own: `make test-stores` brings them and runs this with them.
+And a snapshot there and back. Azurite and Ceph are programs of their own: `make test-stores` brings them and
+runs this with them.
 """
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import obstore
@@ -130,3 +132,19 @@ def test_one_that_is_gone(registry: Registry, bucket: Bucket) -> None:
     publish(registry, f"{bucket.url}/data/a.bin")
     bucket.remove("data/a.bin")
     assert said(registry.verify("d")) == [("a.bin", "missing", True)]
+
+
+def test_a_snapshot_goes_there_and_back_in_parts(
+    server: Server, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "large.bin").write_bytes(os.urandom((12 << 20) + 1))
+    (data / "small.txt").write_text("small")
+    registry = Registry.open(server.new_root())
+    record = registry.publish(Draft(name="m", source=data, snapshot=True)).record
+    assert registry.verify("m", "full").ok
+    folder = registry.folder(record)
+    assert (folder / "large.bin").read_bytes() == (data / "large.bin").read_bytes()
+    assert (folder / "small.txt").read_text() == "small"
