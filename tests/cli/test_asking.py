@@ -57,6 +57,20 @@ def test_diff(kit, store: Registry) -> None:
     assert "nothing that was recorded is different" in kit("diff", "base", "base").out
 
 
+def test_diff_counts_files_and_bytes(kit, registry: Registry, data: Path) -> None:
+    for snapshot in ((), ("--snapshot",)):
+        name = f"m{len(snapshot)}"
+        kit("register", "data", "--name", name, *snapshot)
+        (data / f"{name}.txt").write_text("more")
+        kit("register", "data", "--name", name, *snapshot)
+        document = kit("diff", f"{name}:v1", f"{name}:v2", "--json").json
+        assert document["files"] == [{"path": f"{name}.txt", "verdict": "added"}]
+        files, size = (document["totals"][key] for key in ("files", "bytes"))
+        assert (files["b"] - files["a"], size["b"] - size["a"]) == (1, 4)
+        drawn = kit("diff", f"{name}:v1", f"{name}:v2").out
+        assert f"  total     ~ bytes: {size['a']} → {size['b']}\n" in drawn
+
+
 def test_diff_without_a_listing_does_not_call_files_the_same(kit, store: Registry, data: Path) -> None:
     url = "s3://bucket/data"
     for name, source in (("m", url), ("m", data), ("other", url)):  # nobody looks at what is at the URL

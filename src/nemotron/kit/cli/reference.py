@@ -89,13 +89,14 @@ _JSON = {
     "path": "`{from, to, paths}`: lists of URIs, each from the input to what was made of it.",
     "common": "`{a, b, common: [{uri, kind, type, steps: {a, b}, nearest}]}`, the nearest to the two first.",
     "diff": "`{a, b, same, type, inputs, uses, composition, config, seeds, run, code, packages, metrics, "
-    "metadata, content, files, unlisted, place, upstream}`: `composition` (shares of sources) to `metrics` "
-    "map names to `{a, b}` like `metadata`, and are null where the runs have no record; `inputs` lists `{a, "
-    "b}` URIs, null where there is none; `uses` lists `{a, b, role, fields}` of what was said of inputs: "
+    "metadata, content, totals, files, unlisted, place, upstream}`: `composition` (shares of sources) to "
+    "`metrics` map names to `{a, b}` like `metadata`, and are null where the runs have no record; `inputs` "
+    "lists `{a, b}` URIs, null where there is none; `uses` lists `{a, b, role, fields}` of what was said: "
     "`a` and `b` as in `inputs`, `fields` maps `role`, `split`, `shards`, `tokens`, `token_range`, "
     "`weight`, `revision` to `{a, b}`, those that differ; `run` has `name`, `tags`, `command`, `entry`, "
     "`world_size`, `image`; `metadata` maps a field to `{a, b}`, one of them where it is on one side only; "
-    "`content` has `mode`, `scope`, `entry`, `follow_links`; `files` lists `{path, verdict}` (`added`, "
+    "`content` has `mode`, `scope`, `entry`, `follow_links`, and `totals` `files` and `bytes`, those that "
+    "differ; `files` lists `{path, verdict}` (`added`, "
     "`removed`, `changed`, `touched`), with `sure: false` where an etag alone tells of a change, null if "
     "they can't be compared; `unlisted` names those of the two without a listing that can be read; `type` "
     "and `place` (where the files were) are `{a, b}`, or null if they are the same. `same` is true if "

@@ -54,6 +54,7 @@ class DiffView(View):
             yield from (f"{name} {words.printable(one.key)}" for one in changes or ())
         yield from (f"metadata {words.printable(one.key)}" for one in here.metadata)
         yield from (f"content {words.printable(one.key)}" for one in here.content)
+        yield from (f"total {one.key}" for one in here.totals)
         yield from (f"file {words.printable(one.path)}" for one in here.files or ())
         yield from (["place"] if here.place else [])
 
@@ -89,6 +90,7 @@ def _difference_lines(one: "Difference") -> Iterable[str]:
     yield from _limited("metadata", [_field(change) for change in said])
     yield from _limited("content", [_field(change) for change in one.content])
     touched = sum(change.verdict == "touched" for change in one.files or ())
+    yield from _limited("total", [_field(change) for change in one.totals])
     shown = (_file(change) for change in one.files or () if change.verdict != "touched")
     count = len(one.files or ()) - touched
     if len(one.unlisted) == 1 or (one.unlisted and one.same):  # else the rest tells that they are different

@@ -114,6 +114,7 @@ class Difference:
         metrics: of the runs, the last value of each.
         metadata: fields, without times.
         content: whether it is a snapshot, and which file or folder it is.
+        totals: how many `files` there are, and how many `bytes`, as far as that differs.
         files: of the content; None if they can't be compared, as nothing is known of the files of one.
         unlisted: those of the two versions without a listing of files that can be read.
         place: both places where the content lay when it was published, if they differ.
@@ -133,6 +134,7 @@ class Difference:
     metrics: tuple[FieldChange, ...] | None = None
     metadata: tuple[FieldChange, ...] = ()
     content: tuple[FieldChange, ...] = ()
+    totals: tuple[FieldChange, ...] = ()
     files: Sequence[FileChange] | None = ()
     unlisted: tuple[str, ...] = ()
     place: tuple[str | None, str | None] | None = None
@@ -143,7 +145,7 @@ class Difference:
 
         A version without a listing is not the same as one with it: nobody knows.
         """
-        said = (self.type, self.inputs, self.uses, self.metadata, self.content)
+        said = (self.type, self.inputs, self.uses, self.metadata, self.content, self.totals)
         is_same = len(self.unlisted) != 1 and not any((*said, *self.made_differently.values()))
         return is_same and all(file.verdict == "touched" for file in self.files or ())
 
@@ -168,6 +170,7 @@ class Difference:
             },
             "metadata": _by_key(self.metadata),
             "content": _by_key(self.content),
+            "totals": _by_key(self.totals),
             "files": None if self.files is None else [change.to_document() for change in self.files],
             "unlisted": list(self.unlisted),
             "place": _pair(self.place),
@@ -208,6 +211,7 @@ def difference(
         uses=tuple(uses_changed(_paired(inputs, before, after), before.edges, after.edges)),
         metadata=tuple(fields_changed(_relative(before), _relative(after))),
         content=tuple(fields_changed(*(_shape(content) for content in contents))),
+        totals=() if None in trees else tuple(fields_changed(*map(_totals, contents))),
         files=_files(*trees),
         unlisted=_unlisted((before, after), trees),
         place=None if old == new else (old, new),
@@ -232,6 +236,10 @@ def _shape(content: Content | None) -> dict[str, Any]:
         "entry": said.entry,
         "follow_links": said.follow_links,
     }
+
+
+def _totals(content: Content | None) -> dict[str, Any]:
+    return {"files": content.files, "bytes": content.size} if content else {}
 
 
 def _place(node: Node, content: Content | None) -> str | None:
