@@ -125,6 +125,39 @@ def test_where_none_can_be_started_threads_do_it(data, tmp_path, workers, monkey
     assert not workers
 
 
+def test_where_they_can_not_work_each_thread_tries_once(data, tmp_path, workers, monkeypatch):
+    monkeypatch.setattr(reading, "CHUNK_FILES", 1)
+    monkeypatch.setattr(worker_processes, "_PROGRAM", "import nothing_of_that_name")
+    expected = in_threads(data, tmp_path / "threads", snapshot=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert listing(data, tmp_path / "store", snapshot=True) == expected
+    assert len(workers) <= reading.WORKERS
+
+
+def test_they_import_from_where_we_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", ["/a", "", b"/no/text", None, "relative", "odd\udc80"])
+    monkeypatch.chdir(tmp_path)
+    assert worker_processes.import_path() == ["/a", str(tmp_path), "relative", "odd\udc80"]
+
+
+def test_a_current_folder_that_was_deleted_keeps_nobody_from_saving(data, tmp_path):
+    script = (
+        "import os, sys\n"
+        "from nemotron.kit.registry import content, reading, scan, worker_processes\n"
+        "worker_processes.FILES_MIN = 1\n"
+        "assert '' in sys.path\n"
+        "os.rmdir(os.getcwd())\n"
+        "tree = content.hashed(sys.argv[1], scan.scan_folder(sys.argv[1]))\n"
+        "print(len(tree.unread()))\n"
+    )
+    (tmp_path / "gone").mkdir()
+    command = [sys.executable, "-c", script, str(data)]
+    said = subprocess.run(
+        command, cwd=tmp_path / "gone", capture_output=True, timeout=DEADLINE_S, check=False
+    )
+    assert (said.returncode, said.stdout) == (0, b"0\n"), said.stderr
+
+
 def test_what_one_meets_is_told_as_ever(data, workers):
     tree = scan_folder(str(data))
     gone = data / "1" / "301.txt"

@@ -127,13 +127,19 @@ class Crew:
         worker = None
         with suppress(IndexError):  # all are at work: one more thread asks for the first time
             worker = self._idle.pop()
+        is_new = worker is None
         if worker is None:
             try:
                 worker = WorkerProcess(self._order)
             except NoWorkerError:
                 self._can_start = False
                 raise
-        done = worker.do(entries)
+        try:
+            done = worker.do(entries)
+        except NoWorkerError:
+            if is_new:  # it can't work here, say: so would end the next, and one for each chunk
+                self._can_start = False
+            raise
         self._idle.append(worker)
         return done
 
@@ -156,7 +162,7 @@ class WorkerProcess:
     def __init__(self, order: Order) -> None:
         import subprocess  # a worker process has no use for it
 
-        paths = json.dumps([*(os.fspath(path) or os.getcwd() for path in sys.path), _HERE])
+        paths = json.dumps([*import_path(), _HERE])
         # Nothing that an environment or a site has Python do when it starts.
         command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM, paths]
         pipe = subprocess.PIPE
@@ -201,6 +207,17 @@ class WorkerProcess:
         for pipe in (self._process.stdin, self._process.stdout):
             with suppress(OSError):  # what was not sent has no reader any more
                 pipe.close()  # type: ignore[union-attr]
+
+
+def import_path() -> list[str]:
+    """Where this process imports from, for one that knows no current folder; what is no text is left out,
+    as by imports, and so is a current folder that was deleted.
+    """
+    here = ""
+    with suppress(OSError):
+        here = os.getcwd()
+    named: list[object] = [here if path == "" else path for path in sys.path]
+    return [path for path in named if isinstance(path, str) and path]
 
 
 def say(pipe: IO[bytes], what: Any) -> None:
