@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections import deque
 
 from nemotron.kit.store import files
 
@@ -18,23 +17,29 @@ class Unsynced:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._paths: deque[str] = deque()
+        self._paths: list[str] = []
+        # Of the paths: what is left out because there are many goes with those many, and not with a few that
+        # another thread's sync has left of them.
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
 
     def add(self, path: str) -> None:
         """One file more. Where there are many, all of the file system is synced, and none need be known."""
-        if len(self._paths) <= SINGLY_MAX or not files.can_sync_file_system():
-            self._paths.append(path)
+        with self._lock:
+            if len(self._paths) <= SINGLY_MAX or not files.can_sync_file_system():
+                self._paths.append(path)
 
     def sync(self) -> None:
         """Make them durable, with the folders that they are in: a few one by one, many by one `syncfs`."""
         # Who finds its files taken by another thread's sync waits until that is done.
-        with self._lock:
-            paths = [self._paths.popleft() for _ in range(len(self._paths))]
+        with self._turn:
+            with self._lock:
+                paths, self._paths = self._paths, []
             try:
                 self._sync(paths)
-            except OSError:
-                self._paths.extend(paths)  # who waits here must not take them for durable
+            except BaseException:  # an interrupt among them: who waits here must not take them for durable
+                with self._lock:
+                    self._paths += paths
                 raise
 
     def _sync(self, paths: list[str]) -> None:

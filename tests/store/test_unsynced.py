@@ -1,0 +1,105 @@
+"""No file that was written before a sync goes without one, whatever the threads beside it do."""
+
+import os
+import sys
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from nemotron.kit.store import files, unsynced
+from nemotron.kit.store.unsynced import SINGLY_MAX, Unsynced
+
+
+class Disk:
+    """Knows what was written, and what of it is durable."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.written: set[str] = set()
+        self.durable: set[str] = set()
+        monkeypatch.setattr(files, "sync_path", self.durable.add)
+        monkeypatch.setattr(files, "sync_file_system", self.sync_all)
+        monkeypatch.setattr(files, "can_sync_file_system", lambda: True)
+
+    def sync_all(self, folder: str) -> bool:
+        self.durable |= self.written
+        return True
+
+    def write(self, to_sync: Unsynced, count: int) -> None:
+        for _ in range(count):
+            path = f"/root/{len(self.written)}"
+            self.written.add(path)
+            to_sync.add(path)
+
+
+@pytest.fixture
+def disk(monkeypatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+def sync_and_at_step(to_sync: Unsynced, step: int, do: Any) -> bool:
+    """Sync, and do something after so many steps of the interpreter; whether there were as many."""
+    steps = 0
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        nonlocal steps
+        if frame.f_code.co_filename != unsynced.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        # Another thread would wait while the lock is held, and go on right after.
+        if event == "opcode" and not to_sync._lock.locked():
+            steps += 1
+            if steps == step:
+                do()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        to_sync.sync()
+    finally:
+        sys.settrace(before)
+    return steps >= step
+
+
+@pytest.mark.parametrize("first", [1, SINGLY_MAX, SINGLY_MAX + 1])
+@pytest.mark.parametrize("more", [1, SINGLY_MAX, SINGLY_MAX + 2])
+def test_what_comes_in_the_middle_of_a_sync_is_covered_by_it_or_by_the_next(disk, first, more):
+    step, was_there = 1, True
+    while was_there:
+        to_sync = Unsynced("/root")
+        disk.write(to_sync, first)
+        was_there = sync_and_at_step(to_sync, step, lambda to_sync=to_sync: disk.write(to_sync, more))
+        to_sync.sync()
+        assert disk.written <= disk.durable, f"at step {step}"
+        step += 1
+    assert step > 10
+
+
+@pytest.mark.parametrize("error", [OSError("no"), KeyboardInterrupt()])
+@pytest.mark.parametrize("count", [2, SINGLY_MAX + 2])
+def test_what_a_sync_that_broke_off_took_is_synced_by_the_next(disk, monkeypatch, error, count):
+    to_sync = Unsynced("/root")
+    disk.write(to_sync, count)
+
+    def broken(path: str) -> bool:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "sync_path", broken)
+        patch.setattr(files, "sync_file_system", broken)
+        with pytest.raises(type(error)):
+            to_sync.sync()
+    to_sync.sync()
+    assert disk.written <= disk.durable
+
+
+def test_no_more_is_known_than_tells_how_to_sync(disk):
+    to_sync = Unsynced("/root")
+    disk.write(to_sync, 10 * SINGLY_MAX)
+    assert len(to_sync._paths) == SINGLY_MAX + 1
+    to_sync.sync()
+    assert disk.written <= disk.durable
+    disk.write(to_sync, 1)
+    to_sync.sync()
+    assert os.path.dirname("/root/x") in disk.durable  # one by one again
