@@ -82,6 +82,43 @@ def test_what_is_in_the_bucket_is_not_sent_again(root: str, data: Path, proxy: P
     assert len(sent(proxy)) <= SMALL + 1
 
 
+def asked(proxy: Proxy) -> int:
+    """How often an upload in parts was begun, or completed."""
+    return sum(method == "POST" and "/.kit/blobs/" in path for method, path in proxy.seen)
+
+
+def test_progress_is_what_was_sent(root: str, data: Path, proxy: Proxy) -> None:
+    others = sum(path.stat().st_size for path in data.iterdir()) - LARGE
+    told = []
+
+    def progress(done: int, total: int) -> None:
+        told.append((done, total))
+        if done > others:  # of the large file: it was read before the bucket was asked to take it
+            assert asked(proxy) >= 1
+
+    registry = Registry.open(root)
+    registry.publish(Draft(name="m", source=data, snapshot=True), progress=progress)
+    assert max(told) == (others + LARGE, others + LARGE)
+    told.clear()
+    registry.publish(Draft(name="other", source=data, snapshot=True), progress=progress)
+    assert max(told, default=(others + LARGE,) * 2) == (others + LARGE, others + LARGE)
+
+
+def test_an_interrupt_ends_an_upload(root: str, data: Path, proxy: Proxy) -> None:
+    others = sum(path.stat().st_size for path in data.iterdir()) - LARGE
+
+    def progress(done: int, total: int) -> None:
+        if done > others:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Registry.open(root).publish(Draft(name="m", source=data, snapshot=True), progress=progress)
+    assert asked(proxy) == 1
+    assert Registry.open(root).list() == []
+    Registry.open(root).publish(Draft(name="m", source=data, snapshot=True))
+    assert asked(proxy) == 3
+
+
 KILLED = """
 import sys
 from nemotron.kit.registry.records import Draft

@@ -310,13 +310,9 @@ def _copy_in(
     else:
         hasher = blake3(max_threads=threads)
 
-        def seen(block: memoryview) -> None:
-            hasher.update(block)
-            if told is not None:
-                told(len(block))
-
         with store.stage() as staging:
-            count = staging.fill(descriptor, seen, reading.COPY_BUFFER_SIZE, ahead=threads > 1)
+            staging.told = told
+            count = staging.fill(descriptor, hasher.update, reading.COPY_BUFFER_SIZE, ahead=threads > 1)
             digest = f"{ALGORITHM}:{hasher.hexdigest()}"
             created = staging.commit(layout.blob(digest))
     if not created and not _holds(store, digest, count):

@@ -87,8 +87,8 @@ class StreamedFile:
         self._digest, self.size = hasher.digest(), done
         return done
 
-    def again(self) -> Iterator[bytes]:
-        """All of it once more, in parts.
+    def again(self, told: Callable[[int], object] | None = None) -> Iterator[bytes]:
+        """All of it once more, in parts; `told` hears of each once the next one is asked for.
 
         Raises:
             OSError: it is not what it was.
@@ -98,6 +98,8 @@ class StreamedFile:
             hasher.update(part)
             done += len(part)
             yield part
+            if told is not None:
+                told(len(part))
         if hasher.digest() != self._digest:
             self.has_changed = True
             raise OSError("the file has changed while it was uploaded")

@@ -339,8 +339,9 @@ class LocalStaging(Staging):
 
     def fill(self, source: int, seen: Seen, buffer_size: int, *, ahead: bool = False) -> int:
         """Copy a file, in the way that is cheapest here; `seen` is told what the store now holds."""
+        shown = self._telling(seen)
         try:
-            return files.copy(source, self._descriptor, seen, buffer_size, write_back=True, ahead=ahead)
+            return files.copy(source, self._descriptor, shown, buffer_size, write_back=True, ahead=ahead)
         except OSError as error:
             self.abort()
             raise translate(error, "copy into", self.path) from error

@@ -173,13 +173,21 @@ class BucketStore(Store):
         file.seek(0)
         self._call("write", key, lambda path: obstore.put(self._bucket, path, file, **parts))
 
-    def stream(self, key: str, source: StreamedFile) -> bool:
-        """Write an object from a file, in parts; False, and nothing is there, if the file has changed."""
+    def stream(self, key: str, source: StreamedFile, told: Callable[[int], object] | None = None) -> bool:
+        """Write an object from a file, in parts; False, and nothing is there, if the file has changed.
+
+        Args:
+            key: of the object.
+            source: the file, which was read once.
+            told: hears of the bytes that are sent.
+        """
         import obstore
 
         parts = in_parts(source.size)
         try:
-            self._call("write", key, lambda path: obstore.put(self._bucket, path, source.again(), **parts))
+            self._call(
+                "write", key, lambda path: obstore.put(self._bucket, path, source.again(told), **parts)
+            )
         except KitError:
             if source.has_changed:
                 return False
@@ -284,16 +292,18 @@ class _BucketStaging(Staging):
     def fill(self, source: int, seen: Seen, buffer_size: int, *, ahead: bool = False) -> int:
         """Show what a file holds; it is read once more, and uploaded, if the bucket does not have it yet."""
         self._source = StreamedFile(source, buffer_size)
-        return self._source.read(seen, ahead)
+        return self._source.read(self._telling(seen, have_arrived=False), ahead)
 
     def commit(self, key: str) -> bool:
         # The key is the content's digest, so no condition is needed, and the parts of a large upload (which
         # some servers can't make conditional) do no harm.
         try:
             if self._store.exists(key):
+                if self._source is not None and self.told is not None:
+                    self.told(self._source.size)
                 return False
             if self._source is not None:
-                return self._store.stream(key, self._source)
+                return self._store.stream(key, self._source, self.told)
             self._store.upload(key, cast(BinaryIO, self._file))
         finally:
             self.abort()

@@ -59,7 +59,13 @@ class Staging(ABC):
     """Content on its way into the store, whose key is known only when all of it was seen.
 
     Used as a context manager; what was not committed is dropped.
+
+    Attributes:
+        told: hears of the bytes of a file that have arrived: while it is read where that is all there is to
+            do, and while it is sent where that is what takes time. What it raises stops the work.
     """
+
+    told: Callable[[int], object] | None = None
 
     @abstractmethod
     def write(self, chunk: bytes | memoryview) -> None:
@@ -87,7 +93,19 @@ class Staging(ABC):
                 self.write(buffer[:count])
             return count
 
-        return blocks.pass_on(copy_block, seen, buffer_size, ahead=ahead)
+        return blocks.pass_on(copy_block, self._telling(seen), buffer_size, ahead=ahead)
+
+    def _telling(self, seen: Seen, *, have_arrived: bool = True) -> Seen:
+        """Show blocks, and tell of them."""
+        told = self.told
+        if told is None:
+            return seen
+
+        def both(block: memoryview) -> None:
+            seen(block)
+            told(len(block) if have_arrived else 0)
+
+        return both
 
     @abstractmethod
     def commit(self, key: str) -> bool:
