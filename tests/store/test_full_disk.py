@@ -231,6 +231,20 @@ def test_every_error_number_is_an_error_of_the_kit(number):
     assert str(error).startswith(f"Cannot write /root/x: {os.strerror(number)}")
 
 
+@pytest.mark.parametrize(
+    ("number", "doing", "advice"),
+    [
+        (errno.EACCES, "write", "Check the owner and mode of the folder, or choose another root"),
+        (errno.EACCES, "read", "Check its owner and mode, and those of the folders above it"),
+        (errno.EPERM, "look into", "Check its owner and mode, and those of the folders above it"),
+        (errno.EROFS, "write", "Mount it such that it can be written, or choose another root"),
+        (errno.EMFILE, "read", "Close what this process has open, or allow it more (ulimit -n)"),
+    ],
+)
+def test_the_advice_is_about_what_was_tried(number, doing, advice):
+    assert str(translate(OSError(number, "no"), doing, "/data/x")) == f"Cannot {doing} /data/x: no. {advice}"
+
+
 def test_the_kits_own_errors_are_not_said_twice():
     error = RefusedError("said")
     assert translate(error, "write", "/x") is error

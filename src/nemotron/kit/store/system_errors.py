@@ -14,7 +14,8 @@ from nemotron.kit.errors import (
 )
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_DENIED = frozenset({errno.EACCES, errno.EPERM})
+_READING = frozenset({"read", "look at", "look into", "list"})
 
 
 def translate(error: OSError, doing: str, path: object) -> KitError:
@@ -33,6 +34,10 @@ def translate(error: OSError, doing: str, path: object) -> KitError:
     said = f"Cannot {doing} {clean_text(str(path))}: {error.strerror or one_line(str(error))}"
     if error.errno in _FULL:
         return DiskFullError(f"{said}. Free some space or raise the quota, then try again; nothing was lost")
+    if error.errno == errno.EROFS:
+        return RefusedError(f"{said}. Mount it such that it can be written, or choose another root")
+    if error.errno in _DENIED and doing in _READING:  # of the user's data too
+        return RefusedError(f"{said}. Check its owner and mode, and those of the folders above it")
     if error.errno in _DENIED:
         return RefusedError(f"{said}. Check the owner and mode of the folder, or choose another root")
     if error.errno == errno.ENOENT or (error.errno == errno.ENOTDIR and doing == "read"):
@@ -43,6 +48,8 @@ def translate(error: OSError, doing: str, path: object) -> KitError:
         return RefusedError(
             f"{said}. A root must be a folder, with nothing of yours where the kit keeps its files"
         )
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return UnavailableError(f"{said}. Close what this process has open, or allow it more (ulimit -n)")
     return UnavailableError(f"{said}. The file system may be down; try again")
 
 
