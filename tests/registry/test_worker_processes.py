@@ -125,9 +125,10 @@ def test_where_none_can_be_started_threads_do_it(data, tmp_path, workers, monkey
     assert not workers
 
 
-def test_where_they_can_not_work_each_thread_tries_once(data, tmp_path, workers, monkeypatch):
+@pytest.mark.parametrize("program", ["import nothing_of_that_name", "print('Welcome to this cluster')"])
+def test_where_they_can_not_work_each_thread_tries_once(data, tmp_path, workers, monkeypatch, program):
     monkeypatch.setattr(reading, "CHUNK_FILES", 1)
-    monkeypatch.setattr(worker_processes, "_PROGRAM", "import nothing_of_that_name")
+    monkeypatch.setattr(worker_processes, "_PROGRAM", program)
     expected = in_threads(data, tmp_path / "threads", snapshot=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert listing(data, tmp_path / "store", snapshot=True) == expected
@@ -156,6 +157,30 @@ def test_a_current_folder_that_was_deleted_keeps_nobody_from_saving(data, tmp_pa
         command, cwd=tmp_path / "gone", capture_output=True, timeout=DEADLINE_S, check=False
     )
     assert (said.returncode, said.stdout) == (0, b"0\n"), said.stderr
+
+
+def test_a_program_that_has_python_in_it_is_not_started(data, tmp_path, workers, monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", "/opt/trainer/python-trainer")
+    assert listing(data, tmp_path / "store", snapshot=True)
+    assert not workers
+
+
+def test_they_are_told_no_more_than_they_need(data, tmp_path, workers, monkeypatch):
+    registry, told = Registry.open(tmp_path / "store"), []
+    registry.publish(Draft(name="x", source=data, snapshot=True))
+
+    def say(pipe, what, real=worker_processes.say):
+        told.append(what)
+        real(pipe, what)
+
+    monkeypatch.setattr(worker_processes, "say", say)
+    for path in data.rglob("*.txt"):
+        path.write_bytes(b"#" * path.stat().st_size)
+    registry.publish(Draft(name="x", source=data, snapshot=True))
+    orders = [what for what in told if isinstance(what, tuple)]
+    assert orders
+    assert all(len(repr(order)) < 1000 for order in orders)
 
 
 def test_what_one_meets_is_told_as_ever(data, workers):

@@ -155,10 +155,15 @@ def snapshot(
         stored = {(digest, size) for digest, size in stored if _holds(store, digest, size)}
     columns = known.columns
     wanted = [at for at in known.unread(known=0) if (columns.digest(at), columns.sizes[at]) not in stored]
+    # Each worker process is told of it. Where there are many, a small one is known when it has been read, and
+    # synced with all the others whatever it is.
+    least = -1 if store.at_once > 1 or len(wanted) < worker_processes.FILES_MIN else reading.SMALL_SIZE_MAX
     likely = {
         columns.paths[at]: old[0]
         for at in wanted
-        if (old := before.get(columns.paths[at])) and old[1] == columns.sizes[at]
+        if columns.sizes[at] > least
+        and (old := before.get(columns.paths[at]))
+        and old[1] == columns.sizes[at]
     }
     work = partial(copy_chunk if executor is None else copy_chunk_durably, store, folder, likely)
     copying = _copied(store, work, known, wanted, executor, progress)

@@ -33,6 +33,8 @@ FILES_MIN = 2_000
 SIZE_MAX = 1 << 20
 _STORE = "store"
 _SIZE_BYTES = 8
+# What says that it is larger is no message, but a line that some program printed.
+MESSAGE_SIZE_MAX = 1 << 30
 _HERE = str(Path(__file__).parents[3])
 _PROGRAM = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import main; main()"
 
@@ -92,7 +94,8 @@ def _meant(value: object) -> object:
 def _is_python() -> bool:
     """Whether our executable is an interpreter, and not a program that has one in it."""
     name = os.path.basename(os.path.realpath(sys.executable or ""))
-    return name.startswith(("python", "pypy")) and sys.getfilesystemencoding() == "utf-8"
+    is_one = name.startswith(("python", "pypy")) and not getattr(sys, "frozen", False)
+    return is_one and sys.getfilesystemencoding() == "utf-8"
 
 
 class Crew:
@@ -163,8 +166,8 @@ class WorkerProcess:
         import subprocess  # a worker process has no use for it
 
         paths = json.dumps([*import_path(), _HERE])
-        # Nothing that an environment or a site has Python do when it starts.
-        command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM, paths]
+        # Nothing that an environment or a site has Python do when it starts, and nothing beside the code.
+        command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _PROGRAM, paths]
         pipe = subprocess.PIPE
         try:
             self._process = subprocess.Popen(
@@ -231,11 +234,10 @@ def hear(pipe: IO[bytes]) -> Any:
     """Receive a value.
 
     Raises:
-        EOFError: the other side has ended.
+        EOFError: the other side has ended, or is none of ours.
     """
     size = int.from_bytes(pipe.read(_SIZE_BYTES), "big")
-    data = pipe.read(size)
-    if not size or len(data) < size:
+    if not 0 < size <= MESSAGE_SIZE_MAX or len(data := pipe.read(size)) < size:
         raise EOFError
     return marshal.loads(data)
 
