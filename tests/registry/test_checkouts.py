@@ -291,6 +291,27 @@ def test_a_root_that_may_only_be_read_is_laid_out_in_the_users_cache(
     assert not (root / ".kit/checkouts").exists()
 
 
+@pytest.mark.parametrize(
+    ("number", "kind", "advice"),
+    [
+        (errno.EACCES, RefusedError, "art://m:v1 can't be laid out in this user's cache, .*XDG_CACHE_HOME"),
+        (errno.EROFS, RefusedError, "XDG_CACHE_HOME"),
+        (errno.ENOENT, RefusedError, "XDG_CACHE_HOME"),
+        (errno.ENOSPC, DiskFullError, "Free some space"),
+    ],
+)
+def test_a_cache_that_can_not_be_written_is_named(data, monkeypatch, number, kind, advice):
+    registry = Registry(MemoryStore())
+    record = registry.publish(Draft(name="m", source=data, snapshot=True)).record
+
+    def mkdir(path, *rest, **named):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(kind, match=advice):
+        registry.folder(record)
+
+
 def test_a_store_without_folders_is_laid_out_in_the_users_cache(data, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     registry = Registry(MemoryStore())

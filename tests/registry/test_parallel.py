@@ -8,10 +8,11 @@ import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nemotron.kit.errors import PathNotFoundError
+from nemotron.kit.errors import MisuseError, PathNotFoundError
 from nemotron.kit.registry import content, reading
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
@@ -53,6 +54,12 @@ def test_what_an_executor_meets_comes_back(data: Path) -> None:
     (data / "large.bin").unlink()
     with ThreadPoolExecutor(1) as pool, pytest.raises(PathNotFoundError, match=r"large\.bin"):
         content.hashed(str(data), tree, executor=pool)
+
+
+@pytest.mark.parametrize("executor", [3, ThreadPoolExecutor])
+def test_what_is_no_executor_is_refused(registry: Registry, data: Path, executor: Any) -> None:
+    with pytest.raises(MisuseError, match="Not an executor: "):
+        registry.publish(Draft(name="x", source=data, snapshot=True), executor=executor)
 
 
 def test_chunks_are_bounded_by_number_and_by_bytes() -> None:

@@ -187,7 +187,7 @@ def test_what_one_meets_is_told_as_ever(data, workers):
     tree = scan_folder(str(data))
     gone = data / "1" / "301.txt"
     gone.unlink()
-    with pytest.raises(PathNotFoundError, match=r"1/301\.txt"):
+    with pytest.raises(PathNotFoundError, match=r"1/301\.txt was there a moment ago, and is gone"):
         content.hashed(str(data), tree)
     assert workers
     assert all(worker._process.returncode is not None for worker in workers)

@@ -6,7 +6,7 @@ import os
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.digest import digest_of, hex_of
 from nemotron.kit.documents.tree import Tree
-from nemotron.kit.errors import CorruptError, RefusedError
+from nemotron.kit.errors import CorruptError, DiskFullError, RefusedError
 from nemotron.kit.registry import checkout_cache, layout
 from nemotron.kit.registry.checkout_options import CheckoutOptions
 from nemotron.kit.registry.companions import companion
@@ -17,6 +17,7 @@ from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import METADATA_FILE
 from nemotron.kit.registry.verify_snapshot import settled_checkout
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.store.system_errors import translate
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,16 @@ def _in_cache(
 ) -> str:
     """Lay out in the user's cache, and let what was not used for longest make room for it."""
     most = options.limit_in_force
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+    except OSError as error:
+        said = translate(error, "lay out", target)
+        if isinstance(said, DiskFullError):
+            raise said from error
+        raise RefusedError(
+            f"{record.uri} can't be laid out in this user's cache, {_cache_folder()}: {error.strerror}. "
+            "Name a folder that can be written with XDG_CACHE_HOME"
+        ) from error
     checkout_cache.mark_used(target, tree.size)
     if not os.path.isdir(target):
         checkout_cache.make_room(_cache_folder(), max(0, most - tree.size), target)

@@ -19,7 +19,7 @@ from blake3 import blake3
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
 from nemotron.kit.documents.entry import kept_time
 from nemotron.kit.documents.tree import Entry, Tree
-from nemotron.kit.errors import ConflictError
+from nemotron.kit.errors import ConflictError, MisuseError, PathNotFoundError
 from nemotron.kit.registry.worker_processes import in_processes
 from nemotron.kit.store import files
 from nemotron.kit.store.blocks import Seen
@@ -125,7 +125,12 @@ def on_all(
         executor: who does it; threads of this process, and worker processes for many small files, by default.
         progress: told the bytes done and those in all.
         is_remote: the work waits for replies more than it computes, so many threads do it.
+
+    Raises:
+        MisuseError: the executor is none.
     """
+    if executor is not None and (isinstance(executor, type) or not hasattr(executor, "submit")):
+        raise MisuseError(f"Not an executor: {executor!r}; expected one such as ProcessPoolExecutor(8)")
     if not positions:
         return
     sizes, entry = tree.columns.sizes, tree.columns.entry
@@ -254,6 +259,7 @@ def steadily(folder: str, entry: Entry, read: Callable[[int, int], tuple[str, in
 
     Raises:
         ConflictError: it keeps changing while it is read.
+        PathNotFoundError: it is gone.
     """
     path = f"{folder}/{entry.path}"
     known = (entry.size, entry.mtime_ns, entry.ctime_ns)
@@ -265,6 +271,10 @@ def steadily(folder: str, entry: Entry, read: Callable[[int, int], tuple[str, in
                 after = os.fstat(descriptor)
             finally:
                 os.close(descriptor)
+        except FileNotFoundError as error:
+            raise PathNotFoundError(
+                f"{path} was there a moment ago, and is gone; try again when nobody deletes files"
+            ) from error
         except OSError as error:
             raise translate(error, "read", path) from error
         now = (after.st_size, kept_time(after.st_mtime_ns), kept_time(after.st_ctime_ns))
