@@ -1,5 +1,6 @@
 """A key that was worked out before is that of the very same listing, and of no other."""
 
+import blake3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +59,40 @@ def test_paths_are_not_mixed_up(one, other):
     trees = [Tree.of(Entry(path) for path in paths) for paths in (one, other)]
     assert known_keys.of_columns(trees[0].columns) != known_keys.of_columns(trees[1].columns)
     assert [tree.key for tree in trees] == [stored(tree) for tree in trees]
+
+
+def test_links_are_not_mixed_up():
+    """A stored target may be any text, one with a zero byte too, and may be missing."""
+    links = [("x\x001 y", None), ("x", "y")]
+    trees = [
+        Tree(Entry(path, kind="link", target=to) for path, to in zip("ab", both, strict=True))
+        for both in links
+    ]
+    assert [tree.key for tree in trees] == [stored(tree) for tree in trees]
+
+
+def test_bytes_that_only_look_like_columns_are_no_listing(monkeypatch):
+    hashed = []
+
+    class Hasher:
+        def __init__(self, data=b"", real=blake3.blake3):
+            self.hasher = real()
+            self.update(data)
+
+        def update(self, data):
+            hashed.append(bytes(data))
+            self.hasher.update(data)
+            return self
+
+        def digest(self):
+            return self.hasher.digest()
+
+    tree = Tree.of([Entry("a.bin", 1, 7)])
+    assert tree.key == stored(tree)
+    with monkeypatch.context() as patch:
+        patch.setattr(blake3, "blake3", Hasher)
+        known_keys.of_columns(tree.columns)
+    assert not is_packed(b"".join(hashed), tree.key)
 
 
 def test_no_text_is_made_twice(monkeypatch):

@@ -45,7 +45,8 @@ def of_packed(data: bytes) -> bytes:
     """The digest of some packed bytes."""
     from blake3 import blake3
 
-    return blake3(data).digest()
+    # Not the digest of the bytes alone: they may be anything, also what `of_columns` takes in.
+    return blake3(b"packed ").update(data).digest()
 
 
 def of_columns(columns: Columns) -> bytes:
@@ -53,14 +54,15 @@ def of_columns(columns: Columns) -> bytes:
     from blake3 import blake3
 
     tags = (columns.etags, columns.object_versions)
-    # As no packed bytes begin. All lengths that are not seen from what follows are said here.
+    # All lengths that are not seen from what follows are said here.
     hasher = blake3(b"columns %d %d " % (len(columns), len(columns.hashes)))
     for column in (columns.sizes, columns.mtimes_ns, columns.marks, columns.hashes):
         hasher.update(memoryview(column).cast("B"))
     for start in range(0, len(columns), _BLOCK):
         hasher.update(_encoded([*columns.paths[start : start + _BLOCK], ""]))
     for at, target in sorted(columns.targets.items()):
-        hasher.update(b"%d %s" % (at, _encoded([target, ""])))
+        encoded = _encoded([target])
+        hasher.update(b"%d %d " % (at, len(encoded)) + encoded)
     for of_one in tags:
         hasher.update(b"tags %d " % len(of_one))
         for piece in of_one.pieces(1 << 20):
