@@ -198,8 +198,10 @@ def test_a_read_only_folder_is_an_error_without_a_store(
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RefusedError, match="Cannot make the folder"):
-        ModelArtifact(path=tmp_path / "file/below", step=1).save()
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "file/below", tmp_path / "pipe"):
+        with pytest.raises(RefusedError, match=r"Cannot make the folder .* is no folder; check the path"):
+            ModelArtifact(path=path, step=1).save()
 
 
 def test_nothing_is_written_of_metadata_without_a_json_form(store: Registry, folder: Folder) -> None:

@@ -1,5 +1,7 @@
 """The grammar: what is written can be read back, and nothing else can be read."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -118,6 +120,12 @@ HOSTILE = [
     "a?",
     "http://x",
 ]
+
+
+@pytest.mark.parametrize("given", [3, b"m", None, Path("m")])
+def test_what_is_no_text_is_no_name(given):
+    with pytest.raises(InvalidNameError, match="it is no text"):
+        ArtifactName.parse(given)
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:20])

@@ -90,6 +90,8 @@ class ArtifactName:
         Raises:
             InvalidNameError: what is wrong with it.
         """
+        if not isinstance(text, str):
+            raise InvalidNameError(f"Invalid artifact name: {text!r}: it is no text. Example: my-model")
         return cls(text.removeprefix(SCHEME))
 
     def __str__(self) -> str:

@@ -77,6 +77,11 @@ def make_folder(folder: Path) -> None:
         return
     try:
         os.makedirs(folder, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RefusedError(
+            f"Cannot make the folder {folder}: {error.strerror}. What is there, or above it, is no folder; "
+            "check the path"
+        ) from error
     except OSError as error:
         raise _translate(error, "make the folder", folder) from error
 
