@@ -1,8 +1,10 @@
 """What a scan finds in a folder: all that is there, each thing once, in the order of the listing."""
 
+import inspect
 import os
 import resource
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,6 +144,17 @@ def test_deep_folders_need_few_files_open(tmp_path):
         assert [path for path, *_ in found(top)] == ["d/" * 200 + "file"]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_folders_that_are_nested_too_deep_are_refused(tmp_path):
+    (tmp_path / "/".join("d" * 100)).mkdir(parents=True)
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 100)
+    try:
+        with pytest.raises(RefusedError, match=rf"Cannot look into {tmp_path}: it has hundreds of folders"):
+            scan_folder(str(tmp_path))
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @pytest.mark.parametrize(

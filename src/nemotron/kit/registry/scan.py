@@ -77,9 +77,11 @@ def scan_folder(
         raise PathNotFoundError(f"No such folder: {folder}. Check the path, or write the data first")
     seen = {os.path.realpath(folder)} if follow_links else None
     found = Columns()
-    _walk(
-        folder, "", _Scan(found, os.path.realpath(folder), seen, skip, like.columns.paths if like else None)
-    )
+    scan = _Scan(found, os.path.realpath(folder), seen, skip, like.columns.paths if like else None)
+    try:
+        _walk(folder, "", scan)
+    except RecursionError as error:  # by far deeper than any data
+        raise RefusedError(f"Cannot look into {folder}: it has hundreds of folders in each other") from error
     tree = Tree.of_columns(found)
     own = _own(folder, tree.columns.paths)
     if not own:
