@@ -79,6 +79,32 @@ def test_empty_folders_and_links_inside_are_there(publish, lay_out, data):
     assert lay_out() == folder
 
 
+def test_links_that_stay_inside_by_way_of_outside_lead_to_the_copy(
+    publish, lay_out, data, tmp_path, opened, caplog
+):
+    (tmp_path / "way").symlink_to(data)
+    (data / "latest").symlink_to(data / "sub")
+    (data / "sub/absolute").symlink_to(tmp_path / "way/part.txt")
+    (data / "sub/around").symlink_to(f"../../{data.name}/sub/more.bin")
+    (data / "sub/..odd").symlink_to("../part.txt")
+    (data / "gone").symlink_to(data / "nowhere")
+    (data / "top").symlink_to(data)
+    record = publish(snapshot=True).record
+    folder = lay_out()
+    names = ("latest", "sub/absolute", "sub/around", "sub/..odd", "gone", "top")
+    assert [os.readlink(folder / name) for name in names] == [
+        "sub",
+        "../part.txt",
+        "more.bin",
+        "../part.txt",
+        "nowhere",
+        ".",
+    ]
+    assert opened().verify(record.uri).files == []
+    assert not publish(snapshot=True).created
+    assert not caplog.records
+
+
 def test_links_that_leave_are_left_out(publish, lay_out, data, tmp_path, opened, caplog):
     (tmp_path / "secret").write_text("secret")
     (data / "absolute").symlink_to(tmp_path / "secret")

@@ -17,7 +17,7 @@ from nemotron.kit.errors import ConflictError
 from nemotron.kit.registry import layout, reading, worker_processes
 from nemotron.kit.registry.digest_cache import DigestCache, now_ns
 from nemotron.kit.registry.reading import Progress, Told
-from nemotron.kit.registry.scan import leaves
+from nemotron.kit.registry.scan import leaves, with_links_inside
 from nemotron.kit.store.protocol import Store
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def snapshot(
         DiskFullError: the store is full; what was copied is used by the next try.
     """
     cache, started = DigestCache(folder), now_ns(folder)
-    known = cache.fill(tree)
+    known = with_links_inside(folder, cache.fill(tree))
     # What a living version names is in the store, unless it was set aside just before that was committed.
     is_tidy = previous is None or not store.list(layout.TRASH)
     if previous is not None and is_tidy and not known.unread() and previous.is_listed(known):

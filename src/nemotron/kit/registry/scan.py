@@ -243,3 +243,28 @@ def leaves(path: str, top: str) -> bool:
     """Whether a path, its links followed, lies outside the real folder `top`."""
     real = os.path.realpath(path)
     return real != top and not real.startswith(top.rstrip("/") + "/")
+
+
+def with_links_inside(folder: str, tree: Tree) -> Tree:
+    """The listing of a copy of a folder, in which links are to lead to what they lead to now.
+
+    A link that stays in the folder by way of a path outside it, an absolute one most often, would leave the
+    copy.
+
+    Args:
+        folder: an absolute path.
+        tree: its listing.
+    """
+    top, inside = os.path.realpath(folder), {}
+    for at, target in tree.columns.targets.items():
+        path = tree.columns.paths[at]
+        above = os.path.dirname(path)
+        is_outside = f"{os.path.normpath(os.path.join(above, target))}/".startswith(("/", "../"))
+        if is_outside and not leaves(f"{folder}/{path}", top):
+            real = os.path.realpath(f"{folder}/{path}")
+            inside[at] = os.path.relpath(real, os.path.realpath(f"{folder}/{above}"))
+    if not inside:
+        return tree
+    columns = tree.columns.shared()
+    columns.targets = {**columns.targets, **inside}
+    return Tree.of_columns(columns)
