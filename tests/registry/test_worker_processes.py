@@ -135,6 +135,24 @@ def test_where_they_can_not_work_each_thread_tries_once(data, tmp_path, workers,
     assert len(workers) <= reading.WORKERS
 
 
+def test_another_kit_that_they_would_import_is_not_asked(data, tmp_path, workers, monkeypatch):
+    expected = in_threads(data, tmp_path / "threads", snapshot=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/nemotron").symlink_to(Path(worker_processes.__file__).parents[2])
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "other"), *sys.path])
+    done = []
+
+    def do(self, entries, real=WorkerProcess.do):
+        done.append(real(self, entries))
+        return done[-1]
+
+    monkeypatch.setattr(WorkerProcess, "do", do)
+    assert listing(data, tmp_path / "store", snapshot=True) == expected
+    assert workers
+    assert not done
+
+
 def test_they_import_from_where_we_do(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", ["/a", "", b"/no/text", None, "relative", "odd\udc80"])
     monkeypatch.chdir(tmp_path)

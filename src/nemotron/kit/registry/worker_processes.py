@@ -36,7 +36,11 @@ _SIZE_BYTES = 8
 # What says that it is larger is no message, but a line that some program printed.
 MESSAGE_SIZE_MAX = 1 << 30
 _HERE = str(Path(__file__).parents[3])
-_PROGRAM = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import main; main()"
+# Another kit, which stands first in the import path by now, would not know what is said here.
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    f"import {__name__} as found; found._HERE == sys.argv[2] and found.main()"
+)
 
 Work = Callable[..., list[Entry]]
 Order = tuple[str, str, list[object], dict[str, object]]
@@ -167,7 +171,7 @@ class WorkerProcess:
 
         paths = json.dumps([*import_path(), _HERE])
         # Nothing that an environment or a site has Python do when it starts, and nothing beside the code.
-        command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _PROGRAM, paths]
+        command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _PROGRAM, paths, _HERE]
         pipe = subprocess.PIPE
         try:
             self._process = subprocess.Popen(
