@@ -8,34 +8,26 @@ from typing import TYPE_CHECKING, Any
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
 from nemotron.kit.console.path import version_document
-from nemotron.kit.console.views import stone_document
+from nemotron.kit.console.views import Listed, stone_document
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
     from rich.text import Text
 
-    from nemotron.kit.documents.alias import Tombstone
     from nemotron.kit.documents.tree import Entry
-    from nemotron.kit.registry.records import Record
 
 FILES_SHOWN_MAX = 10
 
 
 @dataclass(frozen=True)
-class VersionView(View):
+class VersionView(Listed, View):
     """Everything about one version.
 
     Attributes:
-        record: the version.
-        aliases: what points at it, `latest` among them.
-        stone: why it is withdrawn, or None.
         laid_out: the folders where a snapshot lies as files.
     """
 
-    record: "Record"
-    aliases: tuple[str, ...] = ()
-    stone: "Tombstone | None" = None
     laid_out: tuple[str, ...] = ()
 
     @property

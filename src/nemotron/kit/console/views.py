@@ -73,13 +73,11 @@ class Listed:
         record: the version.
         aliases: what points at it, `latest` among them.
         stone: why it is withdrawn, or None.
-        laid_out: the folders where a snapshot lies as files.
     """
 
     record: "Record"
     aliases: tuple[str, ...] = ()
     stone: "Tombstone | None" = None
-    laid_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
