@@ -34,3 +34,10 @@ def test_help_shows_the_same_text(kit, name: str) -> None:
     assert " ".join(load(name).help.split("\n\n")[0].split()) in " ".join(said.out.split())
     for option in ("--root", "--json", "--quiet"):
         assert option in said.out
+
+
+def test_help_fills_the_width_that_there_is(kit) -> None:
+    paragraphs = load("register").help.split("\n\n")
+    assert any("\n" in paragraph for paragraph in paragraphs)
+    lines = [line.strip() for line in kit("register", "--help", env={"COLUMNS": "1000"}).out.splitlines()]
+    assert {paragraph.replace("\n", " ") for paragraph in paragraphs} <= set(lines)

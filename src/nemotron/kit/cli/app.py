@@ -1,6 +1,7 @@
 """The root command, the sub-application `kit`, and which file holds which command."""
 
 import os
+import re
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -70,6 +71,15 @@ class Command(TyperCommand):
     def get_params(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """The parameters."""
         return [lighten(param) for param in super().get_params(ctx)]
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        """Help whose paragraphs fill the width of the terminal, however they are broken into lines here."""
+        written = self.help or ""
+        self.help = re.sub(r"(?<=\S)\n(?=\S)", " ", written)
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.help = written
 
 
 def lighten(param: Any) -> Any:
