@@ -111,16 +111,16 @@ def test_versions_follow_what_changed(tmp_path: Path, corpus: Path, script: Call
 def one_file_is_the_first_cause(root: Path, corpus: Path, before: str, after: str) -> None:
     """Of versions between which a file of the corpus changed `diff` names that first; the rest follows."""
     sections = re.split(r"^(?=\S)", nemotron(root, "diff", before, after), flags=re.M)[1:]
-    assert sections[0].splitlines() == [
-        "art://nano-text-words:v1 → art://nano-text-words:v2",
-        "  file      ~ words/module0.py",
-    ]
+    title, changed, total = sections[0].splitlines()
+    assert title == "art://nano-text-words:v1 → art://nano-text-words:v2"
+    assert changed == "  file      ~ words/module0.py"
+    assert re.fullmatch(r"  total     ~ bytes: [\d,]+ → [\d,]+", total)
     assert len(sections) == (2 if before.startswith("nano-pretrain-data") else 7)
     noise = ("created", "elapsed", "run", "time", "out", "path", "config", "seed", "code", "package")
     for section in sections[1:]:
         lines = section.splitlines()[1:]
         assert lines[0].startswith("  input     ~ "), section
-        assert {line.split()[0] for line in lines} <= {"input", "use", "share", "metadata", "file"}
+        assert {line.split()[0] for line in lines} <= {"input", "use", "share", "metadata", "file", "total"}
         assert not [line for line in lines if any(word in line.split(":")[0] for word in noise)], section
     said = json.loads(nemotron(root, "diff", before, after, "--json"))
     first = said["upstream"][0]

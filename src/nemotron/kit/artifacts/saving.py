@@ -66,10 +66,10 @@ def save(
         _refuse_missing_file(artifact, spelt)
     is_new = not is_url(folder) and not os.path.lexists(folder)
     make_folder(folder)
-    if is_new:  # which is fine where metadata is all there is to say, as it is of no data and no model
-        is_data = any(base.__name__ in KINDS for base in type(artifact).__mro__)
+    if is_new:  # which is fine where metadata is all there is to say, as it never is of a model
+        is_model = any(KINDS.get(base.__name__) == "model" for base in type(artifact).__mro__)
         log.log(
-            logging.WARNING if is_named_only or is_data else logging.INFO,
+            logging.WARNING if is_named_only or is_model else logging.INFO,
             "%s was not there and is made: %s has no data%s. If there should be some, check the path, or "
             "write it first",
             folder,

@@ -90,7 +90,6 @@ def _difference_lines(one: "Difference") -> Iterable[str]:
     yield from _limited("metadata", [_field(change) for change in said])
     yield from _limited("content", [_field(change) for change in one.content])
     touched = sum(change.verdict == "touched" for change in one.files or ())
-    yield from _limited("total", [_field(change) for change in one.totals])
     shown = (_file(change) for change in one.files or () if change.verdict != "touched")
     count = len(one.files or ()) - touched
     if len(one.unlisted) == 1 or (one.unlisted and one.same):  # else the rest tells that they are different
@@ -99,6 +98,7 @@ def _difference_lines(one: "Difference") -> Iterable[str]:
     yield from _limited("file", islice(shown, FILES_SHOWN_MAX), FILES_SHOWN_MAX, "more file", count)
     if touched and not one.same:
         yield f"  file      ? {words.many(touched, 'file')} with another time only"
+    yield from _limited("total", [_field(change) for change in one.totals])
     if one.place and not count:  # other files are what matters, wherever they lie
         yield f"  place     {_pair(*(side or 'in the store' for side in one.place))}"
 
