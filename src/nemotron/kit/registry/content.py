@@ -223,7 +223,8 @@ def _warn_of_links(folder: str, tree: Tree) -> None:
         path = f"{folder}/{tree.columns.paths[at]}"
         if leaves(path, top):
             log.warning(
-                "%s links to %s, outside the artifact: recorded, not copied; follow_links=True copies it",
+                "%s links to %s, outside the artifact: recorded, not copied; follow_links=True "
+                "(--follow-links) copies it",
                 path,
                 target,
             )
