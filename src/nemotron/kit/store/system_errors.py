@@ -44,7 +44,9 @@ def translate(error: OSError, doing: str, path: object) -> KitError:
         return PathNotFoundError(said)
     if error.errno == errno.ELOOP:
         return OutsideRootError(f"{said}. It is a link, and links are not followed: they may lead anywhere")
-    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG):
+    if error.errno == errno.ENAMETOOLONG:
+        return RefusedError(f"{said}. Choose a root that is shorter, or shorter names")
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
         return RefusedError(
             f"{said}. A root must be a folder, with nothing of yours where the kit keeps its files"
         )
