@@ -40,6 +40,23 @@ def test_the_order_of_a_scan_does_not_matter(tree, random):
     assert Tree.of(entries).digest == tree.digest
 
 
+@given(strategies.trees(), st.booleans(), st.data())
+def test_entries_made_together_are_those_made_one_by_one(tree, are_plain, data):
+    looked_at = [
+        entry._replace(inode=at + 1, ctime_ns=at, **({"digest": None, "sample": None} if are_plain else {}))
+        for at, entry in enumerate(tree.entries)
+        if not are_plain or entry.is_file
+    ]
+    columns, every = Tree(looked_at).columns, range(len(looked_at))
+    if not looked_at:
+        return
+    start = data.draw(st.sampled_from(every))
+    end = data.draw(st.integers(start + 1, len(looked_at)))
+    for positions in (every[start:end], data.draw(st.lists(st.sampled_from(every), min_size=1))):
+        expected = [tuple(columns.entry(at)) for at in positions]
+        assert list(map(tuple, columns.entries(positions))) == expected
+
+
 @given(strategies.trees(), st.data())
 def test_the_digest_is_of_content_not_of_times(tree, data):
     if not tree.entries:

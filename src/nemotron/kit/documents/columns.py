@@ -3,6 +3,7 @@
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE
 from nemotron.kit.documents.entry import CODES, KINDS, Entry
@@ -197,6 +198,29 @@ class Columns:
             self.inodes[at],
             self.ctimes_ns[at],
         )
+
+    def entries(self, positions: Sequence[int]) -> list[Entry]:
+        """The entries at these positions, in this order; files that lie together are made together."""
+        start, end = positions[0], positions[-1] + 1
+        marks = self.marks[start:end]
+        is_plain = (
+            not (self.targets or self.etags or self.object_versions) and max(marks, default=0) <= KIND_MASK
+        )
+        if not is_plain or list(positions) != list(range(start, end)):
+            return list(map(self.entry, positions))
+        nothing = repeat(None)
+        rows = zip(
+            self.paths[start:end],
+            self.sizes[start:end],
+            self.mtimes_ns[start:end],
+            nothing,
+            map(KINDS.__getitem__, marks),
+            *(nothing, nothing, nothing, nothing),
+            self.inodes[start:end],
+            self.ctimes_ns[start:end],
+            strict=False,  # there is no end of nothing
+        )
+        return list(map(Entry._make, rows))
 
     def shared(self) -> "Columns":
         """The same entries; the columns are shared until something else is put into them."""

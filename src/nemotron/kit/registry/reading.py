@@ -133,7 +133,7 @@ def on_all(
         raise MisuseError(f"Not an executor: {executor!r}; expected one such as ProcessPoolExecutor(8)")
     if not positions:
         return
-    sizes, entry = tree.columns.sizes, tree.columns.entry
+    sizes, entries = tree.columns.sizes, tree.columns.entries
     workers_most, files_most = (REMOTE_WORKERS, REMOTE_CHUNK_FILES) if is_remote else (WORKERS, CHUNK_FILES)
     chunks = chunked(_large_first(positions, sizes), sizes, files_most)
     first = list(islice(chunks, workers_most))
@@ -152,7 +152,7 @@ def on_all(
             for chunk in chain(first, chunks):
                 if len(running) >= ahead:
                     yield from _next(running, sizes, meter if executor else None)
-                running.append((chunk, workers.submit(work, list(map(entry, chunk)), threads)))
+                running.append((chunk, workers.submit(work, entries(chunk), threads)))
             while running:
                 yield from _next(running, sizes, meter if executor else None)
         except BaseException:  # an interrupt among them: what runs stops at its next block
@@ -166,7 +166,7 @@ def _large_first(positions: Sequence[int], sizes: Sequence[int]) -> Iterator[int
     """The largest files first, so that none is left alone at the end; small ones as they lie on the disk."""
     large = [at for at in positions if sizes[at] > SMALL_SIZE_MAX]
     yield from sorted(large, key=sizes.__getitem__, reverse=True)
-    yield from (at for at in positions if sizes[at] <= SMALL_SIZE_MAX)
+    yield from (at for at in positions if sizes[at] <= SMALL_SIZE_MAX) if large else positions
 
 
 def _next(
