@@ -38,15 +38,14 @@ class Contestant:
         make: given an empty folder, returns the operation.
         kind: floor, kit, rival or peer; peers, whose bars are far away if they have any, take part in fewer
             rounds.
-        writes: what it writes: `all` of the data each time, `news` only (all of it the first time, nothing of
-            what is unchanged, then the one file), `one` file each time, or `none`.
+        writes: whether it writes data: `always`, what is `news` only, or `never`.
         own_data: whether it needs the data in its own folder, as `data`.
         package: what has to be installed for it.
     """
 
     make: Callable[[Path], Store]
     kind: str = "peer"
-    writes: Literal["all", "news", "one", "none"] = "all"
+    writes: Literal["always", "news", "never"] = "always"
     own_data: bool = False
     package: str = ""
 
@@ -55,11 +54,9 @@ class Contestant:
         """Whether its package is not here."""
         return bool(self.package) and find_spec(self.package) is None
 
-    def bytes_written(self, step: str, size: int, largest: int) -> int:
-        """About how much it writes in a step, of data of so many bytes with a largest file of so many."""
-        if self.writes == "news":
-            return {"first": size, "unchanged": 0}.get(step, largest)
-        return {"all": size, "one": largest, "none": 0}[self.writes]
+    def does_write(self, step: str) -> bool:
+        """Whether it writes data in a step."""
+        return self.writes == "always" or (self.writes == "news" and step != "unchanged")
 
 
 def walk(folder: Path) -> list[str]:
@@ -281,27 +278,27 @@ def contestants() -> dict[str, Contestant]:
     by_reference = lambda artifact, data: artifact.add_reference(f"file://{data}", max_objects=10**7)  # noqa: E731
     # Who is compared stands side by side, so that both meet the disk and the memory in the same state.
     return {
-        "floor: walk and stat": floor(stat_floor, writes="none"),
-        "floor: walk, stat and one commit": floor(commit_floor, writes="none"),
-        "kit: reference, stat": ours(kit, writes="none"),
-        "kit: reference, sampled": ours(partial(kit, evidence="sampled"), writes="none"),
-        "floor: hash": floor(hash_floor, writes="none"),
-        "floor: hash of one file": floor(one_hash, writes="none"),
-        "kit: reference, full": ours(partial(kit, evidence="full"), writes="none"),
-        "floor: hard links": Contestant(link_floor, own_data=True, writes="none"),
+        "floor: walk and stat": floor(stat_floor, writes="never"),
+        "floor: walk, stat and one commit": floor(commit_floor, writes="never"),
+        "kit: reference, stat": ours(kit, writes="never"),
+        "kit: reference, sampled": ours(partial(kit, evidence="sampled"), writes="never"),
+        "floor: hash": floor(hash_floor, writes="never"),
+        "floor: hash of one file": floor(one_hash, writes="never"),
+        "kit: reference, full": ours(partial(kit, evidence="full"), writes="never"),
+        "floor: hard links": Contestant(link_floor, own_data=True, writes="never"),
         BASE: floor(plain_copy),
         "kit: snapshot, not synced": ours(partial(kit, snapshot=True, synced=False), writes="news"),
-        "floor: cp of one file": floor(one_copy, writes="one"),
+        "floor: cp of one file": floor(one_copy),
         "cp -r, synced": floor(synced_copy),
         "kit: snapshot": ours(partial(kit, snapshot=True), writes="news"),
-        "floor: cp of one file, synced": floor(partial(one_copy, synced=True), writes="one"),
+        "floor: cp of one file, synced": floor(partial(one_copy, synced=True)),
         "cp -r, then hash": Contestant(hashed_copy, kind="rival"),
         "copy registry": Contestant(copy_registry),
         "wandb add_dir": of_wandb(partial(wandb_artifact, add=add_dir)),
         "wandb add_dir, immutable": of_wandb(
             partial(wandb_artifact, add=partial(add_dir, policy="immutable"))
         ),
-        "wandb file references": of_wandb(partial(wandb_artifact, add=by_reference), writes="none"),
+        "wandb file references": of_wandb(partial(wandb_artifact, add=by_reference), writes="never"),
         "MLflow log_artifacts": Contestant(mlflow_artifacts, package="mlflow"),
         "DVC add (command)": Contestant(dvc_add, package="dvc", own_data=True, writes="news"),
     }

@@ -36,9 +36,12 @@ def spent_s() -> float:
 
 
 def own_peak_mib() -> float:
-    """The peak of the memory of this process and of the largest that it waited for: the least that it was."""
-    kib = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return kib / KIB_IN_MIB
+    """The peak of the memory of this process, in MiB.
+
+    That of its children is not added: what the system says of one begins with all that its parent had when
+    it was started.
+    """
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_IN_MIB
 
 
 def peak_mib(pid: int) -> float:
