@@ -119,7 +119,7 @@ def test_writers_at_the_same_time(publish, root, data) -> None:
 def test_what_is_known_of_one_object_outlives_news_of_another() -> None:
     """One was read, the same under another etag; a look alone then sees it, and another's new time."""
     store = MemoryStore()
-    a, b = (Entry(path, 1, 10, etag=f'"{path}"').read(digest_of(path.encode())) for path in "ab")
+    a, b = (Entry(path, 1, 10, etag=f'"{path}"')._replace(digest=digest_of(path.encode())) for path in "ab")
     published = Tree.of([a, b])
     again = a._replace(mtime_ns=20, etag='"parts-2"')
     assert newer_stats.remember(store, "m", 1, published, Tree.of([again, b]))

@@ -169,11 +169,24 @@ class Columns:
         self.hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)] = bytes.fromhex(spelt[-2 * HASH_BYTES :])
         self.marks[at] |= DIGEST if entry.digest else SAMPLED
 
+    def take_digest(self, at: int, other: "Columns", there: int) -> None:
+        """Take the digest that a file has in other columns."""
+        if not self.hashes:
+            self.hashes = bytearray(HASH_BYTES * len(self.paths))
+        own, theirs = HASH_BYTES * at, HASH_BYTES * there
+        self.hashes[own : own + HASH_BYTES] = other.hashes[theirs : theirs + HASH_BYTES]
+        self.marks[at] = self.marks[at] & KIND_MASK | DIGEST
+
+    def raw_digest(self, at: int) -> bytes | None:
+        """The digest of the entry at a position, 32 bytes, or None if it is not known."""
+        return (
+            bytes(self.hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)]) if self.marks[at] & DIGEST else None
+        )
+
     def digest(self, at: int) -> str | None:
-        """The digest of the entry at a position."""
-        if not self.marks[at] & DIGEST:
-            return None
-        return f"{ALGORITHM}:{self.hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)].hex()}"
+        """The digest of the entry at a position, or None if it is not known."""
+        raw = self.raw_digest(at)
+        return None if raw is None else f"{ALGORITHM}:{raw.hex()}"
 
     def entry(self, at: int) -> Entry:
         """The entry at a position."""
@@ -238,18 +251,16 @@ class Columns:
         found = Columns()
         found.paths = [self.paths[at] for at in positions]
         for name in _NUMBERS:
-            column = getattr(self, name)
-            getattr(found, name).extend([column[at] for at in positions])
-        found.marks = bytearray([self.marks[at] for at in positions])
+            getattr(found, name).extend(map(getattr(self, name).__getitem__, positions))
+        found.marks = bytearray(map(self.marks.__getitem__, positions))
         found.etags, found.object_versions = (
             self.etags.taken(positions),
             self.object_versions.taken(positions),
         )
         if self.hashes:
             hashes = memoryview(self.hashes)
-            found.hashes = bytearray().join(
-                hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)] for at in positions
-            )
+            for at in positions:
+                found.hashes += hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)]
         if self.targets:
             where = ((new, self.targets.get(old)) for new, old in enumerate(positions))
             found.targets = {at: target for at, target in where if target is not None}

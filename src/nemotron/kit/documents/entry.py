@@ -75,10 +75,6 @@ class Entry(_Fields):
         """Whether it has bytes of its own."""
         return self.kind in ("file", "exec")
 
-    def read(self, digest: str) -> "Entry":
-        """The same file, with a digest."""
-        return self._replace(digest=digest, target=None, sample=None)
-
     def row(self) -> list[object]:
         """The stored form, short because there may be millions; what a store calls it is kept beside."""
         last = self.digest or self.sample or self.target

@@ -3,15 +3,17 @@
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Protocol
 
 from blake3 import blake3
 
-from nemotron.kit.documents.columns import DIGEST, SAMPLED
+from nemotron.kit.documents.columns import DIGEST, SAMPLED, Columns
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
+from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError
 from nemotron.kit.registry import layout, reading, worker_processes
@@ -149,21 +151,20 @@ def snapshot(
     is_tidy = previous is None or not store.list(layout.TRASH)
     if previous is not None and is_tidy and not known.unread() and previous.is_listed(known):
         return known
-    before = _by_path(previous.tree() if previous else None)
-    stored = set(before.values())
-    if not is_tidy:
-        stored = {(digest, size) for digest, size in stored if _holds(store, digest, size)}
-    columns = known.columns
-    wanted = [at for at in known.unread(known=0) if (columns.digest(at), columns.sizes[at]) not in stored]
+    columns, old = known.columns, (previous.tree() if previous else None) or Tree()
+    kept = old.columns if is_tidy else _held(store, old)
+    wanted = array("q", _not_in(kept, columns, known.unread(known=0)))
     # Each worker process is told of it. Where there are many, a small one is known when it has been read, and
     # synced with all the others whatever it is.
     least = -1 if store.at_once > 1 or len(wanted) < worker_processes.FILES_MIN else reading.SMALL_SIZE_MAX
+    there = Positions(old.columns.paths)
     likely = {
-        columns.paths[at]: old[0]
+        columns.paths[at]: digest
         for at in wanted
         if columns.sizes[at] > least
-        and (old := before.get(columns.paths[at]))
-        and old[1] == columns.sizes[at]
+        and (then := there.find(columns.paths[at])) is not None
+        and old.columns.sizes[then] == columns.sizes[at]
+        and (digest := old.columns.digest(then))
     }
     work = partial(copy_chunk if executor is None else copy_chunk_durably, store, folder, likely)
     copying = _copied(store, work, known, wanted, executor, progress)
@@ -192,10 +193,26 @@ def _copied(
         yield at, entry
 
 
-def _by_path(tree: Tree | None) -> dict[str, tuple[str, int]]:
-    """The digest and size of each file that has one."""
-    entries = tree.entries if tree else ()
-    return {entry.path: (entry.digest, entry.size) for entry in entries if entry.digest}
+def _held(store: Store, tree: Tree) -> Columns:
+    """The files of a version whose contents the store holds."""
+    entries = ((at, tree.entries[at]) for at in tree.unread(known=0))
+    held = [at for at, entry in entries if entry.digest and _holds(store, entry.digest, entry.size)]
+    return tree.columns.taken(held)
+
+
+def _not_in(stored: Columns, columns: Columns, files: Iterable[int]) -> Iterator[int]:
+    """Those of some files whose contents are not among stored ones: mostly these have the same path."""
+    there, digests = Positions(stored.paths), None
+    for at in files:
+        if digest := columns.digest(at):
+            then = there.find(columns.paths[at])
+            if then is not None and stored.digest(then) == digest:
+                continue
+            if digests is None:  # it has moved, perhaps
+                digests = {stored.raw_digest(each) for each in range(len(stored))}
+            if columns.raw_digest(at) in digests:
+                continue
+        yield at
 
 
 def take_again(store: Store, folder: str, tree: Tree, *, progress: Progress | None = None) -> None:

@@ -18,12 +18,14 @@ import sys
 import tempfile
 import time
 import zlib
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, Columns
 from nemotron.kit.documents.digest import digest_of, hex_of
+from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
 
 log = logging.getLogger(__name__)
@@ -65,15 +67,16 @@ class DigestCache:
             found = now.shared()
             found.marks, found.hashes = stored.marks, stored.hashes
             return Tree.of_columns(found)
-        known = stored.columns()
-        places = {path: at for at, path in enumerate(known.paths)}
-        return tree.with_entries(
-            (at, now.entry(at).read(digest))
-            for at in tree.unread()
-            if (then := places.get(now.paths[at])) is not None
-            and all(getattr(known, name)[then] == getattr(now, name)[at] for name in _NUMBERS)
-            and (digest := known.entry(then).digest)
-        )
+        known, found = stored.columns(), now.shared()
+        there = Positions(known.paths)
+        columns = [(getattr(known, name), getattr(now, name)) for name in _NUMBERS]
+        for at in tree.unread():
+            then = there.find(now.paths[at])
+            if then is None or not known.marks[then] & DIGEST:
+                continue
+            if all(before[then] == after[at] for before, after in columns):
+                found.take_digest(at, known, then)
+        return Tree.of_columns(found)
 
     def remember(self, tree: Tree, looked_at_ns: int) -> None:
         """Keep the digests of a tree whose reading began at a time, and forget files that are gone.
@@ -85,14 +88,17 @@ class DigestCache:
         settled = looked_at_ns - SETTLED_NS
         fresh = tree.columns
         times = zip(fresh.marks, fresh.inodes, fresh.mtimes_ns, fresh.ctimes_ns, strict=True)
-        unsure = {
-            at
-            for at, (mark, inode, mtime_ns, ctime_ns) in enumerate(times)
-            if mark & KIND_MASK <= FILE_MAX
-            and not (mark & DIGEST and inode and mtime_ns < settled and ctime_ns < settled)
-        }
-        if unsure:
-            fresh = fresh.taken([at for at in range(len(fresh)) if at not in unsure])
+        sure = array(
+            "q",
+            (
+                at
+                for at, (mark, inode, mtime_ns, ctime_ns) in enumerate(times)
+                if mark & KIND_MASK > FILE_MAX
+                or (mark & DIGEST and inode and mtime_ns < settled and ctime_ns < settled)
+            ),
+        )
+        if len(sure) < len(fresh):
+            fresh = fresh.taken(sure)
         known = self._known
         if known.marks != fresh.marks or known.hashes != fresh.hashes or not known.looks_like(fresh):
             _write(self._place, fresh)
