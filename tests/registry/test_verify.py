@@ -1,13 +1,16 @@
 """What is noticed when the files of a version change, at each level of evidence."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nemotron.kit.errors import MisuseError
+from nemotron.kit.errors import KitError, MisuseError
 from nemotron.kit.registry import layout, objects
+from nemotron.kit.registry.doctor import examine
 from nemotron.kit.registry.records import Draft, Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.protocol import Store
@@ -218,6 +221,48 @@ def test_the_whole_folder_gone(registry: Registry, data: Path, tmp_path: Path) -
     registry.publish(Draft(name="x", source=data))
     data.rename(tmp_path / "elsewhere")
     assert {item.verdict for item in registry.verify("art://x").files} == {"missing"}
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOTCONN, errno.ESTALE, errno.EIO])
+@pytest.mark.parametrize("what", ["data", "data/a.bin"])
+def test_what_can_not_be_looked_at_is_not_called_missing(
+    registry: Registry, data: Path, what: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.publish(Draft(name="x", source=data.parent / what))
+    look = os.stat
+
+    def refuse(path: os.PathLike[str] | str | int, **options: Any) -> os.stat_result:
+        if isinstance(path, str) and path.startswith(str(data)):
+            raise OSError(number, os.strerror(number), path)
+        return look(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    for asked in (registry.verify, lambda ref: registry.check(registry.resolve(ref))):
+        with pytest.raises(KitError, match=f"Cannot look at {data}.*: {os.strerror(number)}"):
+            asked("art://x")
+    with pytest.raises(KitError, match=f"Cannot look at {data}"):
+        registry.publish(Draft(name="y", source=data.parent / what))
+    assert {finding.kind for finding in examine(registry)} == {"unreadable"}
+
+
+def _a_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "inside").write_text("x")
+
+
+@pytest.mark.parametrize(
+    "put", [_a_folder, os.mkfifo, lambda path: path.symlink_to(path.name), lambda path: path.symlink_to("x")]
+)
+def test_a_file_in_whose_place_is_none_any_more_is_missing(
+    registry: Registry, data: Path, put: Callable[[Path], None]
+) -> None:
+    registry.publish(Draft(name="x", source=data / "a.bin", evidence="full"))
+    (data / "a.bin").unlink()
+    put(data / "a.bin")
+    found = registry.verify("art://x")
+    assert [(item.path, item.verdict) for item in found.files] == [("a.bin", "missing")]
+    assert found.notes == (f"{data}/a.bin is no file any more",)
+    assert [item.verdict for item in registry.check(registry.resolve("x"))] == ["missing"]
 
 
 def test_unknown_evidence_is_refused(registry: Registry, data: Path) -> None:

@@ -57,8 +57,8 @@ def _notes(record: Record, asked: Evidence | None, found: Verification) -> Itera
         place = record.path if record.scope == "file" else record.folder
         if not os.path.lexists(place):
             yield f"{place} is gone: put it back, or where it was moved, say so with `nemotron kit remap`"
-        elif record.scope == "folder" and not os.path.isdir(place):
-            yield f"{place} is no folder any more"
+        elif not (os.path.isfile if record.scope == "file" else os.path.isdir)(place):
+            yield f"{place} is no {record.scope} any more"
     if asked is not None and _SURE[found.evidence] < _SURE[asked]:
         yield (
             "not all files could be compared by their bytes: no digests were kept when they were published. "

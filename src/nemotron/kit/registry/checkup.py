@@ -16,6 +16,7 @@ from nemotron.kit.registry.mending import bring_back, bring_back_listing
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.trees import read_tree
+from nemotron.kit.store.files import looked_at
 from nemotron.kit.store.protocol import Store
 
 
@@ -116,7 +117,7 @@ class Checkup:
     def _reference(self, record: Record) -> Iterator[Finding]:
         if record.is_at_url:
             return
-        if not os.path.lexists(record.path):
+        if looked_at(record.path, follow_links=False) is None:
             version = f"{record.name}:v{record.version}"
             yield Finding(
                 kind="missing_data",

@@ -26,6 +26,7 @@ from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.registry.trees import Listed, is_listed, readable_tree, with_tree
 from nemotron.kit.registry.versions import Versions
+from nemotron.kit.store import files
 from nemotron.kit.store.protocol import Store
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def _source(draft: Draft) -> str:
     if "\x00" in text or not text:
         raise MisuseError(f"Not a path: {text!r}")
     path = os.path.abspath(os.path.expanduser(text))
-    if not os.path.exists(path):
+    if files.looked_at(path) is None:
         raise PathNotFoundError(f"Cannot publish {draft.name}: no such file or folder: {path}")
     return f"{path}/{draft.entry}" if draft.entry else path
 

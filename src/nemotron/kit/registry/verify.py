@@ -1,5 +1,6 @@
 """Whether the files of a version are still those that were published, and how sure that is."""
 
+import stat
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -16,6 +17,7 @@ from nemotron.kit.registry.differences import Difference, Differences
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_file, scan_folder
+from nemotron.kit.store import files
 from nemotron.kit.store.protocol import Store
 
 LOAD_BYTES_MAX = 1 << 30
@@ -177,8 +179,13 @@ def _settled(tree: Tree, read: Tree, found: Differences) -> Differences:
 def _scan(store: Store, record: Record, tree: Tree) -> Tree:
     looked_at = record.manifest.content
     skip = store.url if store.url.startswith("/") else None
+    is_file = record.scope == "file"
+    # Asked here: what can't be looked at is not missing, and what is a folder by now is no file.
+    there = files.looked_at(record.path if is_file else record.folder)
+    if there is None or not (stat.S_ISREG if is_file else stat.S_ISDIR)(there.st_mode):
+        return Tree(())
     try:
-        if record.scope == "file":
+        if is_file:
             return scan_file(record.path)
         follow_links = looked_at is not None and looked_at.follow_links
         return scan_folder(record.folder, follow_links=follow_links, skip=skip, like=tree)

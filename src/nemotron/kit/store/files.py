@@ -8,6 +8,7 @@ from typing import Any
 
 from nemotron.kit.store import blocks
 from nemotron.kit.store.blocks import Seen
+from nemotron.kit.store.system_errors import translate
 from nemotron.kit.workers import Workers
 
 READ_ONLY = 0o444
@@ -23,6 +24,24 @@ _NO_LINK = frozenset(
         errno.ENOENT,
     }
 )
+
+
+def looked_at(path: str, *, follow_links: bool = True) -> os.stat_result | None:
+    """What is at a path; None if nothing is, or a link that leads nowhere.
+
+    Raises:
+        KitError: it can't be looked at, which is not the same: a folder above is somebody else's, say, or
+            its server is down.
+
+    >>> looked_at("/no/such/file") is None
+    True
+    """
+    try:
+        return os.stat(path, follow_symlinks=follow_links)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise translate(error, "look at", path) from error
 
 
 def create_exclusive(path: str, data: bytes, durable: bool) -> bool:
