@@ -257,13 +257,19 @@ class Columns:
             self.etags.taken(positions),
             self.object_versions.taken(positions),
         )
-        if self.hashes:
-            hashes = memoryview(self.hashes)
-            for at in positions:
-                found.hashes += hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)]
+        found.hashes = self.taken_hashes(positions)
         if self.targets:
             where = ((new, self.targets.get(old)) for new, old in enumerate(positions))
             found.targets = {at: target for at, target in where if target is not None}
+        return found
+
+    def taken_hashes(self, positions: Sequence[int]) -> bytearray:
+        """The hashes of the entries at these positions, in this order."""
+        found = bytearray()
+        if self.hashes:
+            hashes = memoryview(self.hashes)
+            for at in positions:
+                found += hashes[HASH_BYTES * at : HASH_BYTES * (at + 1)]
         return found
 
     def in_order(self) -> "Columns":

@@ -20,8 +20,10 @@ import time
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import compress
+from operator import eq
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, Columns
 from nemotron.kit.documents.digest import digest_of, hex_of
@@ -37,45 +39,43 @@ UNASKED_NS = 86_400 * 10**9
 
 HEAD_SIZE_MAX = 4096
 _BLOCK = 10_000
+_BLOCK_BYTES = 1 << 20
 _NUMBERS = ("sizes", "mtimes_ns", "inodes", "ctimes_ns")
 _KINDS_ALONE = bytes(mark & KIND_MASK for mark in range(256))
+# Of each part of a file its size and digest, as its head says.
+Told = Sequence[list[object]]
+Column = TypeVar("Column", bytearray, "array[int]", list[str])
 
 
 class DigestCache:
-    """The digests known of one folder's files.
+    """The digests known of one folder's files, which are in memory only while they are compared.
 
     Args:
         folder: an absolute path.
+
+    Attributes:
+        files: of how many files a digest was known when a tree was filled.
     """
 
     def __init__(self, folder: str) -> None:
         self._place = _place(os.path.realpath(folder))
-        self._known = _read(self._place)
-
-    @property
-    def files(self) -> int:
-        """Of how many files a digest is known."""
-        marks = self._known.marks
-        return sum(marks.count(mark) for mark in set(marks) if mark & DIGEST)
+        self._told: Told = ()
+        self.files = 0
 
     def fill(self, tree: Tree) -> Tree:
         """The same tree, with the digests of the files that have not changed since they were read."""
-        stored, now = self._known, tree.columns
+        stored, now = _read(self._place), tree.columns
+        self._told, self.files = stored.told, stored.files
         if not stored.hashes:
             return tree
+        found = now.shared()
         if not now.hashes and stored.looks_like(now):
-            found = now.shared()
             found.marks, found.hashes = stored.marks, stored.hashes
             return Tree.of_columns(found)
-        known, found = stored.columns(), now.shared()
-        there = Positions(known.paths)
-        columns = [(getattr(known, name), getattr(now, name)) for name in _NUMBERS]
-        for at in tree.unread():
-            then = there.find(now.paths[at])
-            if then is None or not known.marks[then] & DIGEST:
-                continue
-            if all(before[then] == after[at] for before, after in columns):
-                found.take_digest(at, known, then)
+        known = Columns()
+        known.marks, known.hashes = stored.marks, stored.hashes
+        for at, then in zip(*stored.unchanged(now, tree.unread()), strict=True):
+            found.take_digest(at, known, then)
         return Tree.of_columns(found)
 
     def remember(self, tree: Tree, looked_at_ns: int) -> None:
@@ -97,59 +97,89 @@ class DigestCache:
                 or (mark & DIGEST and inode and mtime_ns < settled and ctime_ns < settled)
             ),
         )
-        if len(sure) < len(fresh):
-            fresh = fresh.taken(sure)
-        known = self._known
-        if known.marks != fresh.marks or known.hashes != fresh.hashes or not known.looks_like(fresh):
-            _write(self._place, fresh)
+        if not self._is_told(fresh, sure):
+            _write(self._place, fresh, sure)
+
+    def _is_told(self, fresh: Columns, sure: Sequence[int]) -> bool:
+        """Whether just this was kept when a tree was filled."""
+        if not self._told:
+            return not sure
+        told = map(_told, _sections(fresh, sure))
+        return all(map(eq, self._told, told))
 
 
 class _Stored:
     """What the file of a folder holds; unpacked only as far as it has to be, since it may be large."""
 
-    def __init__(self, hashes: bytearray, marks: bytearray, packed: Sequence[bytearray]) -> None:
-        self.hashes = hashes
-        self.marks = marks
+    def __init__(
+        self,
+        told: Told = (),
+        hashes: bytearray | None = None,
+        marks: bytearray | None = None,
+        packed: Sequence[bytearray] = (),
+    ) -> None:
+        self.told = told
+        self.hashes = hashes or bytearray()
+        self.marks = marks or bytearray()
         self._packed = packed
+
+    @property
+    def files(self) -> int:
+        """Of how many files a digest is known."""
+        return sum(self.marks.count(mark) for mark in set(self.marks) if mark & DIGEST)
 
     def looks_like(self, other: Columns) -> bool:
         """Whether `stat` says the same of all entries."""
         if self.marks.translate(_KINDS_ALONE) != other.marks.translate(_KINDS_ALONE):
             return False
-        if not self._packed:
-            return not other.marks
         *numbers, paths = self._packed
         return all(
             zlib.decompress(packed) == getattr(other, name).tobytes()
             for name, packed in zip(_NUMBERS, numbers, strict=True)
         ) and _are_joined(other.paths, zlib.decompress(paths))
 
-    def columns(self) -> Columns:
-        """All of it."""
-        found = Columns()
-        found.marks, found.hashes = self.marks, self.hashes
+    def unchanged(self, now: Columns, files: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+        """Those of some files of which `stat` says the same, and where each of them is here."""
         *numbers, paths = self._packed
+        there, at, then = Positions(_split(paths, now.paths)), array("q"), array("q")
+        for new in files:
+            old = there.find(now.paths[new])
+            if old is not None and self.marks[old] & DIGEST:
+                at.append(new)
+                then.append(old)
         for name, packed in zip(_NUMBERS, numbers, strict=True):
-            getattr(found, name).frombytes(zlib.decompress(packed))
-        found.paths = os.fsdecode(zlib.decompress(paths)).split("\0") if found.marks else []
-        return found
+            before, after = array(getattr(now, name).typecode, zlib.decompress(packed)), getattr(now, name)
+            same = bytes(map(eq, map(before.__getitem__, then), map(after.__getitem__, at)))
+            at, then = array("q", compress(at, same)), array("q", compress(then, same))
+        return at, then
 
 
-def _joined(paths: Sequence[str]) -> bytes:
-    return os.fsencode("\0".join(paths))  # no path holds a zero byte
+def _joined(paths: Sequence[str]) -> Iterator[bytes]:
+    """Paths with a zero byte, which no path holds, between them; in pieces."""
+    for at in range(0, len(paths), _BLOCK):
+        yield os.fsencode(("\0" if at else "") + "\0".join(paths[at : at + _BLOCK]))
 
 
 def _are_joined(paths: Sequence[str], data: bytes) -> bool:
-    """Whether `data` is `_joined(paths)`, without making that."""
+    """Whether `data` is `_joined(paths)`, without holding that."""
     start = 0
-    for at in range(0, len(paths), _BLOCK):
-        block = _joined(paths[at : at + _BLOCK])
+    for block in _joined(paths):
         if not data.startswith(block, start):
             return False
         start += len(block)
-        if start < len(data) and data[start] == 0:
-            start += 1
     return start == len(data)
+
+
+def _split(packed: bytes | bytearray, like: list[str]) -> list[str]:
+    """The paths of `_joined`, packed; those that are in another sorted list are held once."""
+    found, unpacker, rest = Columns(), zlib.decompressobj(), b""
+    while piece := unpacker.decompress(packed, _BLOCK_BYTES):
+        *whole, rest = (rest + piece).split(b"\0")
+        packed, start = unpacker.unconsumed_tail, len(found)
+        found.paths += map(os.fsdecode, whole)
+        found.share_paths(like, start)
+    found.paths.append(os.fsdecode(rest))
+    return found.paths
 
 
 def now_ns(folder: str) -> int:
@@ -200,14 +230,14 @@ def _read(place: Path) -> _Stored:
         with open(place, "rb") as file:
             head = json.loads(file.readline(HEAD_SIZE_MAX))
             if head["format"] != FORMAT or head["order"] != sys.byteorder:
-                return _Stored(bytearray(), bytearray(), ())
+                return _Stored()
             hashes, marks, *packed = [_section(file, *section) for section in head["sections"]]
-        return _Stored(hashes, bytearray(zlib.decompress(marks)), packed)
+        return _Stored(head["sections"], hashes, bytearray(zlib.decompress(marks)), packed)
     except FileNotFoundError:
-        return _Stored(bytearray(), bytearray(), ())
+        return _Stored()
     except (OSError, ValueError, TypeError, LookupError, zlib.error) as error:
         log.debug("the digest cache %s can't be read (%s); files are read instead", place, error)
-        return _Stored(bytearray(), bytearray(), ())
+        return _Stored()
 
 
 def _section(file: BinaryIO, size: int, digest: str) -> bytearray:
@@ -217,23 +247,38 @@ def _section(file: BinaryIO, size: int, digest: str) -> bytearray:
     return data
 
 
-def _sections(known: Columns) -> Iterator[bytes | bytearray]:
-    yield known.hashes
-    yield zlib.compress(known.marks, 1)
-    for name in _NUMBERS:
-        yield zlib.compress(getattr(known, name), 1)
-    yield zlib.compress(_joined(known.paths), 1)
+def _sections(known: Columns, sure: Sequence[int]) -> Iterator[bytes | bytearray]:
+    """What the file of a folder holds of some entries, one part after another."""
+    yield known.hashes if len(sure) == len(known) else known.taken_hashes(sure)
+    for name in ("marks", *_NUMBERS):
+        yield zlib.compress(_taken(getattr(known, name), sure), 1)
+    packer = zlib.compressobj(1)
+    yield b"".join([*map(packer.compress, _joined(_taken(known.paths, sure))), packer.flush()])
 
 
-def _write(place: Path, known: Columns) -> None:
+def _taken(column: Column, sure: Sequence[int]) -> Column:
+    """What a column has at some positions, which rise; itself, if these are all."""
+    if len(sure) == len(column):
+        return column
+    found = column[:0]
+    found.extend(map(column.__getitem__, sure))
+    return found
+
+
+def _told(section: bytes | bytearray) -> list[object]:
+    """What the head of the file says of a part."""
+    return [len(section), digest_of(section)]
+
+
+def _write(place: Path, known: Columns, sure: Sequence[int]) -> None:
     temporary = place.with_name(f"{place.name}.{secrets.token_hex(4)}.tmp")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             file.write(b" " * (HEAD_SIZE_MAX - 1) + b"\n")
             told = []
-            for section in _sections(known):
-                told.append((len(section), digest_of(section)))
+            for section in _sections(known, sure):
+                told.append(_told(section))
                 file.write(section)
             file.seek(0)
             file.write(json.dumps({"format": FORMAT, "order": sys.byteorder, "sections": told}).encode())
