@@ -66,10 +66,13 @@ def test_compared_as_one_file_after_another_would_be(old: Tree, new: Tree) -> No
     then, now = ({entry.path: entry for entry in tree.entries} for tree in (old, new))
     expected = []
     for path in sorted({*then, *now}):
-        if path not in now:
-            expected.append(Difference(path, "missing"))
-        elif path not in then:
-            expected.append(Difference(path, "extra"))
+        one_side = now if path not in then else then
+        is_filled = one_side[path].kind == "dir" and any(
+            other.startswith(f"{path}/") for other in (then if one_side is now else now)
+        )
+        if path not in now or path not in then:
+            if not is_filled:
+                expected.append(Difference(path, "missing" if path in then else "extra"))
         elif one := became(then[path], now[path]):
             expected.append(one)
     assert compare(old, new) == expected

@@ -265,6 +265,17 @@ def test_a_file_in_whose_place_is_none_any_more_is_missing(
     assert [item.verdict for item in registry.check(registry.resolve("x"))] == ["missing"]
 
 
+def test_a_folder_that_is_empty_on_one_side_alone_is_there_on_both(registry: Registry, data: Path) -> None:
+    (data / "empty").mkdir()
+    registry.publish(Draft(name="x", source=data))
+    (data / "empty/new.bin").touch()
+    (data / "sub/c.bin").unlink()
+    assert [(item.path, item.verdict) for item in registry.verify("art://x").files] == [
+        ("empty/new.bin", "extra"),
+        ("sub/c.bin", "missing"),
+    ]
+
+
 def test_unknown_evidence_is_refused(registry: Registry, data: Path) -> None:
     registry.publish(Draft(name="x", source=data))
     with pytest.raises(MisuseError, match="'sampled' or 'full'"):

@@ -1,15 +1,18 @@
 """The decisions of publishing as pure functions: what is identical, what differs."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
 from nemotron.kit.documents.columns import FILE_MAX, HASH_BYTES, KIND_MASK, Columns
 from nemotron.kit.documents.edge import InputEdge
+from nemotron.kit.documents.entry import CODES
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.documents.positions import side_by_side
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.registry.differences import Difference, Differences
 
+_DIR = CODES["dir"]
 _TIMES = frozenset({"created_at", "elapsed_sec"})
 # How etags begin that are digests of the content: those of the Hugging Face Hub.
 CONTENT_ETAGS = ("sha256:", "git-sha1:")
@@ -123,6 +126,8 @@ def _identity(manifest: Manifest) -> str:
 def compare(old: Tree, new: Tree) -> Differences:
     """What became of each file of `old`, and what `new` has besides; sorted by path, without the same ones.
 
+    An empty folder that has something in it in the other listing is there in both.
+
     >>> a, b = Entry("a", 1, 10), Entry("b", 1, 10)
     >>> compare(Tree.of([a, b]), Tree.of([Entry("a", 2, 11)]))
     [Difference(path='a', verdict='changed'), Difference(path='b', verdict='missing')]
@@ -138,10 +143,20 @@ def compare(old: Tree, new: Tree) -> Differences:
             ):
                 found.add(difference.path, difference.verdict, is_sure=difference.is_sure)
         elif then is not None:
-            found.add(before.paths[then], "missing")
-        elif now is not None:
+            if not _is_filled(before, then, after):
+                found.add(before.paths[then], "missing")
+        elif now is not None and not _is_filled(after, now, before):
             found.add(after.paths[now], "extra")
     return found
+
+
+def _is_filled(columns: Columns, at: int, others: Columns) -> bool:
+    """Whether an entry is an empty folder that is one with something in it among other entries."""
+    if columns.marks[at] & KIND_MASK != _DIR:
+        return False
+    inside = f"{columns.paths[at]}/"
+    first = bisect_left(others.paths, inside)
+    return first < len(others) and others.paths[first].startswith(inside)
 
 
 def _is_plainly_same(before: Columns, then: int, after: Columns, now: int) -> bool:

@@ -130,11 +130,9 @@ def in_checkout(
         read = sum(now.columns.sizes[at] for at in files)
         now = content.hashed(folder, now, only=files, trust_cache=False, executor=executor, progress=progress)
     for item in _less_hard_links(store, record, folder, tree, changes.compare(tree, now)):
-        # Links that would leave the folder are left out; an empty folder to which something was added is
-        # there.
         at = then.find(item.path)
         is_link = at is not None and at in tree.columns.targets
-        if item.verdict != "missing" or not (is_link or os.path.isdir(f"{folder}/{item.path}")):
+        if item.verdict != "missing" or not is_link:  # those that would leave the folder are left out
             found.add(item.path, item.verdict, "checkout")
     return found, read
 
