@@ -283,6 +283,48 @@ def test_a_rename_that_comes_second_is_no_failure(publish, opened, monkeypatch):
     assert sorted(os.listdir(folder.parent)) == ["v1"]
 
 
+def test_what_was_laid_out_anew_meanwhile_is_not_set_aside(publish, opened, monkeypatch):
+    # Eight ranks find one changed checkout: who is slow must not move away what the others work in by now.
+    publish(snapshot=True)
+    mine, other = opened(), opened()
+    folder = mine.folder(mine.resolve("m"))
+    rewrite(folder / "part.txt", "changed")
+    real, inodes = checkouts._not_laid_out, []
+
+    def look(store, record, tree, target):
+        problem = real(store, record, tree, target)
+        if not inodes:
+            inodes.append(None)  # the other one finds the same
+            inodes.append(other.folder(other.resolve("m")).stat().st_ino)
+        return problem
+
+    monkeypatch.setattr(checkouts, "_not_laid_out", look)
+    assert opened().folder(mine.resolve("m")).stat().st_ino == inodes[1]
+    assert contents(folder) == WHOLE
+    assert sorted(os.listdir(folder.parent)) == ["v1", "v1.changed-1"]
+
+
+def test_a_file_system_that_keeps_no_modes(publish, lay_out, opened, data, monkeypatch):
+    # SMB and exFAT take any mode, and show one for all files.
+    (data / "run.sh").write_text("#!/bin/sh")
+    (data / "run.sh").chmod(0o755)
+    publish(snapshot=True)
+    monkeypatch.setattr(os, "fchmod", lambda descriptor, mode: None)
+    folder = lay_out()
+    (folder / "part.txt").chmod(0o755)
+    assert {path.name: os.access(path, os.X_OK) for path in (folder / "part.txt", folder / "run.sh")} == {
+        "part.txt": True,
+        "run.sh": False,
+    }
+    assert opened().verify("m").files == []
+    (folder / "added").touch()
+    assert lay_out() == folder
+    assert os.listdir(folder.parent) == ["v1"]
+    rewrite(folder / "run.sh", "#!/bin/no")
+    assert lay_out() == folder
+    assert contents(folder) == WHOLE | {"run.sh": b"#!/bin/sh"}
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT], ids=errno.errorcode.get)
 def test_a_full_disk_leaves_no_half_checkout(publish, opened, root, monkeypatch, number):
     publish(snapshot=True)
@@ -366,6 +408,13 @@ def test_a_listing_without_digests_is_damaged(publish, opened, root):
     manifest.write_text(re.sub(r'"blake3:[0-9a-f]{64}"', "null", manifest.read_text()))
     with pytest.raises(CorruptError, match=r"no digest for part\.txt"):
         opened().folder(opened().resolve("m"))
+
+
+def test_a_folder_of_the_users_has_the_name_of_the_metadata_file(publish, lay_out, data):
+    (data / "metadata.json").mkdir()
+    (data / "metadata.json/x.json").write_text("{}")
+    publish(snapshot=True)
+    assert (lay_out() / "metadata.json/x.json").read_text() == "{}"
 
 
 def test_the_users_own_metadata_file_is_kept(publish, lay_out, data):

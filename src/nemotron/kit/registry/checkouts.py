@@ -16,6 +16,7 @@ from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import METADATA_FILE
 from nemotron.kit.registry.verify_snapshot import settled_checkout
+from nemotron.kit.store.files import looked_at
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.store.system_errors import translate
 
@@ -111,17 +112,25 @@ def _laid_out(
     progress: Progress | None,
 ) -> str:
     # Asked first: what appears while this looks was laid out by somebody else, whole.
-    was_there = os.path.lexists(target)
+    was_there = _identity(target)
     way = options.way_in_force  # a value that is none is refused before anything is looked at
     problem = _not_laid_out(store, record, tree, target)
     if problem is None:
         return target
-    if was_there:
+    if was_there is not None:
+        if _identity(target) not in (was_there, None):  # others saw the same, and have laid it out anew
+            return _laid_out(store, record, tree, target, options, progress)
         _set_aside(record, target, problem)
-    taken = any(entry.path == METADATA_FILE for entry in tree.entries)
+    taken = any(path.partition("/")[0] == METADATA_FILE for path in tree.columns.paths)
     extra = {} if taken else {METADATA_FILE: codec.encode(companion(record, target))}
     lay_out(store, tree, target, extra, way, progress=progress)
     return target
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells a folder from another that takes its place; None if there is none."""
+    found = looked_at(path, follow_links=False)
+    return None if found is None else (found.st_dev, found.st_ino)
 
 
 def _not_laid_out(store: Store, record: Record, tree: Tree, target: str) -> str | None:

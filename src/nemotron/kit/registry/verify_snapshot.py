@@ -8,7 +8,9 @@ from functools import partial
 
 from blake3 import blake3
 
+from nemotron.kit.documents.columns import FILE_MAX, KIND_MASK
 from nemotron.kit.documents.digest import ALGORITHM
+from nemotron.kit.documents.entry import KINDS
 from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Entry, Tree
@@ -21,6 +23,7 @@ from nemotron.kit.registry.scan import scan_folder
 from nemotron.kit.store.protocol import Store
 
 MISSING = -1
+_KINDS = bytes(mark & KIND_MASK for mark in range(256))
 
 
 def in_store(
@@ -122,7 +125,7 @@ def in_checkout(
         executor: who reads; threads by default.
         progress: told the bytes read so far, and those in all.
     """
-    now, read = scan_folder(folder, like=tree), 0
+    now, read = _as_executable(scan_folder(folder, like=tree), tree), 0
     then, found = Positions(tree.columns.paths), Differences()
     if evidence != "stat":
         paths = now.columns.paths
@@ -135,6 +138,24 @@ def in_checkout(
         if item.verdict != "missing" or not is_link:  # those that would leave the folder are left out
             found.add(item.path, item.verdict, "checkout")
     return found, read
+
+
+def _as_executable(now: Tree, tree: Tree) -> Tree:
+    """The files of a checkout with the published executable bits.
+
+    Some file systems (SMB, exFAT) show one mode for all, whatever a file was given: nobody changed these.
+    """
+    marks, published = now.columns.marks, tree.columns.marks
+    if now.columns.paths == tree.columns.paths and marks == published.translate(_KINDS):
+        return now
+    then, changed = Positions(tree.columns.paths), []
+    for at, path in enumerate(now.columns.paths):
+        if marks[at] > FILE_MAX or (old := then.find(path)) is None:
+            continue
+        kind = published[old] & KIND_MASK
+        if kind <= FILE_MAX and kind != marks[at]:
+            changed.append((at, now.columns.entry(at)._replace(kind=KINDS[kind])))
+    return now.with_entries(changed)
 
 
 def _less_hard_links(
