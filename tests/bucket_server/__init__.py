@@ -28,7 +28,7 @@ class Proxy:
 
     Attributes:
         url: where clients connect.
-        seen: each request as (method, path without its query).
+        seen: each request that came whole, as (method, path without its query).
         fault: what to do to a request.
     """
 
@@ -74,7 +74,12 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # Its sender was killed. The real server would wait for the rest, and all writes for it.
+                self.close_connection = True
+                return
             path = self.path.partition("?")[0]
             proxy.seen.append((self.command, path))
             fault = proxy.fault(self.command, path)

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -151,6 +153,23 @@ def test_a_killed_upload_goes_on_where_it_was(root: str, data: Path, proxy: Prox
     again = {path for path in sent(proxy) if any(path.endswith(key) for key in whole)}
     sizes = {found.key: found.size for found in registry.store.walk(".kit/blobs")}
     assert all(sizes[key] <= 64 << 10 for key in whole if any(path.endswith(key) for path in again))
+
+
+def test_a_request_that_its_sender_could_not_end_writes_nothing_and_holds_up_nobody(
+    root: str, data: Path, proxy: Proxy
+) -> None:
+    parts = urlsplit(proxy.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as sender:
+        head = (
+            f"PUT /{urlsplit(root).netloc}/team/.kit/blobs/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+        )
+        sender.sendall(f"{head}half".encode())
+        sender.shutdown(socket.SHUT_WR)
+        assert sender.recv(1) == b""
+    assert sent(proxy) == {}
+    registry = Registry.open(root)
+    registry.publish(Draft(name="m", source=data, snapshot=True))
+    assert len([*registry.store.walk(".kit/blobs")]) == SMALL + 2
 
 
 @pytest.mark.parametrize("fault", ["503", "refuse", "drop", "cut"])
