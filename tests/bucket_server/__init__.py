@@ -6,10 +6,10 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from loopback import HttpServer, Reply, Request
 from store_servers import free_port, running, wait_for
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret", "AWS_REGION": "us-east-1"}
@@ -23,7 +23,7 @@ passes it on.
 """
 
 
-class Proxy:
+class Proxy(HttpServer):
     """Passes requests on, counts them, and does what `fault` says.
 
     Attributes:
@@ -40,94 +40,39 @@ class Proxy:
         # PUTs may both win. S3 itself does not do that.
         self._serialize = serialize
         self._writing = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        super().__init__()
 
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def answer(self, request: Request) -> Reply | None:
+        """What the real server says, but for the fault."""
+        self.seen.append((request.method, request.url.path))
+        fault = self.fault(request.method, request.url.path)
+        if fault and fault.isdigit():
+            return Reply(int(fault), f"<Error><Code>Injected{fault}</Code></Error>".encode())
+        if fault == "refuse":
+            return None
+        headers = dict(request.headers.items())
+        if fault == "overwrite":
+            headers = {name: value for name, value in headers.items() if name.lower() != "if-none-match"}
+        reply = self.forward(request.method, request.target, headers, request.body)
+        return None if fault == "drop" else replace(reply, is_cut=fault == "cut")
 
-    def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
+    def forward(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Reply:
         """Ask the real server."""
         with self._writing if self._serialize and method == "PUT" else nullcontext():
             connection = http.client.HTTPConnection(*self._target)
             try:
-                connection.request(method, path, body=body, headers=headers)
+                connection.request(method, target, body=body, headers=headers)
                 reply = connection.getresponse()
                 content = reply.read()
-                if reply.status == 500 and "uploadId=" in path:
-                    # moto trips over a part that comes after its upload was given up, and a client tries a
-                    # 500 again for minutes. S3 says what is wrong.
-                    return 404, [], b"<Error><Code>NoSuchUpload</Code></Error>"
-                return reply.status, reply.getheaders(), content
             finally:
                 connection.close()
-
-
-def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _serve(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length)
-            if len(body) < length:
-                # Its sender was killed. The real server would wait for the rest, and all writes for it.
-                self.close_connection = True
-                return
-            path = self.path.partition("?")[0]
-            proxy.seen.append((self.command, path))
-            fault = proxy.fault(self.command, path)
-            if fault and fault.isdigit():
-                self._answer(int(fault), [], f"<Error><Code>Injected{fault}</Code></Error>".encode())
-                return
-            if fault == "refuse":
-                self.close_connection = True
-                return
-            headers = dict(self.headers.items())
-            if fault == "overwrite":
-                headers = {key: value for key, value in headers.items() if key.lower() != "if-none-match"}
-            status, reply_headers, content = proxy.forward(self.command, self.path, headers, body)
-            if fault == "drop":
-                self.close_connection = True
-                return
-            if fault == "cut" and self.command != "HEAD":
-                self.close_connection = True
-                length = [("Content-Length", str(len(content)))]
-                reply_headers = [
-                    item for item in reply_headers if item[0].lower() != "content-length"
-                ] + length
-                content = content[: len(content) // 2]
-            self._answer(status, reply_headers, content, whole=fault != "cut")
-
-        def _answer(
-            self, status: int, headers: list[tuple[str, str]], content: bytes, whole: bool = True
-        ) -> None:
-            self.send_response_only(status)
-            length = next(
-                (value for key, value in headers if key.lower() == "content-length"), str(len(content))
-            )
-            for key, value in headers:
-                if key.lower() not in ("content-length", "transfer-encoding", "connection"):
-                    self.send_header(key, value)
-            self.send_header(
-                "Content-Length", str(len(content)) if whole and self.command != "HEAD" else length
-            )
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing."""
-
-    return Handler
+        if reply.status == 500 and "uploadId=" in target:
+            # moto trips over a part that comes after its upload was given up, and a client tries a 500 again
+            # for minutes. S3 says what is wrong.
+            return Reply(404, b"<Error><Code>NoSuchUpload</Code></Error>")
+        of_the_way = ("transfer-encoding", "connection")
+        said = [(name, value) for name, value in reply.getheaders() if name.lower() not in of_the_way]
+        return Reply(reply.status, content, said)
 
 
 @contextmanager

@@ -11,10 +11,11 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
+
+from loopback import HttpServer, Reply, Request
 
 PAGE = 1000
 
@@ -32,6 +33,12 @@ class Object:
         """As Google makes it of an object that was sent in one piece."""
         return f'"{hashlib.md5(self.data).hexdigest()}"'
 
+    def headers(self) -> list[tuple[str, str]]:
+        """What a reply tells of it."""
+        moment = format_datetime(self.modified.replace(microsecond=0), usegmt=True)
+        generation = ("x-goog-generation", str(self.generation))
+        return [("ETag", self.etag), ("Last-Modified", moment), generation]
+
 
 class GoogleError(Exception):
     """A reply that is an error.
@@ -46,11 +53,10 @@ class GoogleError(Exception):
         self.status, self.code = status, code
 
 
-class Google:
+class Google(HttpServer):
     """A server with buckets in memory.
 
     Attributes:
-        target: host and port.
         buckets: the objects of each, by key.
     """
 
@@ -59,17 +65,7 @@ class Google:
         self.uploads: dict[str, dict[int, bytes]] = {}
         self._lock = threading.Lock()
         self._generation = 1_790_000_000_000_000
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.target = ("127.0.0.1", self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__()
 
     def new_bucket(self) -> str:
         """Make a bucket with a fresh name; returns the name."""
@@ -121,6 +117,60 @@ class Google:
             f"<IsTruncated>{str(is_cut).lower()}</IsTruncated>{token}</ListBucketResult>"
         )
 
+    def answer(self, request: Request) -> Reply:
+        """What Google says."""
+        bucket, _, key = request.url.path[1:].partition("/")
+        query = {name: said[-1] for name, said in parse_qs(request.url.query, keep_blank_values=True).items()}
+        try:
+            if not key:
+                return Reply(200, self.listing(bucket, query).encode())
+            if "uploads" in query or "uploadId" in query:
+                return self._part(request, bucket, unquote(key), query)
+            return self._object(request, bucket, unquote(key))
+        except GoogleError as error:
+            return Reply(error.status, f"<Error><Code>{error.code}</Code></Error>".encode())
+
+    def _object(self, request: Request, bucket: str, key: str) -> Reply:
+        if request.method == "PUT":
+            source, body = request.headers.get("x-goog-copy-source"), request.body
+            if source:
+                body = self.object(*_parted(source)).data
+            made = self.put(bucket, key, body, request.headers.get("x-goog-if-generation-match"))
+            copied = f"<CopyObjectResult><ETag>{made.etag}</ETag></CopyObjectResult>" if source else ""
+            return Reply(200, copied.encode(), made.headers())
+        found = self.object(bucket, key)
+        if request.method == "DELETE":
+            self.buckets[bucket].pop(key, None)
+            return Reply(204)
+        start, _, end = request.headers.get("Range", "").removeprefix("bytes=").partition("-")
+        if not start:
+            return Reply(200, found.data, found.headers())
+        last = min(int(end) if end else len(found.data), len(found.data) - 1)
+        where = ("Content-Range", f"bytes {start}-{last}/{len(found.data)}")
+        return Reply(206, found.data[int(start) : last + 1], [*found.headers(), where])
+
+    def _part(self, request: Request, bucket: str, key: str, query: dict[str, str]) -> Reply:
+        number = query.get("uploadId") or uuid.uuid4().hex
+        parts = self.uploads.setdefault(number, {})
+        if "uploads" in query:
+            said = f"<InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(key)}</Key>"
+            said += f"<UploadId>{number}</UploadId></InitiateMultipartUploadResult>"
+            return Reply(200, said.encode())
+        if request.method == "PUT":
+            parts[int(query["partNumber"])] = request.body
+            return Reply(200, headers=Object(request.body, 0).headers())
+        if request.method == "POST":
+            listed = [
+                int(item.text or "")
+                for item in ElementTree.fromstring(request.body).iter()
+                if item.tag.rpartition("}")[2] == "PartNumber"
+            ]
+            made = self.put(bucket, key, b"".join(parts[part] for part in listed))
+            said = f"<CompleteMultipartUploadResult><ETag>{escape(made.etag)}</ETag>"
+            return Reply(200, f"{said}</CompleteMultipartUploadResult>".encode())
+        self.uploads.pop(number, None)
+        return Reply(204 if request.method == "DELETE" else 200)
+
 
 def _row(name: str, found: Object | None) -> str:
     if found is None:
@@ -130,95 +180,6 @@ def _row(name: str, found: Object | None) -> str:
         f"<Contents><Key>{escape(name)}</Key><Generation>{found.generation}</Generation><LastModified>"
         f"{moment}</LastModified><ETag>{found.etag}</ETag><Size>{len(found.data)}</Size></Contents>"
     )
-
-
-def _handler(google: Google) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            parts = urlsplit(self.path)
-            bucket, _, key = parts.path[1:].partition("/")
-            query = {name: said[-1] for name, said in parse_qs(parts.query, keep_blank_values=True).items()}
-            try:
-                self._do(bucket, unquote(key), query, body)
-            except GoogleError as error:
-                self._answer(error.status, f"<Error><Code>{error.code}</Code></Error>".encode())
-
-        def _do(self, bucket: str, key: str, query: dict[str, str], body: bytes) -> None:
-            if not key:
-                self._answer(200, google.listing(bucket, query).encode())
-            elif "uploads" in query or "uploadId" in query:
-                self._do_part(bucket, key, query, body)
-            elif self.command == "PUT":
-                source = self.headers.get("x-goog-copy-source")
-                if source:
-                    body = google.object(*_parted(source)).data
-                made = google.put(bucket, key, body, self.headers.get("x-goog-if-generation-match"))
-                copied = f"<CopyObjectResult><ETag>{made.etag}</ETag></CopyObjectResult>" if source else ""
-                self._answer(200, copied.encode(), made)
-            elif self.command == "DELETE":
-                google.object(bucket, key)
-                google.buckets[bucket].pop(key, None)
-                self._answer(204, b"")
-            else:
-                self._send(google.object(bucket, key))
-
-        def _do_part(self, bucket: str, key: str, query: dict[str, str], body: bytes) -> None:
-            number = query.get("uploadId") or uuid.uuid4().hex
-            parts = google.uploads.setdefault(number, {})
-            said = ""
-            if "uploads" in query:
-                said = f"<InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(key)}</Key>"
-                said += f"<UploadId>{number}</UploadId></InitiateMultipartUploadResult>"
-            elif self.command == "PUT":
-                parts[int(query["partNumber"])] = body
-                self._answer(200, b"", Object(body, 0))
-                return
-            elif self.command == "POST":
-                listed = [
-                    int(item.text or "")
-                    for item in ElementTree.fromstring(body).iter()
-                    if item.tag.rpartition("}")[2] == "PartNumber"
-                ]
-                made = google.put(bucket, key, b"".join(parts[part] for part in listed))
-                said = f"<CompleteMultipartUploadResult><ETag>{escape(made.etag)}</ETag>"
-                said += "</CompleteMultipartUploadResult>"
-            else:
-                google.uploads.pop(number, None)
-            self._answer(204 if self.command == "DELETE" else 200, said.encode())
-
-        def _send(self, found: Object) -> None:
-            start, _, end = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
-            if not start:
-                self._answer(200, found.data, found)
-                return
-            last = min(int(end) if end else len(found.data), len(found.data) - 1)
-            where = {"Content-Range": f"bytes {start}-{last}/{len(found.data)}"}
-            self._answer(206, found.data[int(start) : last + 1], found, where)
-
-        def _answer(
-            self, status: int, content: bytes, found: Object | None = None, more: dict[str, str] | None = None
-        ) -> None:
-            self.send_response_only(status)
-            headers = {"Content-Length": str(len(content)), **(more or {})}
-            if found is not None:
-                moment = format_datetime(found.modified.replace(microsecond=0), usegmt=True)
-                headers |= {"ETag": found.etag, "Last-Modified": moment}
-                headers["x-goog-generation"] = str(found.generation)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing."""
-
-    return Handler
 
 
 def _parted(source: str) -> tuple[str, str]:

@@ -13,9 +13,10 @@ import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
+
+from loopback import HttpServer, Reply, Request
 
 TOKEN = "hf_SecretOfTheTests"
 LARGE = 1 << 20
@@ -52,7 +53,7 @@ class Repo:
         return found[-1] if found else None
 
 
-class Hub:
+class Hub(HttpServer):
     """Serves repositories.
 
     Attributes:
@@ -68,21 +69,48 @@ class Hub:
         self.seen: list[tuple[str, str]] = []
         self.fault: Fault = lambda method, path: None
         self.lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        super().__init__()
 
     def add(self, repo: str, kind: str = "models") -> Repo:
         """Make a repository."""
         return self.repos.setdefault(f"{kind}/{repo}", Repo())
 
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def answer(self, request: Request) -> Reply | None:
+        """What the Hub says, but for the fault."""
+        path = request.url.path
+        self.seen.append((request.method, path))
+        fault = self.fault(request.method, path)
+        try:
+            if fault and fault.isdigit():
+                raise Answer(int(fault), f"Injected {fault}")
+            who = request.headers.get("Authorization")
+            if who != f"Bearer {TOKEN}" and not path.startswith("/upload/"):
+                raise Answer(401, "Invalid username or password.")
+            with self.lock:
+                content, headers = self._content(request)
+        except Answer as answer:
+            said = (("X-Error-Code", answer.code), ("X-Error-Message", answer.message))
+            content = json.dumps({"error": answer.message}).encode()
+            return Reply(answer.status, content, [item for item in said if item[1]])
+        return None if fault == "drop" else Reply(200, content, headers, is_cut=fault == "cut")
+
+    def _content(self, request: Request) -> tuple[bytes, list[tuple[str, str]]]:
+        path, query = request.url.path, parse_qs(request.url.query)
+        if path.startswith("/upload/"):
+            self.uploads[path.rpartition("/")[2]] = request.body
+            return b"", []
+        if path.endswith("/info/lfs/objects/batch"):
+            return json.dumps(_batch(self, request.body)).encode(), []
+        if not path.startswith("/api/"):
+            return _resolve(self, path), []
+        said = _api(self, request.method, path, query, request.body)
+        if "/tree/" not in path:
+            return json.dumps(said).encode(), []
+        deep = "&recursive=true" if "recursive" in query else ""
+        start = int(query.get("cursor", ["0"])[0])
+        more = f'<{self.url}{path}?cursor={start + PAGE}{deep}>; rel="next"'
+        links = [("Link", more)] if start + PAGE < len(said) else []
+        return json.dumps(said[start : start + PAGE]).encode(), links
 
 
 class Answer(Exception):
@@ -200,71 +228,3 @@ def _resolve(hub: Hub, path: str) -> bytes:
     if unquote(match[4]) not in files:
         raise Answer(404, "Entry not found", "EntryNotFound")
     return files[unquote(match[4])][0]
-
-
-def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            url = urlsplit(self.path)
-            hub.seen.append((self.command, url.path))
-            fault = hub.fault(self.command, url.path)
-            try:
-                if fault and fault.isdigit():
-                    raise Answer(int(fault), f"Injected {fault}")
-                who = self.headers.get("Authorization")
-                if who != f"Bearer {TOKEN}" and not url.path.startswith("/upload/"):
-                    raise Answer(401, "Invalid username or password.")
-                with hub.lock:
-                    content, headers = self._content(url.path, parse_qs(url.query), body)
-            except Answer as answer:
-                headers = {"X-Error-Code": answer.code, "X-Error-Message": answer.message}
-                self._reply(answer.status, json.dumps({"error": answer.message}).encode(), headers)
-            else:
-                if fault == "drop":
-                    self.close_connection = True
-                else:
-                    self._reply(200, content, headers, cut=fault == "cut")
-
-        def _content(
-            self, path: str, query: dict[str, list[str]], body: bytes
-        ) -> tuple[bytes, dict[str, str]]:
-            if path.startswith("/upload/"):
-                hub.uploads[path.rpartition("/")[2]] = body
-                return b"", {}
-            if path.endswith("/info/lfs/objects/batch"):
-                return json.dumps(_batch(hub, body)).encode(), {}
-            if not path.startswith("/api/"):
-                return _resolve(hub, path), {}
-            said = _api(hub, self.command, path, query, body)
-            if "/tree/" not in path:
-                return json.dumps(said).encode(), {}
-            deep = "&recursive=true" if "recursive" in query else ""
-            start = int(query.get("cursor", ["0"])[0])
-            more = (
-                f'<{hub.url}{path}?cursor={start + PAGE}{deep}>; rel="next"'
-                if start + PAGE < len(said)
-                else ""
-            )
-            return json.dumps(said[start : start + PAGE]).encode(), {"Link": more} if more else {}
-
-        def _reply(self, status: int, content: bytes, headers: dict[str, str], cut: bool = False) -> None:
-            self.send_response_only(status)
-            for key, value in headers.items():
-                if value:
-                    self.send_header(key, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content[: len(content) // 2] if cut else content)
-            self.close_connection = self.close_connection or cut
-
-        do_GET = do_PUT = do_POST = do_HEAD = _serve
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing."""
-
-    return Handler

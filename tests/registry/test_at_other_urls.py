@@ -1,14 +1,13 @@
 """References to what is no bucket: files behind HTTP, repositories of the Hub, whatever fsspec reads."""
 
-import threading
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import fsspec
 import pytest
 
 from hub_server import TOKEN, Hub
+from loopback import HttpServer, Reply, Request
 from nemotron.kit.errors import MisuseError, PathNotFoundError, RefusedError, UnavailableError
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
@@ -17,11 +16,11 @@ from nemotron.kit.store import at_url_http
 HEADERS = {"ETag": '"one"', "Last-Modified": "Mon, 02 Feb 2026 03:04:05 GMT"}
 
 
-class Site:
+class Site(HttpServer):
     """One file on a server; every reply is as the attributes say.
 
     Attributes:
-        url: of the file.
+        file_url: of the file.
         seen: the method and the authorization of each request.
         etag_of: the only method whose replies have an etag, or None for any.
     """
@@ -31,45 +30,22 @@ class Site:
         self.says_length, self.redirect = True, ""
         self.etag_of: str | None = None
         self.seen: list[tuple[str, str | None]] = []
-        site = self
+        super().__init__()
+        self.file_url = f"{self.url}/data/x.bin"
 
-        class Handler(BaseHTTPRequestHandler):
-            def _serve(self) -> None:
-                site.seen.append((self.command, self.headers.get("Authorization")))
-                if site.redirect and self.path != "/moved":
-                    self._head(302, {"Location": site.redirect})
-                    return
-                start, _, end = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
-                part = site.content[int(start or 0) : int(end) + 1 if end else None]
-                length = {"Content-Length": str(len(part))} if site.says_length else {}
-                self._head(206 if end and site.status == 200 else site.status, {**site.headers, **length})
-                if self.command != "HEAD" and site.status == 200:
-                    self.wfile.write(part)
-
-            def _head(self, status: int, headers: dict[str, str]) -> None:
-                self.send_response_only(status)
-                if site.etag_of not in (None, self.command):
-                    headers.pop("ETag", None)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-
-            do_GET = do_HEAD = _serve
-
-            def log_message(self, *args: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/data/x.bin"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def answer(self, request: Request) -> Reply:
+        """The file or a part of it, a redirect to elsewhere, or only a status."""
+        self.seen.append((request.method, request.headers.get("Authorization")))
+        if self.redirect and request.target != "/moved":
+            return Reply(302, headers=[("Location", self.redirect)])
+        if self.status != 200:
+            return Reply(self.status)
+        headers = dict(self.headers)
+        if self.etag_of not in (None, request.method):
+            headers.pop("ETag", None)
+        start, _, end = request.headers.get("Range", "").removeprefix("bytes=").partition("-")
+        part = self.content[int(start or 0) : int(end) + 1 if end else None]
+        return Reply(206 if end else 200, part, headers.items(), self.says_length)
 
 
 @pytest.fixture
@@ -89,7 +65,7 @@ def verdicts(registry: Registry, evidence=None):
 
 
 def test_a_file_behind_http_is_known_by_its_head(registry: Registry, site: Site) -> None:
-    record = publish(registry, site.url)
+    record = publish(registry, site.file_url)
     (entry,) = registry.tree(record).entries
     assert (entry.path, entry.size, entry.etag) == ("x.bin", 5, '"one"')
     assert entry.mtime_ns == 1_770_001_445 * 10**9
@@ -111,19 +87,19 @@ def test_full_evidence_of_a_file_whose_server_does_not_tell_its_size(
     registry: Registry, site: Site, caplog
 ) -> None:
     site.says_length = False
-    assert publish(registry, site.url).manifest.content is None
+    assert publish(registry, site.file_url).manifest.content is None
     assert "does not tell how large it is; evidence='full' reads it" in caplog.text
-    (entry,) = registry.tree(publish(registry, site.url, evidence="full")).entries
+    (entry,) = registry.tree(publish(registry, site.file_url, evidence="full")).entries
     assert (entry.size, entry.digest is not None) == (5, True)
 
 
 def test_a_server_that_tells_the_size_alone(registry: Registry, site: Site, caplog) -> None:
     site.headers = {}
-    publish(registry, site.url)
+    publish(registry, site.file_url)
     assert "recognised by size alone" in caplog.text
     site.content = b"jello"
     assert verdicts(registry) == ([], 0)
-    publish(registry, site.url, evidence="full", name="e")
+    publish(registry, site.file_url, evidence="full", name="e")
     site.content = b"hello"
     assert [item.verdict for item in registry.verify("e").files] == ["changed"]
 
@@ -132,11 +108,11 @@ def test_a_server_that_tells_the_size_alone(registry: Registry, site: Site, capl
     ("status", "error"), [(403, RefusedError), (500, UnavailableError), (405, MisuseError)]
 )
 def test_servers_that_do_not_answer(registry: Registry, site: Site, status, error, caplog) -> None:
-    publish(registry, site.url)
+    publish(registry, site.file_url)
     site.status = status
     with pytest.raises(error, match=str(status)):
         registry.verify("d")
-    assert publish(registry, site.url, name="e").manifest.content is None
+    assert publish(registry, site.file_url, name="e").manifest.content is None
     assert "e is recorded without evidence" in caplog.text
 
 
@@ -161,7 +137,7 @@ def test_what_was_meant_for_one_host_goes_to_no_other_and_is_not_read_on_the_way
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 def test_a_server_that_tells_the_etag_in_one_kind_of_reply(registry: Registry, site: Site, method) -> None:
     site.etag_of = method
-    (entry,) = registry.tree(publish(registry, site.url, evidence="full")).entries
+    (entry,) = registry.tree(publish(registry, site.file_url, evidence="full")).entries
     assert entry.digest is not None
     assert verdicts(registry) == ([], 5)
 
@@ -169,8 +145,8 @@ def test_a_server_that_tells_the_etag_in_one_kind_of_reply(registry: Registry, s
 def test_a_redirect_is_asked_for_its_head_and_gets_no_credentials(registry: Registry, site: Site) -> None:
     other = Site()
     try:
-        site.redirect = other.url.replace("/data/x.bin", "/moved")
-        record = publish(registry, site.url.replace("://", "://me:Xs3cr3tX@"))
+        site.redirect = f"{other.url}/moved"
+        record = publish(registry, site.file_url.replace("://", "://me:Xs3cr3tX@"))
         assert registry.tree(record).entries[0].etag == '"one"'
         assert [method for method, _ in other.seen] == ["HEAD"]
         assert site.seen[0][1] is not None
@@ -234,5 +210,5 @@ def test_whatever_fsspec_reads(registry: Registry, tmp_path) -> None:
 
 
 def test_a_url_is_asked_only_if_it_is_said(registry: Registry, site: Site) -> None:
-    assert publish(registry, site.url, at_url=None).manifest.content is None
+    assert publish(registry, site.file_url, at_url=None).manifest.content is None
     assert site.seen == []

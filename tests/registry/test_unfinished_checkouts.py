@@ -11,6 +11,7 @@ import pytest
 
 from bucket_server import Proxy, new_bucket
 from bucket_server.fixtures import proxy, server
+from loopback import Reply
 from nemotron.kit.errors import UnavailableError
 from nemotron.kit.registry import checkout_cache
 from nemotron.kit.registry.records import Draft
@@ -37,17 +38,17 @@ class Fetched:
         self.size = self.replies = self._under_way = 0
         self._changed, forward = threading.Condition(), proxy.forward
 
-        def counting(method: str, path: str, headers: dict[str, str], body: bytes):
+        def counting(method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
             with self._changed:
                 self._under_way += 1
-            status, said, content = forward(method, path, headers, body)
+            reply = forward(method, path, headers, body)
             with self._changed:
                 self._under_way -= 1
                 if method == "GET" and "/.kit/blobs/" in path:
                     self.replies += 1
-                    self.size += len(content)
+                    self.size += len(reply.content)
                 self._changed.notify_all()
-            return status, said, content
+            return reply
 
         proxy.forward = counting  # type: ignore[method-assign]
 

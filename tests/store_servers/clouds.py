@@ -71,7 +71,7 @@ def started(name: str) -> Iterator[Server]:
                 yield Server(name, target)
         elif name == "google":
             google = Google()
-            yield Server(name, google.target, google=google)
+            yield Server(name, google.address, google=google)
             google.close()
         else:
             with bucket_server.serving_apart(Path(folder)) as target:
