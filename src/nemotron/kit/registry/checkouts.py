@@ -86,9 +86,17 @@ def _in_cache(
 
 def laid_out(store: Store, record: Record) -> list[str]:
     """The folders where a snapshot is laid out: in the store, in the user's cache, or nowhere yet."""
+    return [place for place in _places(store, record) if os.path.isdir(place) and not os.path.islink(place)]
+
+
+def would_lie(store: Store, record: Record) -> str:
+    """The folder that a snapshot is laid out as, by who may write there."""
+    return _places(store, record)[0]
+
+
+def _places(store: Store, record: Record) -> list[str]:
     inside = store.local_path(layout.checkout(record.name, record.version))
-    places = [_cached(store, record)] if inside is None else [str(inside), _cached(store, record)]
-    return [place for place in places if os.path.isdir(place) and not os.path.islink(place)]
+    return [_cached(store, record)] if inside is None else [str(inside), _cached(store, record)]
 
 
 def _cached(store: Store, record: Record) -> str:
@@ -123,7 +131,7 @@ def _laid_out(
         _set_aside(record, target, problem)
     taken = any(path.partition("/")[0] == METADATA_FILE for path in tree.columns.paths)
     extra = {} if taken else {METADATA_FILE: codec.encode(companion(record, target))}
-    lay_out(store, tree, target, extra, way, progress=progress)
+    lay_out(store, tree, target, extra, way, uri=record.uri, progress=progress)
     return target
 
 

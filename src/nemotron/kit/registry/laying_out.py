@@ -3,17 +3,17 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import BinaryIO
 
 from blake3 import blake3
 
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry, Tree
-from nemotron.kit.errors import CorruptError, PathNotFoundError, RefusedError, UnavailableError
+from nemotron.kit.errors import RefusedError, UnavailableError
 from nemotron.kit.registry import checkout_cache, layout, objects, reading
+from nemotron.kit.registry.blobs import Blobs
 from nemotron.kit.registry.checkout_options import Way
 from nemotron.kit.registry.reading import Progress, Told
 from nemotron.kit.registry.scan import leaves
@@ -29,6 +29,7 @@ def lay_out(
     extra: dict[str, bytes],
     way: Way = "reflink",
     *,
+    uri: str = "",
     progress: Progress | None = None,
 ) -> None:
     """Write the files of a snapshot into a folder, whole or not at all.
@@ -46,6 +47,7 @@ def lay_out(
         target: the folder to make; if it is there already, it is taken as it is.
         extra: further small files by name.
         way: how files come to be there; what can't be a hard link is copied.
+        uri: of the snapshot, for messages.
         progress: told the bytes done and those in all.
 
     Raises:
@@ -61,7 +63,7 @@ def lay_out(
             _clear_last_steps(tree, building, extra)
         os.makedirs(building, exist_ok=True)
         _make_folders(tree, building)
-        work = partial(write_chunk, store, building, way=way, goes_on=is_far)
+        work = partial(write_chunk, store, building, uri=uri, way=way, goes_on=is_far)
         is_remote = store.at_once > 1
         for _ in reading.on_all(work, tree, tree.unread(known=0), progress=progress, is_remote=is_remote):
             pass  # nothing is learnt of what is written
@@ -119,33 +121,31 @@ def write_chunk(
     threads: int = 1,
     told: Told | None = None,
     *,
+    uri: str = "",
     way: Way = "reflink",
     goes_on: bool = False,
 ) -> list[Entry]:
     """Write files of a snapshot below a folder whose own folders are there; on from what there is of them."""
+    blobs = Blobs(store, uri)
     for entry in entries:
-        if entry.digest is None:
-            raise CorruptError(
-                f"The listing of a snapshot has no digest for {entry.path}; `nemotron kit doctor` tells more"
-            )
         path, mode = f"{folder}/{entry.path}", 0o555 if entry.kind == "exec" else 0o444
-        if way == "hardlink" and entry.kind != "exec" and _link(store, entry, path, threads, told):
+        if way == "hardlink" and entry.kind != "exec" and _link(blobs, entry, path, threads, told):
             continue  # the mode is that of all names, and a blob is not executable
         if goes_on and _is_there(path, entry, mode, threads, told):
             continue
         if entry.size <= reading.SMALL_SIZE_MAX:
-            _create(path, _small(store, entry), mode, entry.mtime_ns)
+            _create(path, blobs.small(entry), mode, entry.mtime_ns)
             if told is not None:
                 told(entry.size)
         else:
-            _copy_out(store, entry, path, mode, threads, told, share=way != "copy", goes_on=goes_on)
+            _copy_out(blobs, entry, path, mode, threads, told, share=way != "copy", goes_on=goes_on)
     return list(entries)
 
 
-def _link(store: Store, entry: Entry, path: str, threads: int, told: Told | None) -> bool:
+def _link(blobs: Blobs, entry: Entry, path: str, threads: int, told: Told | None) -> bool:
     """Make a file another name of its blob, once that is known to be right; False where there is no such."""
-    key = objects.locate(store, layout.blob(entry.digest or ""))
-    blob = store.local_path(key) if key else None
+    key = objects.locate(blobs.store, blobs.key(entry))
+    blob = blobs.store.local_path(key) if key else None
     if blob is None or not files.link_read_only(str(blob), path):
         return False
     hasher = blake3(max_threads=threads)
@@ -161,18 +161,8 @@ def _link(store: Store, entry: Entry, path: str, threads: int, told: Told | None
     finally:
         os.close(descriptor)
     if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
-        raise _damaged(store, entry)
+        raise blobs.damaged(entry)
     return True
-
-
-def _small(store: Store, entry: Entry) -> bytes:
-    key = layout.blob(entry.digest or "")
-    data = objects.read(store, key)
-    if data is None:
-        raise _missing(store, entry)
-    if f"{ALGORITHM}:{blake3(data).hexdigest()}" != entry.digest:
-        raise _damaged(store, entry)
-    return data
 
 
 def _is_there(path: str, entry: Entry, mode: int, threads: int, told: Told | None) -> bool:
@@ -197,7 +187,7 @@ def _is_there(path: str, entry: Entry, mode: int, threads: int, told: Told | Non
 
 
 def _copy_out(
-    store: Store,
+    blobs: Blobs,
     entry: Entry,
     path: str,
     mode: int,
@@ -216,8 +206,8 @@ def _copy_out(
     how = os.O_NOFOLLOW if goes_on else os.O_EXCL
     descriptor, begun = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | how, 0o600), 0
     try:
-        if store.local_path(layout.BLOBS) is not None:
-            with _opened(store, entry) as blob:
+        if blobs.store.local_path(layout.BLOBS) is not None:
+            with blobs.opened(entry) as blob:
                 files.copy(
                     blob.fileno(),
                     descriptor,
@@ -228,7 +218,7 @@ def _copy_out(
                 )
         else:
             begun = os.lseek(descriptor, reading.read_through(descriptor, seen, threads, None), os.SEEK_SET)
-            for chunk in _fetched(store, entry, begun):
+            for chunk in blobs.chunks(entry, begun):
                 files.write_all(descriptor, chunk)
                 seen(chunk)
         _finish(descriptor, mode, entry.mtime_ns)
@@ -237,9 +227,9 @@ def _copy_out(
     if f"{ALGORITHM}:{hasher.hexdigest()}" == entry.digest:
         return
     if not begun:
-        raise _damaged(store, entry)
+        raise blobs.damaged(entry)
     os.unlink(path)  # the disk lost what had been written, say: all of it once more, and that decides
-    _copy_out(store, entry, path, mode, threads, told, share)
+    _copy_out(blobs, entry, path, mode, threads, told, share)
 
 
 def _create(path: str, data: bytes, mode: int, mtime_ns: int | None = None) -> None:
@@ -263,30 +253,3 @@ def _finish(descriptor: int, mode: int, mtime_ns: int | None) -> None:
     os.fchmod(descriptor, mode)
     if mtime_ns is not None:
         os.utime(descriptor, ns=(mtime_ns, mtime_ns))
-
-
-def _opened(store: Store, entry: Entry) -> BinaryIO:
-    try:
-        return objects.open_object(store, layout.blob(entry.digest or ""))
-    except PathNotFoundError:
-        raise _missing(store, entry) from None
-
-
-def _fetched(store: Store, entry: Entry, start: int) -> Iterator[bytes]:
-    try:
-        yield from objects.chunks(store, layout.blob(entry.digest or ""), start)
-    except PathNotFoundError:
-        raise _missing(store, entry) from None
-
-
-def _missing(store: Store, entry: Entry) -> CorruptError:
-    key = layout.blob(entry.digest or "")
-    return CorruptError(f"The content of {entry.path} is missing from the store: no {key} in {store.url}")
-
-
-def _damaged(store: Store, entry: Entry) -> CorruptError:
-    key = layout.blob(entry.digest or "")
-    return CorruptError(
-        f"The content of {entry.path} is damaged in the store: {key} in {store.url}. "
-        "`nemotron kit verify REF --repair-from PLACE` takes it again from wherever it still is"
-    )

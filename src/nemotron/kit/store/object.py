@@ -49,6 +49,7 @@ class BucketStore(Store):
     """
 
     at_once = 128
+    reads_parts = True
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         parts = urlsplit(url)

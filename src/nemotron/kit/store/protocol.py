@@ -133,10 +133,12 @@ class Store(ABC):
     Attributes:
         url: the root, an absolute path or a URL.
         at_once: how many calls are made at the same time by `together`; 1 where a call takes no round trip.
+        reads_parts: whether of what `open` gives no more is fetched than is read.
     """
 
     url: str
     at_once: int = 1
+    reads_parts: bool = False
 
     @abstractmethod
     def read(self, key: str) -> bytes | None:
