@@ -185,6 +185,33 @@ def entries(data: bytes, where: str, digest: str | None = None) -> Iterator[Entr
         start += len(block)
 
 
+def file_at(data: bytes, where: str, digest: str, path: str) -> Entry | None:
+    """The file that has a path in the stored form; of a million entries only those around it are read.
+
+    Args:
+        data: the stored form.
+        where: it was read, for messages.
+        digest: of the uncompressed form.
+        path: of the file.
+
+    Returns:
+        None if no file is found so: there is none, or it was spelt in another way than this kit does.
+
+    Raises:
+        CorruptError: it is damaged or cut.
+        FormatTooNewError: a newer kit wrote it.
+    """
+    spelt, found = f", {_quoted(path)}, ".encode("ascii"), None
+    for lines in _checked(data, where, digest, Columns()):
+        at = lines.find(spelt)
+        if at < 0 or found is not None:
+            continue
+        end = lines.find(b"\n", at) + 1
+        entry = Entry.from_row(_json(lines[lines.rfind(b"\n", 0, at) + 1 : end], where), where)
+        found = entry if entry.path == path and entry.is_file else None
+    return found
+
+
 def _checked(data: bytes, where: str, digest: str | None, columns: Columns) -> Iterator[bytearray]:
     """The lines of entries, some at a time; the tags of all go into `columns`."""
     from blake3 import blake3

@@ -1,10 +1,8 @@
-"""Where something inside an artifact lies, and how it is looked at and read: on a disk, or at a URL."""
+"""Where something inside an artifact lies, and how it is read: on a disk, at a URL, or in the store."""
 
 import os
 import stat
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,115 +13,19 @@ from fsspec.spec import AbstractBufferedFile
 
 from nemotron.kit.artifacts import kinds
 from nemotron.kit.artifacts.paths import to_path
-from nemotron.kit.errors import MisuseError, NotFoundError, PathNotFoundError, RefusedError, UnavailableError
+from nemotron.kit.errors import NotFoundError, PathNotFoundError, RefusedError, UnavailableError
 from nemotron.kit.formats.remote import translated
-from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef, Version
-from nemotron.kit.registry.records import Record
+from nemotron.kit.integrations.place import Place, seconds
+from nemotron.kit.integrations.snapshot_place import InSnapshot
+from nemotron.kit.names import ArtifactName, ArtifactRef, Version
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import is_reserved
 from nemotron.kit.store.system_errors import translate
 
 # How fsspec's file systems call the time of a file, in seconds or as a datetime.
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
-
-
 # What one request for a file at a URL fetches at least.
 BLOCK_BYTES = 1 << 20
-
-
-class FolderError(MisuseError, IsADirectoryError):
-    """A folder was opened as if it were a file."""
-
-    kind = "is_a_folder"
-
-
-@dataclass(frozen=True)
-class Place(ABC):
-    """Something in an artifact.
-
-    Attributes:
-        registry: where the artifact is.
-        record: its version.
-        inside: the path in it, "" for all of it.
-    """
-
-    registry: Registry
-    record: Record
-    inside: str
-
-    @property
-    def uri(self) -> str:
-        """With the version that is meant now."""
-        return f"{self.record.uri}/{self.inside}" if self.inside else self.record.uri
-
-    def below(self, name: str) -> "Place":
-        """A child of it."""
-        return type(self)(self.registry, self.record, f"{self.inside}/{name}" if self.inside else name)
-
-    def details(self, name: str) -> dict[str, Any]:
-        """What it is, as fsspec's `info` says it.
-
-        Args:
-            name: as it was asked for.
-
-        Raises:
-            NotFoundError: it is not there.
-            OutsideRootError: it is a link that leaves the artifact.
-        """
-        if self.inside:
-            return self._details(name)
-        # From the record alone: a snapshot is not laid out, and no bucket asked, to be listed.
-        return {
-            "name": name,
-            "size": 0,
-            "type": "directory",
-            "mtime": _seconds(self.record.created_at),
-            "islink": False,
-            "uri": self.uri,
-        }
-
-    @abstractmethod
-    def _details(self, name: str) -> dict[str, Any]: ...
-
-    @abstractmethod
-    def children(self, name: str) -> Iterator[dict[str, Any]]:
-        """The details of what is right below it, or of itself if it is a file."""
-
-    @abstractmethod
-    def open(self, name: str, fs: Any, block_size: int | None = None) -> Any:
-        """Open it for reading in binary.
-
-        Args:
-            name: as it was asked for.
-            fs: the file system that it is opened by.
-            block_size: bytes to fetch at once, where it is far away.
-
-        Raises:
-            FolderError: it is a folder.
-        """
-
-    def range(self, name: str, fs: Any, start: int | None, end: int | None) -> bytes:
-        """Some of its bytes; `[start:end]` means what it does for `bytes`.
-
-        Raises:
-            FolderError: it is a folder.
-        """
-        with self.open(name, fs) as file:
-            first, last, _ = slice(start, end).indices(file.size)
-            file.seek(first)
-            data: bytes = file.read(max(0, last - first))
-            return data
-
-    def _refuse_folder(self, name: str) -> FolderError:
-        content = self.record.manifest.content
-        entry = content.entry if content and not self.inside else None
-        return folder_error(name, entry)
-
-
-def folder_error(name: str, entry: str | None = None) -> FolderError:
-    """The error for reading a folder as a file."""
-    hint = f"its file is {SCHEME}{name}/{entry}" if entry else "name a file in it"
-    return FolderError(f"Cannot read {SCHEME}{name}: it is a folder; {hint}")
 
 
 def find(registry: Registry, path: str) -> Place:
@@ -134,11 +36,13 @@ def find(registry: Registry, path: str) -> Place:
         InvalidReferenceError: it is no such path.
     """
     record, inside = registry.find(path)
+    if record.is_snapshot:
+        return InSnapshot(registry, record, inside)
     return (_AtUrl if record.is_at_url else _OnDisk)(registry, record, inside)
 
 
 class _OnDisk(Place):
-    """In a local folder: a reference, or a snapshot that is laid out now."""
+    """In a local folder that is referred to."""
 
     @property
     def path(self) -> Path:
@@ -148,6 +52,19 @@ class _OnDisk(Place):
 
     def _details(self, name: str) -> dict[str, Any]:
         return _looked_at(name, self, self.path)
+
+    def link(self) -> str | None:
+        top = os.path.realpath(self.registry.folder(self.record))
+        path = f"{top}/{self.inside}"
+        try:
+            text = os.readlink(path)
+        except OSError:
+            return None
+        above = os.path.dirname(path)
+        if not os.path.isabs(text) and _is_below(os.path.normpath(os.path.join(above, text)), top):
+            return text
+        real = os.path.realpath(path)
+        return os.path.relpath(real, os.path.realpath(above)) if _is_below(real, top) else None
 
     def children(self, name: str) -> Iterator[dict[str, Any]]:
         here = self.path
@@ -178,6 +95,10 @@ class _OnDisk(Place):
             return LocalFileOpener(str(where), "rb", fs=fs)
         except OSError as error:
             raise translate(error, "read", where) from error
+
+
+def _is_below(path: str, top: str) -> bool:
+    return path == top or path.startswith(f"{top.rstrip('/')}/")
 
 
 def _looked_at(name: str, place: Place, path: Path) -> dict[str, Any]:
@@ -345,11 +266,4 @@ class UrlFile(AbstractBufferedFile):  # type: ignore[misc]
 def _moment(value: Any) -> float:
     if isinstance(value, datetime):
         return value.timestamp()
-    return float(value) if isinstance(value, int | float) else _seconds(str(value))
-
-
-def _seconds(moment: str) -> float:
-    try:
-        return datetime.fromisoformat(moment).timestamp()
-    except ValueError:  # manifests of others may say anything
-        return 0.0
+    return float(value) if isinstance(value, int | float) else seconds(str(value))

@@ -27,7 +27,8 @@ from nemotron.kit.errors import (
     OutsideRootError,
     RefusedError,
 )
-from nemotron.kit.integrations.artifact_places import FolderError, Place, find, folder_error
+from nemotron.kit.integrations.artifact_places import find
+from nemotron.kit.integrations.place import FolderError, Place, folder_error
 from nemotron.kit.names import ArtifactRef, Version
 from nemotron.kit.registry.registry import Registry
 

@@ -1,0 +1,92 @@
+"""What is at a path of a snapshot, by its listing: no file is laid out, and no other one looked at.
+
+A listing of a million files takes 190 MB and most of a second to read. So the first look into a large one
+goes through its text for the one path, and keeps nothing; whoever looks again gets it kept.
+"""
+
+import threading
+from collections import OrderedDict
+
+from nemotron.kit.documents import tree_text
+from nemotron.kit.documents.look_up import LookUp, Seen
+from nemotron.kit.documents.tree import Tree
+from nemotron.kit.errors import CorruptError
+from nemotron.kit.registry import layout, objects
+from nemotron.kit.registry.records import Record
+from nemotron.kit.store.protocol import Store
+
+# Packed bytes; some ten thousand files.
+LARGE_SIZE = 1 << 20
+# Files of all the listings that are kept, but for the last one, which always is.
+KEPT_FILES_MAX = 300_000
+
+
+class LookUps:
+    """The listings that a process looks into, by their digests: which store has them does not matter."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, LookUp] = OrderedDict()
+        self._glanced_at: set[str] = set()
+        self._lock = threading.Lock()
+
+    def at(self, store: Store, record: Record, path: str) -> Seen | None:
+        """What is at a path of a snapshot, or None if nothing is.
+
+        Raises:
+            CorruptError: the listing is missing or damaged.
+            OutsideRootError: a link on the way leads out of the artifact.
+        """
+        digest = _digest(record)
+        if digest is not None and digest not in self._kept and digest not in self._glanced_at:
+            data, where = _packed(store, record, digest)
+            if len(data) > LARGE_SIZE:
+                self._glanced_at.add(digest)
+                if entry := tree_text.file_at(data, where, digest, path):
+                    return Seen("file", entry)
+            return self._keep(digest, Tree.from_bytes(data, where, digest)).at(path)
+        return self.listing(store, record).at(path)
+
+    def listing(self, store: Store, record: Record) -> LookUp:
+        """All of a snapshot's listing.
+
+        Raises:
+            CorruptError: it is missing or damaged.
+        """
+        digest = _digest(record)
+        if digest is None:
+            content = record.manifest.content
+            if content is None or content.listing is None:
+                raise CorruptError(
+                    f"{record.uri} is a snapshot without a listing; `nemotron kit doctor` tells more"
+                )
+            return LookUp(content.listing)
+        with self._lock:
+            if (kept := self._kept.get(digest)) is not None:
+                self._kept.move_to_end(digest)
+                return kept
+        data, where = _packed(store, record, digest)
+        return self._keep(digest, Tree.from_bytes(data, where, digest))
+
+    def _keep(self, digest: str, tree: Tree) -> LookUp:
+        found = LookUp(tree)
+        with self._lock:
+            self._kept[digest] = found
+            files = sum(map(len, self._kept.values()))
+            while files > KEPT_FILES_MAX and len(self._kept) > 1:
+                files -= len(self._kept.popitem(last=False)[1])
+        return found
+
+
+def _digest(record: Record) -> str | None:
+    """Of the listing, where it is an object of its own."""
+    content = record.manifest.content
+    return content.tree if content is not None and content.listing is None else None
+
+
+def _packed(store: Store, record: Record, digest: str) -> tuple[bytes, str]:
+    key = layout.tree(digest)
+    data = objects.read(store, key)
+    where = f"{store.url}/{key}"
+    if data is None:
+        raise CorruptError(f"The listing of {record.uri} is missing: no {where}")
+    return data, where
