@@ -148,9 +148,73 @@ def test_what_is_not_what_was_published_is_not_copied(tmp_path: Path) -> None:
     laid_out = store.folder(store.resolve("kept")) / "a.txt"
     laid_out.chmod(0o644)
     laid_out.write_text("jello")
-    with pytest.raises(CorruptError, match="is not what was published"):
+    copy_out(store, "kept", "right")  # a checkout is not what was published: the store has that
+    assert content(tmp_path / "right") == {"a.txt": b"hello"}
+    [blob] = tmp_path.glob("store/.kit/blobs/*/*")
+    blob.chmod(0o644)
+    blob.write_text("jello")
+    with pytest.raises(CorruptError, match=r"a\.txt is damaged in the store.*verify kept:v1 --repair-from"):
         copy_out(store, "kept", "out")
     assert content(tmp_path / "out") == {}
+
+
+def test_links_are_copied_as_links(tmp_path: Path) -> None:
+    (tmp_path / "data/run/step_2").mkdir(parents=True)
+    (tmp_path / "data/shared.txt").write_text("shared")
+    (tmp_path / "data/run/step_2/w.bin").write_text("weights")
+    for name, target in {
+        "run/latest": "step_2",
+        "run/best": f"{tmp_path}/data/run/step_2",
+        "run/gone": "step_1",
+        "run/shared": "../shared.txt",
+        "run/step_2/up": "..",
+    }.items():
+        (tmp_path / "data" / name).symlink_to(target)
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="seen", source=tmp_path / "data"))
+    store.publish(Draft(name="kept", source=tmp_path / "data", snapshot=True))
+    for name in ("seen", "kept"):
+        assert copy_out(store, name, name).skipped == 0
+        copied = tmp_path / name / "run"
+        links = {path.name: os.readlink(path) for path in copied.rglob("*") if path.is_symlink()}
+        expected = {"latest": "step_2", "best": "step_2", "gone": "step_1", "shared": "../shared.txt"}
+        assert links == {**expected, "up": ".."}
+        assert (copied / "latest/w.bin").read_text() == "weights"
+        assert copy_out(store, name, name).files == 0, "it is there"
+        (copied / "latest").unlink()
+        (copied / "latest").symlink_to("elsewhere")
+        with pytest.raises(ConflictError, match="run/latest differs"):
+            copy_out(store, name, name)
+        assert copy_out(store, name, name, force=True).files == 1
+        assert os.readlink(copied / "latest") == "step_2"
+        # Of a part: what a link leads to outside of it is copied instead.
+        copy_out(store, f"{name}/run", f"{name}-run")
+        assert not (tmp_path / f"{name}-run/shared").is_symlink()
+        assert (tmp_path / f"{name}-run/shared").read_text() == "shared"
+
+
+def test_where_there_can_be_no_links_their_targets_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.txt").write_text("hello")
+    (tmp_path / "data/b.txt").symlink_to("a.txt")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="data", source=tmp_path / "data"))
+    (tmp_path / "data/gone").symlink_to("nowhere")
+    store.publish(Draft(name="gone", source=tmp_path / "data"))
+
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(copying.os, "symlink", refused)
+    copy_out(store, "data:v1/a.txt", "out/")
+    with pytest.raises(OutsideRootError, match=r"art://gone:v1/gone is a link that leads to nothing"):
+        copy_out(store, "gone", "out")
+    (tmp_path / "data/gone").unlink()
+    assert copy_out(store, "data", "out").files == 1
+    assert (tmp_path / "out/b.txt").read_text() == "hello"
+    assert not (tmp_path / "out/b.txt").is_symlink()
 
 
 def test_an_incomplete_copy_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
@@ -173,7 +237,10 @@ def test_links_that_leave_are_refused_before_anything_is_copied(tmp_path: Path) 
     (tmp_path / "data/z").symlink_to("../secret")
     store = Registry.open(tmp_path / "store")
     store.publish(Draft(name="data", source=tmp_path / "data"))
-    with pytest.raises(OutsideRootError):
+    (tmp_path / "data/y").symlink_to("/etc/hostname")
+    with pytest.raises(
+        OutsideRootError, match=r"Nothing was copied: art://data:v1/y is a link that leaves it"
+    ):
         copy_out(store, "data", "out")
     assert not (tmp_path / "out").exists()
 

@@ -10,7 +10,7 @@ import typer
 
 from nemotron.kit.cli import completion
 from nemotron.kit.cli.options import Json, Quiet, Root, session
-from nemotron.kit.cli.resolving import laid_out, where
+from nemotron.kit.cli.resolving import where
 from nemotron.kit.console.output import is_terminal, write_bytes
 from nemotron.kit.errors import MisuseError
 
@@ -76,7 +76,8 @@ def cp(
     A file goes to DEST, or into it if that is a folder; the content of a folder goes into DEST, which is
     made. What is there already and the same is not copied again, so a copy that broke off goes on. Where a
     file differs nothing is copied at all, unless --force says to replace it. Where the version has digests,
-    what arrives is compared with them.
+    what arrives is compared with them. Links are copied as links where what they lead to is copied too, or
+    is nowhere.
 
     Example: nemotron kit cp my-data:v3/train ./train
     """
@@ -84,9 +85,6 @@ def cp(
     from nemotron.kit.integrations.copying import copy_out
 
     registry, output = session(root, as_json, quiet)
-    record = registry.find(ref)[0]
-    if record.is_snapshot:
-        laid_out(registry, record, output)
     with output.progress("Copying", of_bytes=True) as progress:
         copied = copy_out(registry, ref, to, force=force, progress=progress)
     output.show(CopiedView(copied))

@@ -7,25 +7,41 @@ that is killed leaves a temporary file behind (`.….kit-part`).
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from blake3 import blake3
 
 from nemotron.kit.artifacts import drift
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry
-from nemotron.kit.errors import ConflictError, CorruptError, DriftError, MisuseError, OutsideRootError
-from nemotron.kit.integrations.artifact_places import Place, find
+from nemotron.kit.errors import (
+    ConflictError,
+    CorruptError,
+    DriftError,
+    KitError,
+    MisuseError,
+    OutsideRootError,
+    RefusedError,
+)
+from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
+from nemotron.kit.integrations.place import Place
 from nemotron.kit.registry.records import Copied, Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.system_errors import translate
+from nemotron.kit.workers import Workers
 
-CHUNK_BYTES = 4 << 20
 NAMED_MAX = 5
 PART = ".kit-part"
+# Files of a bucket that are fetched at the same time.
+FAR_AT_ONCE = 16
+# A folder that is deep enough for no link of an artifact to get above it unseen.
+_ANYWHERE = "/artifact/folder"
 
 Progress = Callable[[int, int], object]
 
@@ -35,8 +51,9 @@ class _Item:
     name: str
     inside: str
     to: str
-    size: int
-    mtime: float
+    size: int = 0
+    mtime: float = 0.0
+    link: str | None = None
 
 
 def copy_out(
@@ -67,9 +84,10 @@ def copy_out(
     is_folder = not place.inside or fs.isdir(name)
     if not is_folder and (os.path.isdir(target) or to.endswith("/")):
         target = os.path.join(target, place.inside.rpartition("/")[2])
-    items = list(
-        _below(fs, name, place.inside, target) if is_folder else _single(fs, name, place.inside, target)
-    )
+    if is_folder:
+        items = list(_Walk(fs, place, target).below(name, place.inside, target))
+    else:
+        items = list(_single(fs, name, place.inside, target))
     missing = [item for item in items if not _is_there(fs, item)]
     differ = [item for item in missing if os.path.lexists(item.to)]
     if differ and not force:
@@ -79,13 +97,21 @@ def copy_out(
             f"Not overwritten: {named}{more} {'differs' if len(differ) == 1 else 'differ'} from {place.uri}; "
             f"nothing was copied. To replace {'it' if len(differ) == 1 else 'them'} use --force"
         )
-    tree = registry.tree(place.record)
+    # Of a snapshot nothing can be missing or changed unseen: it is read by this very listing.
+    tree = None if place.record.is_snapshot else registry.tree(place.record)
     published = {entry.path: entry for entry in tree.entries} if tree else {}
     meter = _Meter(progress, sum(item.size for item in missing))
     if is_folder:
         _make(target)
+    far = place.record.is_snapshot and registry.store.at_once > 1
+    _do(
+        lambda item: _copy(fs, item, published.get(item.inside), meter, place.record),
+        [item for item in missing if item.link is None],
+        at_once=FAR_AT_ONCE if far else 1,
+    )
     for item in missing:
-        _copy(fs, item, published.get(item.inside), meter, place.record)
+        if item.link is not None:  # last: nothing is written through a link
+            _make_link(item)
     if is_folder:
         found = {item.inside for item in items}
         _refuse_gaps(
@@ -100,7 +126,7 @@ def _refuse_gaps(place: Place, absent: list[str]) -> None:
     gaps = [path for path in absent if path.startswith(below)]
     if gaps:
         more = f" and {len(gaps) - NAMED_MAX:,} more" if len(gaps) > NAMED_MAX else ""
-        raise (CorruptError if place.record.is_snapshot else DriftError)(
+        raise DriftError(
             f"{place.uri} is not complete: {', '.join(gaps[:NAMED_MAX])}{more} "
             f"{'is' if len(gaps) == 1 else 'are'} missing. What is there was copied"
         )
@@ -126,26 +152,73 @@ def _single(fs: ArtifactFileSystem, name: str, inside: str, to: str) -> Iterator
     yield _Item(name, inside, to, info["size"], info["mtime"])
 
 
-def _below(fs: ArtifactFileSystem, name: str, inside: str, to: str) -> Iterator[_Item]:
-    """All files of a folder. What can't be copied is refused before anything is."""
-    for info in fs.ls(name, detail=True):
-        child = info["name"].rpartition("/")[2]
-        if child in ("", ".", "..") or "\x00" in child or os.sep in child:
-            raise OutsideRootError(f"art://{name} holds a file named {child!r}, which no folder can")
-        below, target = f"{inside}/{child}" if inside else child, os.path.join(to, child)
-        if info["type"] == "directory":
-            yield from _below(fs, info["name"], below, target)
-        elif info["type"] == "file":
-            yield _Item(info["name"], below, target, info["size"], info["mtime"])
-        else:
-            raise OutsideRootError(
-                f"art://{info['name']} is a link that leaves the artifact, or no plain file; copy what is "
-                "beside it by name"
-            )
+class _Walk:
+    """All files of a folder. What can't be copied is refused before anything is.
+
+    A link whose target is copied too, or is nowhere, is copied as a link, where there can be links; one that
+    leads to another place in the artifact is copied as what is there.
+    """
+
+    def __init__(self, fs: ArtifactFileSystem, place: Place, target: str) -> None:
+        self._fs, self._top, self._target = fs, place.inside, target
+        self._whole = place.record.uri.removeprefix("art://")
+
+    @cached_property
+    def _holds_links(self) -> bool:
+        folder = self._target
+        while not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        probe = os.path.join(folder, f".{secrets.token_hex(8)}{PART}")
+        try:
+            os.symlink("nowhere", probe)
+            os.unlink(probe)
+        except OSError:
+            return False
+        return True
+
+    def below(self, name: str, inside: str, to: str) -> Iterator[_Item]:
+        for info in self._fs.ls(name, detail=True):
+            child = info["name"].rpartition("/")[2]
+            if child in ("", ".", "..") or "\x00" in child or os.sep in child:
+                raise OutsideRootError(f"art://{name} holds a file named {child!r}, which no folder can")
+            below, target = f"{inside}/{child}" if inside else child, os.path.join(to, child)
+            if (info["islink"] or info["type"] == "link") and (link := self._link(info, below)):
+                yield _Item(info["name"], below, target, link=link)
+            elif info["type"] == "directory":
+                yield from self.below(info["name"], below, target)
+            elif info["type"] == "file":
+                yield _Item(info["name"], below, target, info["size"], info["mtime"])
+            else:
+                raise _not_copied(find(self._fs.registry, info["name"]), info)
+
+    def _link(self, info: dict[str, Any], inside: str) -> str | None:
+        """What to write into the copy of a link; None if it is to be copied as what it leads to."""
+        link = find(self._fs.registry, info["name"]).link() if self._holds_links else None
+        if link is None:
+            return None
+        leads_to = os.path.normpath(f"{_ANYWHERE}/{os.path.dirname(inside)}/{link}")
+        if not f"{leads_to}/".startswith(f"{os.path.normpath(f'{_ANYWHERE}/{self._top}')}/"):
+            return None
+        there = leads_to.removeprefix(_ANYWHERE)
+        return link if info["type"] == "link" or self._fs.exists(f"{self._whole}{there}") else None
+
+
+def _not_copied(place: Place, info: dict[str, Any]) -> KitError:
+    link, name = place.link(), f"art://{info['name']}"
+    if info["type"] != "link":
+        what = "is neither a file nor a folder"
+    elif link is None:
+        what = "is a link that leaves it"
+    else:
+        what = f"is a link that leads to nothing ({link}), or out of what is copied"
+    kind = OutsideRootError if info["type"] == "link" else RefusedError
+    return kind(f"Nothing was copied: {name} {what}. Copy what is beside it by name")
 
 
 def _is_there(fs: ArtifactFileSystem, item: _Item) -> bool:
     """Whether the target is the same file already: by size and time, else by its bytes."""
+    if item.link is not None:
+        return os.path.islink(item.to) and os.readlink(item.to) == item.link
     try:
         info = os.stat(item.to)
     except (FileNotFoundError, NotADirectoryError):
@@ -158,11 +231,10 @@ def _is_there(fs: ArtifactFileSystem, item: _Item) -> bool:
 
 
 def _same_bytes(fs: ArtifactFileSystem, item: _Item) -> bool:
-    with fs.open(item.name, "rb") as one, open(item.to, "rb") as other:
-        while chunk := one.read(CHUNK_BYTES):
-            if other.read(len(chunk)) != chunk:
-                return False
-    return True
+    with open(item.to, "rb") as other:
+        return all(
+            other.read(len(chunk)) == chunk for chunk in find(fs.registry, item.name).chunks(item.name, fs)
+        )
 
 
 def _copy(
@@ -178,8 +250,8 @@ def _copy(
     expected = published.size if published and digest else item.size
     try:
         try:
-            with fs.open(item.name, "rb") as source, open(part, "xb") as file:
-                while chunk := source.read(CHUNK_BYTES):
+            with open(part, "xb") as file:
+                for chunk in find(fs.registry, item.name).chunks(item.name, fs):
                     file.write(chunk)
                     hasher.update(chunk)
                     size += len(chunk)
@@ -200,6 +272,33 @@ def _copy(
         raise
 
 
+def _make_link(item: _Item) -> None:
+    folder, name = os.path.split(item.to)
+    _make(folder)
+    part = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}{PART}")
+    if os.path.isdir(item.to) and not os.path.islink(item.to):
+        raise ConflictError(f"{item.to} is a folder, and art://{item.name} is a link; move one of them")
+    try:
+        os.symlink(item.link or "", part)
+        os.replace(part, item.to)
+    except OSError as error:
+        raise translate(error, "write", item.to) from error
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+
+
+def _do(copy: Callable[[_Item], object], items: Sequence[_Item], at_once: int) -> None:
+    """Copy files one after another, or several at the same time where each is waited for."""
+    if at_once == 1:
+        for item in items:
+            copy(item)
+        return
+    with Workers(at_once, "kit-copy") as pool:
+        for _ in pool.map(copy, items):
+            pass
+
+
 def _make(folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
@@ -214,11 +313,13 @@ def _make(folder: str) -> None:
 class _Meter:
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total, self.done = progress, total, 0
+        self._lock = threading.Lock()
 
     def add(self, count: int) -> None:
-        self.done += count
-        if self._progress is not None:
-            self._progress(self.done, self._total)
+        with self._lock:
+            self.done += count
+            if self._progress is not None:
+                self._progress(self.done, self._total)
 
 
 def chunks(registry: Registry, ref: str) -> Iterator[bytes]:
@@ -231,6 +332,4 @@ def chunks(registry: Registry, ref: str) -> Iterator[bytes]:
     place = _place(registry, ref, file_alone=False)
     drift.look(registry, place.record)
     fs = ArtifactFileSystem.over(registry)
-    with place.open(place.uri.removeprefix("art://"), fs) as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
+    yield from place.chunks(place.uri.removeprefix("art://"), fs)
