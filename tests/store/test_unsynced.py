@@ -1,7 +1,10 @@
 """No file that was written before a sync goes without one, whatever the threads beside it do."""
 
+import multiprocessing
 import os
 import sys
+import threading
+import warnings
 from types import FrameType
 from typing import Any
 
@@ -103,3 +106,31 @@ def test_no_more_is_known_than_tells_how_to_sync(disk):
     disk.write(to_sync, 1)
     to_sync.sync()
     assert os.path.dirname("/root/x") in disk.durable  # one by one again
+
+
+def test_a_child_forked_in_the_middle_of_a_sync_waits_for_nobody(disk, monkeypatch):
+    # A loader forks its workers while a thread of its parent saves: that thread is not in the child.
+    to_sync, begun, go_on = Unsynced("/root"), threading.Event(), threading.Event()
+    monkeypatch.setattr(files, "sync_path", lambda path: (begun.set(), go_on.wait(60)))
+    disk.write(to_sync, 1)
+    saving = threading.Thread(target=to_sync.sync)
+    saving.start()
+    assert begun.wait(60)
+
+    def child() -> None:
+        monkeypatch.setattr(files, "sync_path", disk.durable.add)
+        disk.write(to_sync, 2)
+        to_sync.sync()
+        os._exit(0 if {"/root/1", "/root/2"} <= disk.durable else 1)
+
+    forked = multiprocessing.get_context("fork").Process(target=child)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that Python says so itself, from 3.12
+        forked.start()
+    forked.join(30)
+    code = forked.exitcode
+    forked.kill()  # if it waits
+    forked.join()
+    go_on.set()
+    saving.join()
+    assert code == 0

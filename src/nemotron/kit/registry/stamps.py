@@ -11,6 +11,14 @@ _lock = threading.Lock()
 _last = 0
 
 
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread of the parent may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 def uuid7() -> str:
     """A UUID of version 7 (RFC 9562): sorts by the time it was made, also within one process and millisecond.
 

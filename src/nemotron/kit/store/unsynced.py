@@ -2,10 +2,12 @@
 
 import os
 import threading
+from weakref import WeakSet
 
 from nemotron.kit.store import files
 
 SINGLY_MAX = 16
+_all: "WeakSet[Unsynced]" = WeakSet()
 
 
 class Unsynced:
@@ -18,6 +20,10 @@ class Unsynced:
     def __init__(self, root: str) -> None:
         self._root = root
         self._paths: list[str] = []
+        self._make_locks()
+        _all.add(self)
+
+    def _make_locks(self) -> None:
         # Of the paths: what is left out because there are many goes with those many, and not with a few that
         # another thread's sync has left of them.
         self._lock = threading.Lock()
@@ -49,3 +55,12 @@ class Unsynced:
         above = {os.path.dirname(folder) for folder in folders}
         for path in (*paths, *folders, *above, f"{self._root}/.kit", self._root):
             files.sync_path(path)
+
+
+def _after_fork() -> None:
+    """Another thread of the parent may have held a lock, for a sync of minutes; it is not in the child."""
+    for each in _all:
+        each._make_locks()
+
+
+os.register_at_fork(after_in_child=_after_fork)
