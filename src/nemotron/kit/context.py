@@ -63,8 +63,8 @@ class State:
     # The run that the process has without asking.
     ambient: "Run | None" = None
     initialized: bool = False
-    # What NEMO_ARTIFACT_ROOT last led to: (its value, the registry there, its tracker).
-    found: "tuple[str, Registry, LineageTracker] | None" = None
+    # What NEMO_ARTIFACT_ROOT last led to: (its value, the registry there, its tracker once it was asked for).
+    found: "tuple[str, Registry, LineageTracker | None] | None" = None
 
 
 _lock = threading.RLock()
@@ -150,11 +150,18 @@ def current_tracker() -> "LineageTracker | None":
             if isinstance(_state.tracker, _Unset):
                 set_tracker(_tracker_over(state.registry))
             return current_tracker()
-    found = _from_environment()
-    return found[2] if found else None
+    with _lock:
+        found = _from_environment()
+        if found is None:
+            return None
+        root, registry, tracker = found
+        if tracker is None:
+            tracker = _tracker_over(registry)
+            _change(found=(root, registry, tracker))
+        return tracker
 
 
-def _from_environment() -> "tuple[str, Registry, LineageTracker] | None":
+def _from_environment() -> "tuple[str, Registry, LineageTracker | None] | None":
     root = os.environ.get(ROOT_VARIABLE)
     if not root:
         return None
@@ -162,8 +169,7 @@ def _from_environment() -> "tuple[str, Registry, LineageTracker] | None":
         if _state.found is None or _state.found[0] != root:
             from nemotron.kit.registry.registry import Registry
 
-            registry = Registry.open(root)
-            _change(found=(root, registry, _tracker_over(registry)))
+            _change(found=(root, Registry.open(root), None))
         return _state.found
 
 
