@@ -68,7 +68,9 @@ def start_up(folder: Path, rounds: int) -> list[bars.Verdict]:
     empty.write_text(EMPTY_APP)
     # The installed command without its launcher, so that both are started in the same way.
     command = "from nemotron.kit.cli import main; main()"
-    environment = {**os.environ, "NEMO_ARTIFACT_ROOT": str(folder / "start" / "store")}
+    # As it is installed: with bytecode, which the first rounds write where it is missing.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["NEMO_ARTIFACT_ROOT"] = str(folder / "start" / "store")
     path_only = (
         "from nemotron.kit.context import require_registry; "
         "store = require_registry(); store.location(store.resolve('x'))"
