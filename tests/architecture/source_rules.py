@@ -20,7 +20,7 @@ MAY_PRINT = ("nemotron/kit/cli/", "nemotron/kit/console")
 PURE = (
     "nemotron/kit/names.py",
     "nemotron/kit/documents/",
-    "nemotron/kit/registry/changes.py",
+    *("nemotron/kit/registry/changes.py", "nemotron/kit/registry/resolved.py"),
     "nemotron/kit/registry/differences.py",
     "nemotron/kit/lineage/",
     "nemotron/kit/exporters/",
@@ -40,7 +40,7 @@ PURE_IMPORTS = {
 # Rooms that pure rooms may lean on.
 PURE_ROOMS = (
     *("redaction", "errors", "names", "documents", "lineage", "exporters"),
-    *("registry.changes", "registry.differences"),
+    *("registry.changes", "registry.differences", "registry.resolved"),
 )
 
 

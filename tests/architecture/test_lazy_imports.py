@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from nemotron.kit.registry.records import Draft
+from nemotron.kit.registry.registry import Registry
 
 # What no door may load; pydantic is not here because the artifact values are made of it.
 HEAVY = {
@@ -13,6 +17,30 @@ HEAVY = {
 
 # Beyond these the front door loads nothing at all: they are itself.
 FRONT_DOOR = {"nemotron", "nemotron.kit"}
+
+# All that a process loads of us that asks for nothing but the path of an artifact: loading takes most of its
+# time. What the road does not need is loaded where it is used.
+ROAD_TO_A_PATH = {
+    *("nemotron", "nemotron.kit", "nemotron.kit.context", "nemotron.kit.errors", "nemotron.kit.names"),
+    *("nemotron.kit.redaction", "nemotron.kit.workers"),
+    *("nemotron.kit.documents", "nemotron.kit.registry", "nemotron.kit.store"),
+    *(f"nemotron.kit.documents.{name}" for name in ("codec", "digest", "manifest", "tags")),
+    *(f"nemotron.kit.registry.{name}" for name in ("aliases", "catalog", "layout", "numbered_log", "older")),
+    *(f"nemotron.kit.registry.{name}" for name in ("registry", "remaps", "resolved", "stamps", "versions")),
+    *(f"nemotron.kit.store.{name}" for name in ("blocks", "connect", "files", "folders", "local")),
+    *(f"nemotron.kit.store.{name}" for name in ("protocol", "system_errors", "unsynced")),
+}
+# Where the listing of the files is in the manifest, as it is of a few hundred files.
+ROAD_WITH_A_LISTING = ROAD_TO_A_PATH | {
+    f"nemotron.kit.documents.{name}"
+    for name in ("columns", "entry", "known_keys", "positions", "tree", "tree_text")
+}
+# Of Python's own what costs more than it looks, and is not loaded by what we can't do without.
+NOT_ON_THE_ROAD = {
+    *("argparse", "concurrent.futures.thread", "ctypes", "datetime", "decimal", "difflib", "email"),
+    *("getpass", "hashlib", "hmac", "importlib.metadata", "queue", "random", "secrets", "shutil", "socket"),
+    *("subprocess", "tempfile", "uuid", "zipfile"),
+}
 
 DOORS = (
     *("artifact", "trackers", "wandb_kit", "train_script", "recipe_loader", "megatron_stub", "start"),
@@ -57,6 +85,29 @@ def test_starting_a_local_store_loads_nothing_heavy_and_no_pydantic() -> None:
     )
     assert heavy(modules) == set()
     assert "pydantic" not in modules
+
+
+@pytest.mark.parametrize("files", [1, 400])
+def test_the_road_from_a_name_to_a_path_loads_what_it_needs(
+    files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(files):
+        (data / f"{number}.txt").write_text("x")
+    Registry.open(tmp_path / "store").publish(Draft(name="x", source=data))
+    monkeypatch.setenv("NEMO_ARTIFACT_ROOT", str(tmp_path / "store"))
+
+    modules = loaded_by(
+        "from nemotron.kit.context import require_registry; store = require_registry()\n"
+        f"assert str(store.location(store.resolve('x'))) == {str(data)!r}"
+    )
+
+    assert {name for name in modules if name.startswith("nemo")} == (
+        ROAD_WITH_A_LISTING if files == 1 else ROAD_TO_A_PATH
+    )
+    assert modules & NOT_ON_THE_ROAD == set()
+    assert {name.partition(".")[0] for name in modules} <= {"nemotron", *sys.stdlib_module_names}
 
 
 def test_the_siblings_load_nothing_heavy() -> None:

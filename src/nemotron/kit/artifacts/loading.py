@@ -25,9 +25,9 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.names import SCHEME, ArtifactRef, local_path
 from nemotron.kit.redaction import clean
-from nemotron.kit.registry.changes import rebase
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.resolved import rebase
 from nemotron.kit.registry.scan import METADATA_FILE
 from nemotron.kit.tracking.composite import CompositeTracker
 from nemotron.kit.tracking.file import FileTracker

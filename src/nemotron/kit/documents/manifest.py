@@ -7,12 +7,11 @@ read ours and we read theirs. Fields that this kit does not know are kept, not d
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.digest import is_digest
-from nemotron.kit.documents.edge import InputEdge, edges_document, read_edges
-from nemotron.kit.documents.tree import TAG_FIELDS, Tree
+from nemotron.kit.documents.tags import TAG_FIELDS
 from nemotron.kit.errors import (
     CorruptError,
     InvalidNameError,
@@ -20,6 +19,10 @@ from nemotron.kit.errors import (
     OutsideRootError,
 )
 from nemotron.kit.names import ArtifactName, Version, normalise_inside
+
+if TYPE_CHECKING:
+    from nemotron.kit.documents.edge import InputEdge
+    from nemotron.kit.documents.tree import Tree
 
 MANIFEST_FORMAT = 1
 
@@ -57,7 +60,7 @@ class Content:
     size: int = 0
     digest: str | None = None
     tree: str | None = None
-    listing: Tree | None = None
+    listing: "Tree | None" = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_document(self) -> dict[str, Any]:
@@ -112,7 +115,7 @@ class Content:
             size=_whole(document, "size", where),
             digest=digest,
             tree=tree,
-            listing=None if rows is None else Tree.from_rows(rows, where, document),
+            listing=None if rows is None else _listing(rows, document, where),
             extra={key: value for key, value in document.items() if key not in _CONTENT_KNOWN},
         )
 
@@ -149,7 +152,7 @@ class Manifest:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     used_artifacts: tuple[str, ...] = ()
-    edges: tuple[InputEdge, ...] = ()
+    edges: "tuple[InputEdge, ...]" = ()
     semantic_name: str = ""
     run: str | None = None
     write_id: str = ""
@@ -192,6 +195,8 @@ class Manifest:
             **self.extra,
         }
         if self.edges:
+            from nemotron.kit.documents.edge import edges_document
+
             document["edges"] = edges_document(self.edges)
         if self.content is not None:
             document["content"] = self.content.to_document()
@@ -232,7 +237,7 @@ class Manifest:
             metadata=metadata,
             inputs=_texts(document, "inputs", where),
             used_artifacts=_texts(document, "used_artifacts", where),
-            edges=read_edges(document.get("edges")),
+            edges=_edges(document.get("edges")),
             run=None if run is None else str(run),
             write_id=_text(document, "write_id", where, ""),
             content=None if content is None else Content.from_document(content, where),
@@ -245,6 +250,20 @@ class Manifest:
 _name = functools.lru_cache(maxsize=1024)(ArtifactName)
 _KNOWN = frozenset({f.name for f in fields(Manifest)} - {"extra"})
 _CONTENT_KNOWN = frozenset({f.name for f in fields(Content)} - {"extra"} | set(TAG_FIELDS))
+
+
+def _listing(rows: Any, document: Mapping[str, Any], where: str) -> "Tree":
+    from nemotron.kit.documents.tree import Tree
+
+    return Tree.from_rows(rows, where, document)
+
+
+def _edges(document: Any) -> "tuple[InputEdge, ...]":
+    if document is None:
+        return ()
+    from nemotron.kit.documents.edge import read_edges
+
+    return read_edges(document)
 
 
 def _text(document: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:

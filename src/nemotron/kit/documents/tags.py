@@ -8,6 +8,8 @@ from nemotron.kit.errors import CorruptError
 
 _NEWLINE = re.compile(b"\n")
 TAG_SIZE_MAX = 1024
+# What objects have such tags for: fields of `Columns`, and of a stored listing where any entry has one.
+TAG_FIELDS = ("etags", "object_versions")
 
 
 def is_tag(text: object) -> bool:

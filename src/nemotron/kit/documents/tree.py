@@ -17,8 +17,8 @@ from typing import overload
 from nemotron.kit.documents import tree_text
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, Columns
 from nemotron.kit.documents.entry import Entry, EntryKind
-from nemotron.kit.documents.tags import Tags
-from nemotron.kit.documents.tree_text import TAG_FIELDS, is_packed
+from nemotron.kit.documents.tags import TAG_FIELDS, Tags
+from nemotron.kit.documents.tree_text import is_packed
 from nemotron.kit.errors import CorruptError
 
 __all__ = ["INLINE_SIZE_MAX", "TAG_FIELDS", "Entries", "Entry", "EntryKind", "Tree", "is_packed"]

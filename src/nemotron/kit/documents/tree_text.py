@@ -13,13 +13,11 @@ from nemotron.kit.documents.columns import DIGEST, FILE_MAX, HASH_BYTES, KIND_MA
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE, is_digest
 from nemotron.kit.documents.entry import INTEGER_MAX, KINDS, Entry, is_inside, shown
 from nemotron.kit.documents.known_keys import KnownKeys, of_columns, of_packed
-from nemotron.kit.documents.tags import Tags
+from nemotron.kit.documents.tags import TAG_FIELDS, Tags
 from nemotron.kit.errors import CorruptError
 
 TREE_FORMAT = 1
 TREE_SIZE_MAX = 4 << 30
-# Fields of `Columns`, and of the header where any entry has one.
-TAG_FIELDS = ("etags", "object_versions")
 
 _quoted = json.encoder.encode_basestring_ascii
 # Rows that are turned into text, or text into rows, at a time: a listing may have millions.

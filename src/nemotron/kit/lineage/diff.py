@@ -21,8 +21,9 @@ from nemotron.kit.lineage.diff_uses import UseChange, uses_changed
 from nemotron.kit.lineage.fields import FieldChange, fields_changed
 from nemotron.kit.lineage.graph import Node
 from nemotron.kit.names import SCHEME, ArtifactRef
-from nemotron.kit.registry.changes import compare, rebase
+from nemotron.kit.registry.changes import compare
 from nemotron.kit.registry.differences import Differences, Verdict
+from nemotron.kit.registry.resolved import rebase
 
 FileVerdict = Literal["added", "removed", "changed", "touched"]
 _VERDICTS: Mapping[Verdict, FileVerdict] = {

@@ -29,6 +29,7 @@ from nemotron.kit.registry.publishing import gather, within
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.resolved import folder_of
 from nemotron.kit.registry.scan import METADATA_FILE, is_kit_metadata
 from nemotron.kit.registry.trees import read_tree, with_tree
 from nemotron.kit.registry.versions import Versions
@@ -228,7 +229,7 @@ class _Adopting:
         if is_inside and told.startswith(
             "/"
         ):  # what its metadata says of its own files is said of this folder
-            folder = changes.folder_of(replace(manifest, path=told, content=content))
+            folder = folder_of(replace(manifest, path=told, content=content))
             content = replace(content, origin=folder)
         return replace(
             manifest,

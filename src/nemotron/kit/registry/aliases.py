@@ -1,9 +1,8 @@
 """Aliases: each is an append-only log of moves, whose last entry is in force; see `numbered_log`."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-from nemotron.kit.documents import moments
-from nemotron.kit.documents.alias import AliasMove
 from nemotron.kit.errors import (
     ConflictError,
     CorruptError,
@@ -17,6 +16,9 @@ from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.numbered_log import NumberedLog
 from nemotron.kit.registry.older import OlderGenerations
 from nemotron.kit.store.protocol import Store
+
+if TYPE_CHECKING:
+    from nemotron.kit.documents.alias import AliasMove
 
 ATTEMPTS_MAX = 1000
 
@@ -33,11 +35,11 @@ class Aliases:
         self._store = store
         self._older = older
 
-    def current(self, name: str, alias: Alias) -> AliasMove | None:
+    def current(self, name: str, alias: Alias) -> "AliasMove | None":
         """The move that is in force, or None if the alias was never set."""
         return self._moves(name, alias).last()[0] or self._older_move(name, alias)
 
-    def log(self, name: str, alias: Alias) -> list[AliasMove]:
+    def log(self, name: str, alias: Alias) -> "list[AliasMove]":
         """All moves, oldest first."""
         return self._moves(name, alias).all()
 
@@ -78,7 +80,7 @@ class Aliases:
         force: bool = False,
         protect: bool | None = None,
         undoes: int | None = None,
-    ) -> AliasMove:
+    ) -> "AliasMove":
         """Point an alias at a version; nothing is written if it points there already.
 
         Args:
@@ -96,6 +98,8 @@ class Aliases:
             RefusedError: it is protected, and would move.
             MisuseError: the alias is `latest`.
         """
+        from nemotron.kit.documents.alias import AliasMove
+
         self.check(alias)
         moves, write_id, taken = self._moves(name, alias), stamps.uuid7(), 0
         for _ in range(ATTEMPTS_MAX):
@@ -132,7 +136,7 @@ class Aliases:
             taken = move.sequence  # for certain, whatever a stale listing says
         raise UnavailableError(f"{name}:{alias} is being moved by others all the time; try again")
 
-    def last_move(self, name: str, alias: Alias) -> AliasMove | None:
+    def last_move(self, name: str, alias: Alias) -> "AliasMove | None":
         """The last move that was not taken back, or None if there is nowhere to go back to."""
         done: list[AliasMove] = []
         for move in self.log(name, alias):
@@ -144,6 +148,8 @@ class Aliases:
 
     def _protected(self, name: str, alias: Alias) -> RefusedError:
         """The error for who would move a protected alias: since when it is, by whom and why."""
+        from nemotron.kit.documents import moments
+
         since: AliasMove | None = None
         for move in reversed(self.log(name, alias)):
             if not move.protected:
@@ -156,11 +162,17 @@ class Aliases:
             "lift the protection, --unprotect (protect=False)"
         )
 
-    def _moves(self, name: str, alias: Alias) -> NumberedLog[AliasMove]:
+    def _moves(self, name: str, alias: Alias) -> "NumberedLog[AliasMove]":
+        from nemotron.kit.documents.alias import AliasMove
+
         key = partial(layout.alias_move, name, alias.name)
         return NumberedLog(self._store, layout.alias_log(name, alias.name), AliasMove.from_bytes, key)
 
-    def _older_move(self, name: str, alias: Alias) -> AliasMove | None:
+    def _older_move(self, name: str, alias: Alias) -> "AliasMove | None":
         """Where an index of older tools has it."""
         number = self._older.indexed(name).aliases.get(alias.name)
-        return None if number is None else AliasMove(sequence=0, version=number)
+        if number is None:
+            return None
+        from nemotron.kit.documents.alias import AliasMove
+
+        return AliasMove(sequence=0, version=number)

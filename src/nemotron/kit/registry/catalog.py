@@ -2,17 +2,21 @@
 
 import builtins
 import logging
+from typing import TYPE_CHECKING
 
-from nemotron.kit.documents.alias import AliasMove
 from nemotron.kit.documents.manifest import Manifest
-from nemotron.kit.documents.remap import Remap
 from nemotron.kit.errors import ArtifactNotFoundError, CorruptError, KitError, RefusedError, WithdrawnError
 from nemotron.kit.names import LATEST, Alias, ArtifactName, ArtifactRef, Version
 from nemotron.kit.registry.aliases import Aliases
-from nemotron.kit.registry.records import Entry, Record
 from nemotron.kit.registry.remaps import Remaps
+from nemotron.kit.registry.resolved import Record
 from nemotron.kit.registry.versions import REMEMBERED_MAX, Versions
 from nemotron.kit.store.protocol import Store
+
+if TYPE_CHECKING:
+    from nemotron.kit.documents.alias import AliasMove
+    from nemotron.kit.documents.remap import Remap
+    from nemotron.kit.registry.records import Entry
 
 log = logging.getLogger(__name__)
 
@@ -125,8 +129,10 @@ class Catalog:
 
     # -- what there is -------------------------------------------------------------------------------------
 
-    def get(self, name: str) -> Entry | None:
+    def get(self, name: str) -> "Entry | None":
         """What there is of a name, or None; of its versions only the latest one is read."""
+        from nemotron.kit.registry.records import Entry
+
         key = ArtifactName.parse(name).key
         newest, latest = self._versions.newest_and_latest(key)
         if not newest:
@@ -143,11 +149,11 @@ class Catalog:
             aliases=self._aliases.all(key),
         )
 
-    def list(self) -> list[Entry]:
+    def list(self) -> "list[Entry]":
         """All names, sorted."""
         return [entry for name in self._versions.names() if (entry := self._get_whole(name))]
 
-    def _get_whole(self, name: str) -> Entry | None:
+    def _get_whole(self, name: str) -> "Entry | None":
         """Like `get`, but None for a damaged name, which it reports."""
         try:
             return self.get(name)
@@ -170,7 +176,7 @@ class Catalog:
         """Each alias of a name and the version it points at."""
         return self._aliases.all(ArtifactName.parse(name).key)
 
-    def alias_log(self, name: str, alias: str) -> builtins.list[AliasMove]:
+    def alias_log(self, name: str, alias: str) -> "builtins.list[AliasMove]":
         """Every move of an alias, oldest first."""
         return self._aliases.log(ArtifactName.parse(name).key, Alias(alias))
 

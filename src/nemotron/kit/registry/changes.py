@@ -1,8 +1,6 @@
 """The decisions of publishing as pure functions: what is identical, what differs."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
-from typing import Any
 
 from nemotron.kit.documents.columns import FILE_MAX, HASH_BYTES, KIND_MASK, Columns
 from nemotron.kit.documents.edge import InputEdge
@@ -11,39 +9,12 @@ from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.documents.positions import side_by_side
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.registry.differences import Difference, Differences
+from nemotron.kit.registry.resolved import folder_of, rebase
 
 _DIR = CODES["dir"]
 _TIMES = frozenset({"created_at", "elapsed_sec"})
 # How etags begin that are digests of the content: those of the Hugging Face Hub.
 CONTENT_ETAGS = ("sha256:", "git-sha1:")
-
-
-def rebase(value: Any, old: str, new: str) -> Any:
-    """Paths below `old`, anywhere in a metadata value, as paths below `new`.
-
-    >>> rebase({"train": "/run1/train", "other": "/run10/x"}, "/run1", "/data")
-    {'train': '/data/train', 'other': '/run10/x'}
-    """
-    if isinstance(value, str):
-        if value == old or value.startswith(f"{old}/"):
-            return new + value[len(old) :]
-        prefix = f"file://{old}"
-        return (
-            f"file://{new}{value[len(prefix) :]}"
-            if value == prefix or value.startswith(f"{prefix}/")
-            else value
-        )
-    if isinstance(value, Mapping):
-        return {key: rebase(item, old, new) for key, item in value.items()}
-    return [rebase(item, old, new) for item in value] if isinstance(value, list | tuple) else value
-
-
-def folder_of(manifest: Manifest) -> str:
-    """The folder that a manifest's path lies in, or is."""
-    entry = manifest.content.entry if manifest.content else None
-    return (
-        manifest.path[: -len(entry) - 1] if entry and manifest.path.endswith(f"/{entry}") else manifest.path
-    )
 
 
 def same_file(old: Entry, new: Entry) -> bool:

@@ -30,7 +30,7 @@ def check_out(
     store: Store,
     record: Record,
     tree: Tree | None,
-    options: CheckoutOptions,
+    options: CheckoutOptions | None = None,
     progress: Progress | None = None,
 ) -> str:
     """The folder of a snapshot: in the store where it can be written, else in the user's cache.
@@ -39,7 +39,8 @@ def check_out(
         store: holds the blobs.
         record: the snapshot.
         tree: its listing.
-        options: how it is laid out if it is not yet, and how much of the cache may be taken.
+        options: how it is laid out if it is not yet, and how much of the cache may be taken; by default what
+            the environment says.
         progress: told the bytes laid out so far, and those in all.
 
     Raises:
@@ -48,6 +49,7 @@ def check_out(
     """
     if tree is None:
         raise CorruptError(f"{record.uri} is a snapshot without a listing; `nemotron kit doctor` tells more")
+    options = options or CheckoutOptions()
     inside = store.local_path(layout.checkout(record.name, record.version))
     if inside is not None:
         try:

@@ -1,13 +1,15 @@
 """Which process this is, in a form that lets others find out later whether it is still there."""
 
 import os
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nemotron.kit.documents.digest import digest_of, hex_of
-from nemotron.kit.documents.outbox import Maker
 from nemotron.kit.documents.run import Process
 from nemotron.kit.registry import stamps
 from nemotron.kit.store import proc
+
+if TYPE_CHECKING:
+    from nemotron.kit.documents.outbox import Maker
 
 Life = Literal["alive", "gone", "unknown"]
 
@@ -32,12 +34,14 @@ def this_process(pid: int | None = None) -> Process:
     )
 
 
-def this_maker() -> Maker:
+def this_maker() -> "Maker":
     """This process, in the words of the outbox.
 
     >>> life_of(this_maker().process)
     'alive'
     """
+    from nemotron.kit.documents.outbox import Maker
+
     return Maker.of(this_process())
 
 

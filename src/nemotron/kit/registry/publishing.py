@@ -24,6 +24,7 @@ from nemotron.kit.redaction import clean
 from nemotron.kit.registry import changes, companions, content, layout, newer_stats, scan, stamps
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft, Published, Record
+from nemotron.kit.registry.resolved import folder_of
 from nemotron.kit.registry.trees import Listed, is_listed, readable_tree, with_tree
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.store import files
@@ -171,7 +172,7 @@ def within(store: Store, manifest: Manifest) -> Manifest:
         return manifest
     content = manifest.content
     if content is not None and content.origin is None:
-        content = replace(content, origin=changes.folder_of(manifest))
+        content = replace(content, origin=folder_of(manifest))
     return replace(manifest, path=inside, content=content)
 
 

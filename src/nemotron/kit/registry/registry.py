@@ -7,15 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemotron.kit.documents.alias import AliasMove
 from nemotron.kit.documents.manifest import Evidence
-from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import MisuseError, OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.names import Alias, ArtifactName, ArtifactRef, Version, parse_selector
 from nemotron.kit.registry.catalog import Catalog
-from nemotron.kit.registry.checkout_options import CheckoutOptions
-from nemotron.kit.registry.differences import Differences
-from nemotron.kit.registry.records import Draft, Published, Record
+from nemotron.kit.registry.resolved import Record
 from nemotron.kit.store.connect import open_store
 from nemotron.kit.store.protocol import Store
 
@@ -23,8 +19,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from datetime import timedelta
 
+    from nemotron.kit.documents.alias import AliasMove
+    from nemotron.kit.documents.tree import Tree
+    from nemotron.kit.registry.checkout_options import CheckoutOptions
+    from nemotron.kit.registry.differences import Differences
     from nemotron.kit.registry.garbage import Sweep
     from nemotron.kit.registry.reading import Progress
+    from nemotron.kit.registry.records import Draft, Published
     from nemotron.kit.registry.verify import Verification
 
 
@@ -48,9 +49,9 @@ class Registry(Catalog):
         checkouts: how snapshots are laid out.
     """
 
-    def __init__(self, store: Store, checkouts: CheckoutOptions | None = None) -> None:
+    def __init__(self, store: Store, checkouts: "CheckoutOptions | None" = None) -> None:
         super().__init__(store)
-        self._checkouts = checkouts or CheckoutOptions()
+        self._checkouts = checkouts
         self._checked_out: dict[tuple[str, int], str] = {}
         self._prepared = 0
 
@@ -60,7 +61,7 @@ class Registry(Catalog):
         root: str | os.PathLike[str],
         *,
         storage_options: Mapping[str, Any] | None = None,
-        checkouts: CheckoutOptions | None = None,
+        checkouts: "CheckoutOptions | None" = None,
     ) -> "Registry":
         """Open the registry at a root; see `open_store`. Nothing is written until something is published."""
         return cls(open_store(root, storage_options), checkouts)
@@ -68,8 +69,8 @@ class Registry(Catalog):
     # -- publishing ----------------------------------------------------------------------------------------
 
     def publish(
-        self, draft: Draft, *, executor: "Executor | None" = None, progress: "Progress | None" = None
-    ) -> Published:
+        self, draft: "Draft", *, executor: "Executor | None" = None, progress: "Progress | None" = None
+    ) -> "Published":
         """Give a draft the next version number, or find that the latest version says the same already.
 
         Args:
@@ -124,13 +125,9 @@ class Registry(Catalog):
             MisuseError: it is no absolute path or URL, leads in a circle, or lies inside the store.
             NotFoundError: there is no such remap to take away.
         """
-        from nemotron.kit.registry.founding import prepare
+        from nemotron.kit.registry.remapping import remap
 
-        prepare(self.store)
-        if new is None:
-            self._remaps.remove(old)
-        else:
-            self._remaps.set(old, new, why)
+        remap(self._remaps, old, new, why)
 
     # -- content -------------------------------------------------------------------------------------------
 
@@ -199,19 +196,20 @@ class Registry(Catalog):
             entry.path == path or entry.path.startswith(f"{path}/") for entry in tree.entries
         )
 
-    def tree(self, record: Record) -> Tree | None:
+    def tree(self, record: Record) -> "Tree | None":
         """The listing of a version's content; None where there is none (old manifests, data at a URL)."""
         from nemotron.kit.registry.trees import read_tree
 
         return read_tree(self.store, record.manifest)
 
-    def check(self, record: Record) -> Differences:
+    def check(self, record: Record) -> "Differences":
         """What has become of a reference's files since; [] for snapshots.
 
         It goes by size and time, and reads a file only where that leaves a doubt that a digest can settle; of
         data at a URL, by what one request tells: a head, or the first page of a listing.
         """
         from nemotron.kit.registry.checks import check_on_load
+        from nemotron.kit.registry.differences import Differences
 
         tree = None if record.is_snapshot else self.tree(record)
         return Differences() if tree is None else check_on_load(self.store, record, tree)
@@ -300,7 +298,7 @@ class Registry(Catalog):
         if_current: int | str | None = None,
         force: bool = False,
         protect: bool | None = None,
-    ) -> AliasMove:
+    ) -> "AliasMove":
         """Point an alias at a version.
 
         Args:
@@ -324,7 +322,7 @@ class Registry(Catalog):
             parsed.key, Alias(alias), target.version, why, expected, force=force, protect=protect
         )
 
-    def rollback(self, name: str, alias: str, *, why: str | None = None, force: bool = False) -> AliasMove:
+    def rollback(self, name: str, alias: str, *, why: str | None = None, force: bool = False) -> "AliasMove":
         """Put an alias back to where it was before its last move; once more, to where it was before that.
 
         Raises:

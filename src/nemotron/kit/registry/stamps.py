@@ -1,11 +1,8 @@
 """Ids, times and who: what a record says of the moment it was made."""
 
-import getpass
 import os
-import secrets
 import threading
 import time
-from datetime import UTC, datetime
 
 _lock = threading.Lock()
 _last = 0
@@ -31,7 +28,7 @@ def uuid7() -> str:
         # 60 bits: milliseconds and a fraction of 1/4096, moved on by one where the clock did not.
         ticks = max((time.time_ns() << 12) // 1_000_000, _last + 1)
         _last = ticks
-    tail = secrets.randbits(62) | 1 << 63
+    tail = int.from_bytes(os.urandom(8)) >> 2 | 1 << 63
     head = (ticks >> 12) << 16 | 7 << 12 | (ticks & 0xFFF)
     digits = f"{head << 64 | tail:032x}"
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
@@ -43,6 +40,8 @@ def now() -> str:
     >>> now()[-6:]
     '+00:00'
     """
+    from datetime import UTC, datetime
+
     return datetime.now(UTC).isoformat()
 
 
@@ -58,6 +57,8 @@ def who() -> str:
 
 def user() -> str:
     """The name of whoever runs this process, or the number of a container's user who has none."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):

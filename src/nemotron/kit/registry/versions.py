@@ -7,10 +7,9 @@ there is a newer version, and whether one was withdrawn.
 import logging
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.documents import codec
-from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, FormatTooNewError, MisuseError, RefusedError
 from nemotron.kit.names import is_key
@@ -18,6 +17,9 @@ from nemotron.kit.redaction import clean
 from nemotron.kit.registry import layout, stamps
 from nemotron.kit.registry.older import OlderGenerations
 from nemotron.kit.store.protocol import Store
+
+if TYPE_CHECKING:
+    from nemotron.kit.documents.alias import Tombstone
 
 log = logging.getLogger(__name__)
 
@@ -96,14 +98,18 @@ class Versions:
         manifest, is_withdrawn = self.store.together(calls)
         return manifest, is_withdrawn
 
-    def withdrawal(self, name: str, number: int) -> Tombstone | None:
+    def withdrawal(self, name: str, number: int) -> "Tombstone | None":
         """Why a version was withdrawn, or None if it is alive."""
+        from nemotron.kit.documents.alias import Tombstone
+
         key = layout.tombstone(name, number)
         data = self.store.read(key)
         return None if data is None else Tombstone.from_bytes(data, f"{self.store.url}/{key}")
 
     def withdraw(self, name: str, number: int, reason: str) -> bool:
         """Withdraw a version; False if somebody else did."""
+        from nemotron.kit.documents.alias import Tombstone
+
         stone = Tombstone(
             reason=clean(reason),
             withdrawn_at=stamps.now(),

@@ -4,18 +4,20 @@ import os
 import re
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.store.local import LocalStore
-from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.store.protocol import Store
+
+if TYPE_CHECKING:
+    from nemotron.kit.store.memory import MemoryStore
 
 BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
 # A scheme; or the first of a chain, as in `simplecache::https://…`.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://|::(?=.*://))")
-_memory: dict[str, MemoryStore] = {}
+_memory: "dict[str, MemoryStore]" = {}
 _memory_lock = threading.Lock()
 
 
@@ -46,6 +48,8 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     if scheme == "file":
         return LocalStore(_path_of(text))
     if scheme == "memory":
+        from nemotron.kit.store.memory import MemoryStore
+
         with _memory_lock:
             return _memory.setdefault(text, MemoryStore(text))
     if scheme in BUCKETS:

@@ -8,7 +8,6 @@ may then see a part of the object, which is why every document must prove itself
 import builtins
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -274,7 +273,7 @@ class LocalStore(Store):
         return files.create_exclusive(path, data, durable)
 
     def _temporary(self, folder: str, data: bytes, durable: bool) -> str:
-        path = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
+        path = f"{folder}/{_TEMPORARY}{os.urandom(8).hex()}"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             files.write_all(descriptor, data)
@@ -320,7 +319,7 @@ class LocalStaging(Staging):
     def __init__(self, store: LocalStore) -> None:
         self._store = store
         folder = store._path(".kit/staging")
-        self.path = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
+        self.path = f"{folder}/{_TEMPORARY}{os.urandom(8).hex()}"
         try:
             store._refuse_links(".kit/staging/x")
             store._anew(lambda: store._make_folder(folder, durable=False))
