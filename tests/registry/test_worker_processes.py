@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nemotron.kit.errors import CorruptError, PathNotFoundError
-from nemotron.kit.registry import content, laying_out, reading, worker_processes
+from nemotron.kit.registry import content, cores, laying_out, reading, worker_processes
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import scan_folder
@@ -71,7 +71,7 @@ def test_they_find_what_threads_find(data, tmp_path, workers, how, monkeypatch):
     assert not workers
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # earlier digests don't count
     assert listing(data, tmp_path / "store", **how) == expected
-    assert 1 <= len(workers) <= reading.WORKERS
+    assert 1 <= len(workers) <= min(reading.WORKERS, cores.usable())
     assert all(worker._process.returncode is not None for worker in workers)
 
 
@@ -132,7 +132,7 @@ def test_where_they_can_not_work_each_thread_tries_once(data, tmp_path, workers,
     expected = in_threads(data, tmp_path / "threads", snapshot=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert listing(data, tmp_path / "store", snapshot=True) == expected
-    assert len(workers) <= reading.WORKERS
+    assert len(workers) <= min(reading.WORKERS, cores.usable())
 
 
 def test_another_kit_that_they_would_import_is_not_asked(data, tmp_path, workers, monkeypatch):

@@ -20,13 +20,15 @@ from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
 from nemotron.kit.documents.entry import kept_time
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError, MisuseError, PathNotFoundError
+from nemotron.kit.registry import cores
 from nemotron.kit.registry.worker_processes import in_processes
 from nemotron.kit.store import files
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.system_errors import translate
 from nemotron.kit.workers import Workers
 
-WORKERS = min(16, os.cpu_count() or 1)
+# At most, where there are as many cores.
+WORKERS = 16
 ATTEMPTS_MAX = 3
 # A chunk is as much as makes the hand-over cheap, and little enough to keep all workers busy to the end.
 CHUNK_FILES = 256
@@ -134,11 +136,12 @@ def on_all(
     if not positions:
         return
     sizes, entries = tree.columns.sizes, tree.columns.entries
-    workers_most, files_most = (REMOTE_WORKERS, REMOTE_CHUNK_FILES) if is_remote else (WORKERS, CHUNK_FILES)
+    at_once = min(WORKERS, cores.usable())
+    workers_most, files_most = (REMOTE_WORKERS, REMOTE_CHUNK_FILES) if is_remote else (at_once, CHUNK_FILES)
     chunks = chunked(_large_first(positions, sizes), sizes, files_most)
     first = list(islice(chunks, workers_most))
     meter = Meter(progress, sum(sizes[at] for at in positions))
-    threads = max(1, WORKERS // len(first))
+    threads = max(1, at_once // len(first))
     # What waits or is done and not yet asked for is held as objects, so that is never all of it.
     ahead = 4 * workers_most if executor is None else AHEAD_EXECUTOR
     running: deque[tuple[list[int], Future[list[Entry]]]] = deque()
