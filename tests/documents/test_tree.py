@@ -113,6 +113,7 @@ def test_counts():
         ".",
         "a\x00b",
         "//",
+        "a\ud800",  # no name of a file is decoded as this
     ],
 )
 @pytest.mark.parametrize("kind", [0, 1, 2, 3])
@@ -152,6 +153,8 @@ def test_odd_paths_that_stay_inside_are_kept(path):
         [0, "a", 5, 1, "../../x"],
         [0, "a", 5, 1, D.upper()],
         [*ROW, 1],
+        [2, "a", 0, 0, "b\0c"],
+        [2, "a", 0, 0, "\ud800"],
     ],
     ids=repr,
 )
@@ -185,6 +188,21 @@ def test_what_is_no_entry_is_corrupt(row):
 def test_damaged_listings_are_corrupt_and_named(data):
     with pytest.raises(CorruptError, match=r"trees/aa is damaged"):
         Tree.from_bytes(data, "trees/aa")
+
+
+def test_a_listing_in_disorder_is_corrupt():
+    # Who looks for a path in it would not find it, and take a file for one that nothing is known of.
+    rows = [[0, f"{number:06}", 0, 0, None] for number in range(50_000)]
+    for at in (1, 30_000, len(rows) - 1):
+        rows[at - 1], rows[at] = rows[at], rows[at - 1]
+        data = packed({"format_version": 1, "entries": len(rows)}, *rows)
+        for read in (Tree.from_bytes, lambda *args: list(tree_text.entries(*args))):
+            with pytest.raises(CorruptError, match="x is damaged: its entries are not in order"):
+                read(data, "x")
+        with pytest.raises(CorruptError, match="not in order"):
+            Tree.from_rows(rows, "x")
+        rows[at - 1], rows[at] = rows[at], rows[at - 1]
+    assert len(Tree.from_rows(rows, "x").entries) == len(rows)
 
 
 def test_a_newer_listing_is_refused_with_a_way_out():

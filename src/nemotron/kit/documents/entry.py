@@ -100,7 +100,7 @@ class Entry(_Fields):
             ):
                 kind = KINDS[code]
                 if kind == "link":
-                    if last is None or type(last) is str:
+                    if last is None or (type(last) is str and "\0" not in last and _is_name(last)):
                         return cls(path, size, mtime_ns, None, kind, last)
                 elif last is None or is_digest(last):
                     return cls(path, size, mtime_ns, last, kind)
@@ -113,7 +113,18 @@ def is_inside(path: str) -> bool:
     """Whether a path of a listing is one that a scan can have made."""
     # Most paths have nothing to do with dots; seeing that is ten times as fast as the pattern.
     plain = "/." not in path and "//" not in path and "\x00" not in path and path[:1] not in ("", "/", ".")
-    return (plain and path[-1] != "/") or not _OUTSIDE.search(path)
+    return ((plain and path[-1] != "/") or not _OUTSIDE.search(path)) and _is_name(path)
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text can be a name of a file: one that is no text is escaped as Python does (PEP 383)."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def shown(value: object) -> str:

@@ -146,6 +146,7 @@ class Tree:
         if not isinstance(rows, list):
             raise CorruptError(f"{where} is damaged: expected a list of entries")
         tree = cls(Entry.from_row(row, where) for row in rows)
+        tree_text.check_order(tree.columns.paths, where)
         for name in TAG_FIELDS if tags else ():
             setattr(tree.columns, name, Tags.of((tags or {}).get(name), len(rows), where))
         return tree

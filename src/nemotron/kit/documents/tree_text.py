@@ -7,6 +7,8 @@ it was kept look at two fields of the header and pass over the others.
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from operator import le
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, HASH_BYTES, KIND_MASK, Columns
@@ -154,6 +156,7 @@ def parsed(data: bytes, where: str, digest: str | None = None, like: list[str] |
     for lines in _checked(data, where, digest, columns):
         start = len(columns)
         _add(columns, lines, where)
+        check_order(columns.paths[max(0, start - 1) :], where)
         if like is not None:
             columns.share_paths(like, start)
     return columns
@@ -173,10 +176,12 @@ def entries(data: bytes, where: str, digest: str | None = None) -> Iterator[Entr
         CorruptError: it is damaged or cut.
         FormatTooNewError: a newer kit wrote it.
     """
-    head, start = Columns(), 0
+    head, start, last = Columns(), 0, ""
     for lines in _checked(data, where, digest, head):
         block = Columns()
         _add(block, lines, where)
+        check_order([last, *block.paths], where)
+        last = block.paths[-1]
         for at in range(len(block)):
             entry, etag, version = block.entry(at), head.etags[start + at], head.object_versions[start + at]
             yield entry._replace(etag=etag, object_version=version) if etag or version else entry
@@ -242,6 +247,16 @@ def _add(columns: Columns, lines: bytearray, where: str) -> None:
             columns.append_file(*row)
         else:
             columns.append(Entry.from_row(row, where))
+
+
+def check_order(paths: list[str], where: str) -> None:
+    """See that paths are sorted: who looks for one among others would not find it, and not say so.
+
+    Raises:
+        CorruptError: they are not.
+    """
+    if not all(map(le, paths, islice(paths, 1, None))):
+        raise CorruptError(f"{where} is damaged: its entries are not in order")
 
 
 def _is_plain(row: object) -> bool:
