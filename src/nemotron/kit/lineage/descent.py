@@ -25,6 +25,7 @@ from nemotron.kit.lineage.index import Index
 
 # A way through more is told by its ends: the ways of a chain together would be the square of its length.
 WAY_MAX = 100
+_WITHIN = "steps > 0 and (:depth is null or steps <= :depth)"
 
 
 class Row(NamedTuple):
@@ -88,17 +89,14 @@ class Descent:
         Args:
             depth: within so many steps, or None for all.
         """
-        sql = "select count(*) from temp.ways where steps > 0 and (?1 is null or steps <= ?1)"
-        (found,) = self._db.execute(sql, (depth,)).fetchone()
+        sql = f"select count(*) from temp.ways where {_WITHIN}"
+        (found,) = self._db.execute(sql, {"depth": depth}).fetchone()
         return int(found)
 
     def names(self, *, depth: int | None = None) -> set[str]:
         """The names of the versions within the depth."""
-        sql = (
-            "select distinct name from temp.ways join nodes using (id)"
-            " where steps > 0 and (?1 is null or steps <= ?1)"
-        )
-        return {name for (name,) in self._db.execute(sql, (depth,))}
+        sql = f"select distinct name from temp.ways join nodes using (id) where {_WITHIN}"
+        return {name for (name,) in self._db.execute(sql, {"depth": depth})}
 
     def first(self, most: int | None, moved: Mapping[str, str], *, depth: int | None = None) -> list[Row]:
         """The first of them: those that a pointer was moved to, the newest first; then what is newest.
@@ -125,9 +123,9 @@ class Descent:
         found = self._db.execute(
             "select nodes.uri, nodes.name, nodes.document, nodes.version = (select max(other.version)"
             " from nodes as other where other.name = nodes.name and other.document is not null)"
-            " from temp.ways join nodes using (id) where steps > 0 and (?1 is null or steps <= ?1)"
+            f" from temp.ways join nodes using (id) where {_WITHIN}"
             " order by steps, nodes.name, nodes.version",
-            (depth,),
+            {"depth": depth},
         )
         for uri, name, document, is_newest in found:
             created_at = json.loads(document)["created_at"] if document else None
