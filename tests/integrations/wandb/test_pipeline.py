@@ -113,7 +113,7 @@ def test_the_example_pipeline_is_the_same_whatever_w_and_b_does(
             wandb_server.stop()
 
     said["killed"] = run_pipeline(tmp_path, corpus, "killed", kill)
-    assert sorted(wandb_server.names())[0] == "nano-base-model:v0"
+    assert "nano-base-model:v0" in wandb_server.names()
     assert "nano-sft-model:v0" not in wandb_server.names()
     wandb_server.restart()
     outcome = sync(Registry.open(tmp_path / "mode-killed" / "store"))
