@@ -1,5 +1,6 @@
 """`lineage`."""
 
+import json
 from pathlib import Path
 
 from nemotron.kit.registry.records import Draft
@@ -89,6 +90,11 @@ def test_of_a_large_fan_a_person_sees_the_nearest(kit, registry: Registry, data:
     assert kit(*asked, "--dot").out.count("->") == 204
     assert "202 more are left out" in kit(*asked, "--dot", "-n", "2").out
     assert kit(*asked, "-n", "-1").code == 2
+    # Written for another tool it is the same.
+    written = ("export", "base", "--down", "--to")
+    assert kit(*written, "dot", "-n", "2").out == kit(*asked, "--dot", "-n", "2").out
+    assert len(json.loads(kit(*written, "json", "-n", "2").out)["nodes"]) == 3
+    assert len(json.loads(kit(*written, "json", "-n", "0").out)["nodes"]) == 205
 
 
 def test_other_formats(kit, store: Registry) -> None:

@@ -69,6 +69,9 @@ NodesLimit = Annotated[
         f"How many to show at most, the nearest; 0 for all. Not given: {NODES_SHOWN} in the tree, else all."
     ),
 ]
+ExportLimit = Annotated[
+    int | None, _limit("How many artifacts to write at most, the nearest; 0, or not given, for all.")
+]
 Depth = Annotated[
     int | None,
     typer.Option("--depth", metavar="N", min=0, help="How many steps to go.", show_default="all"),

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nemotron.kit.cli.options import NODES_SHOWN, Json, NodesLimit, Quiet, Ref, Root, limit_of, session
+from nemotron.kit.cli.options import (
+    NODES_SHOWN,
+    ExportLimit,
+    Json,
+    NodesLimit,
+    Quiet,
+    Ref,
+    Root,
+    limit_of,
+    session,
+)
 from nemotron.kit.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -91,6 +101,7 @@ def export(
     down: Annotated[
         bool, typer.Option("--down/--up", help="What was made of it, instead of what it was made from.")
     ] = False,
+    limit: ExportLimit = None,
     root: Root = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -109,6 +120,7 @@ def export(
     registry, output = session(root, as_json, quiet)
     with output.progress("Reading manifests"):
         graph = collect(registry, ref, direction="down" if down else "up")
+        graph, _ = _nearest(graph, limit_of(limit, for_person=False))
         graph = with_runs(registry.store, graph, whole=to not in PICTURES)
     _refuse_sources_of_the_unknown(graph, down)
     _show_exported(graph, to, output)
