@@ -99,7 +99,7 @@ def test_no_text_is_made_twice(monkeypatch):
     entries = [Entry(f"{number}.bin", number, 7) for number in range(3)]
     key, packed = Tree.of(entries).packed()
     monkeypatch.setattr(tree_text, "blocks", None)
-    monkeypatch.setattr(tree_text, "_pieces", None)
+    monkeypatch.setattr(tree_text, "_unpacked", None)
     assert Tree.of(entries).key == key
     assert is_packed(packed, key)
 

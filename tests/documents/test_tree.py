@@ -27,7 +27,7 @@ def packed(*lines):
 @given(strategies.trees())
 def test_trees_read_back(tree):
     assert Tree.from_bytes(tree.to_bytes(), "x") == tree
-    assert list(tree_text.entries(tree.to_bytes(), "x", tree.key)) == list(tree.entries)
+    assert list(tree_text.entries((tree.to_bytes(),), "x", tree.key)) == list(tree.entries)
     assert Tree.from_rows(json.loads(json.dumps(tree.rows())), "x") == tree
 
 
@@ -196,7 +196,7 @@ def test_a_listing_in_disorder_is_corrupt():
     for at in (1, 30_000, len(rows) - 1):
         rows[at - 1], rows[at] = rows[at], rows[at - 1]
         data = packed({"format_version": 1, "entries": len(rows)}, *rows)
-        for read in (Tree.from_bytes, lambda *args: list(tree_text.entries(*args))):
+        for read in (Tree.from_bytes, lambda data, *rest: list(tree_text.entries((data,), *rest))):
             with pytest.raises(CorruptError, match="x is damaged: its entries are not in order"):
                 read(data, "x")
         with pytest.raises(CorruptError, match="not in order"):

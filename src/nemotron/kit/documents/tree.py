@@ -60,11 +60,12 @@ class Tree:
         columns: all of it; to be read, not changed.
     """
 
-    __slots__ = ("_key", "columns")
+    __slots__ = ("_digest", "_key", "columns")
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.columns = Columns(entries)
         self._key: str | None = None
+        self._digest: str | None = None
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> "Tree":
@@ -106,7 +107,9 @@ class Tree:
     @property
     def digest(self) -> str | None:
         """Identity of the content without its times; None if a file was not read."""
-        return tree_text.identity(self.columns)
+        if self._digest is None:
+            self._digest = tree_text.identity(self.columns)
+        return self._digest
 
     def unread(self, known: int = DIGEST) -> Sequence[int]:
         """The positions of the files of which none of these marks (DIGEST, SAMPLED) says what is in them."""
@@ -178,10 +181,17 @@ class Tree:
     def from_bytes(
         cls, data: bytes, where: str, digest: str | None = None, *, like: "Tree | None" = None
     ) -> "Tree":
+        """Read the stored form; see `from_pieces`."""
+        return cls.from_pieces((data,), where, digest, like=like)
+
+    @classmethod
+    def from_pieces(
+        cls, pieces: Iterable[bytes], where: str, digest: str | None = None, *, like: "Tree | None" = None
+    ) -> "Tree":
         """Read the stored form.
 
         Args:
-            data: the stored form.
+            pieces: the stored form, of which one after another is held.
             where: it was read, for messages.
             digest: of the uncompressed form, if that is known.
             like: a listing of much the same files, whose texts are then shared.
@@ -191,5 +201,5 @@ class Tree:
             FormatTooNewError: a newer kit wrote it.
         """
         tree = cls()
-        tree.columns = tree_text.parsed(data, where, digest, like.columns.paths if like else None)
+        tree.columns = tree_text.parsed(pieces, where, digest, like.columns.paths if like else None)
         return tree

@@ -7,7 +7,7 @@ it was kept look at two fields of the header and pass over the others.
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from operator import le
 
 from nemotron.kit.documents import codec
@@ -139,11 +139,13 @@ def identity(columns: Columns) -> str | None:
     return f"{ALGORITHM}:{hasher.hexdigest()}"
 
 
-def parsed(data: bytes, where: str, digest: str | None = None, like: list[str] | None = None) -> Columns:
+def parsed(
+    pieces: Iterable[bytes], where: str, digest: str | None = None, like: list[str] | None = None
+) -> Columns:
     """Read the stored form.
 
     Args:
-        data: the stored form.
+        pieces: the stored form, in pieces.
         where: it was read, for messages.
         digest: of the uncompressed form, if that is known.
         like: paths, sorted, whose texts are held instead of equal ones.
@@ -153,7 +155,7 @@ def parsed(data: bytes, where: str, digest: str | None = None, like: list[str] |
         FormatTooNewError: a newer kit wrote it.
     """
     columns = Columns()
-    for lines in _checked(data, where, digest, columns):
+    for lines in _checked(pieces, where, digest, columns):
         start = len(columns)
         _add(columns, lines, where)
         check_order(columns.paths[max(0, start - 1) :], where)
@@ -162,13 +164,13 @@ def parsed(data: bytes, where: str, digest: str | None = None, like: list[str] |
     return columns
 
 
-def entries(data: bytes, where: str, digest: str | None = None) -> Iterator[Entry]:
+def entries(pieces: Iterable[bytes], where: str, digest: str | None = None) -> Iterator[Entry]:
     """The entries of the stored form one after another, of which few are held at a time.
 
     What was given is worth nothing if this raises in the end.
 
     Args:
-        data: the stored form.
+        pieces: the stored form, in pieces.
         where: it was read, for messages.
         digest: of the uncompressed form, if that is known.
 
@@ -176,16 +178,25 @@ def entries(data: bytes, where: str, digest: str | None = None) -> Iterator[Entr
         CorruptError: it is damaged or cut.
         FormatTooNewError: a newer kit wrote it.
     """
-    head, start, last = Columns(), 0, ""
-    for lines in _checked(data, where, digest, head):
-        block = Columns()
-        _add(block, lines, where)
-        check_order([last, *block.paths], where)
-        last = block.paths[-1]
-        for at in range(len(block)):
-            entry, etag, version = block.entry(at), head.etags[start + at], head.object_versions[start + at]
+    head, start = Columns(), 0
+    for part in parts(pieces, where, digest, head):
+        for at in range(len(part)):
+            entry, etag, version = part.entry(at), head.etags[start + at], head.object_versions[start + at]
             yield entry._replace(etag=etag, object_version=version) if etag or version else entry
-        start += len(block)
+        start += len(part)
+
+
+def parts(
+    pieces: Iterable[bytes], where: str, digest: str | None = None, head: Columns | None = None
+) -> Iterator[Columns]:
+    """`entries` as columns, some after others; what object stores call all of them goes into `head`."""
+    last = ""
+    for lines in _checked(pieces, where, digest, Columns() if head is None else head):
+        part = Columns()
+        _add(part, lines, where)
+        check_order([last, *part.paths], where)
+        last = part.paths[-1]
+        yield part
 
 
 def file_at(data: bytes, where: str, digest: str, path: str) -> Entry | None:
@@ -205,7 +216,7 @@ def file_at(data: bytes, where: str, digest: str, path: str) -> Entry | None:
         FormatTooNewError: a newer kit wrote it.
     """
     spelt, found = f", {_quoted(path)}, ".encode("ascii"), None
-    for lines in _checked(data, where, digest, Columns()):
+    for lines in _checked((data,), where, digest, Columns()):
         at = lines.find(spelt)
         if at < 0 or found is not None:
             continue
@@ -215,12 +226,14 @@ def file_at(data: bytes, where: str, digest: str, path: str) -> Entry | None:
     return found
 
 
-def _checked(data: bytes, where: str, digest: str | None, columns: Columns) -> Iterator[bytearray]:
+def _checked(
+    pieces: Iterable[bytes], where: str, digest: str | None, columns: Columns
+) -> Iterator[bytearray]:
     """The lines of entries, some at a time; the tags of all go into `columns`."""
     from blake3 import blake3
 
     hasher, count, found = blake3(), None, 0
-    for lines in _line_blocks(data, where):
+    for lines in _line_blocks(pieces, where):
         hasher.update(lines)
         if count is None:
             end = lines.index(b"\n")
@@ -284,7 +297,7 @@ def is_packed(data: bytes, key: str) -> bool:
         return known == key
     hasher = blake3()
     try:
-        for piece in _pieces(data, ""):
+        for piece in _unpacked((data,), ""):
             hasher.update(piece)
     except CorruptError:
         return False
@@ -293,13 +306,12 @@ def is_packed(data: bytes, key: str) -> bool:
     return found == key
 
 
-def _pieces(data: bytes, where: str) -> Iterator[bytes]:
+def _unpacked(packed: Iterable[bytes], where: str) -> Iterator[bytes]:
     """The uncompressed form, in pieces of bounded size."""
     unpacker, size = zlib.decompressobj(), 0
     try:
         # A little at a time: what was not consumed of it is copied for each piece.
-        for start in range(0, len(data), _PACKED_BYTES):
-            rest = data[start : start + _PACKED_BYTES]
+        for rest in chain.from_iterable(map(_cut, packed)):
             while rest and not unpacker.eof:
                 piece = unpacker.decompress(rest, _BLOCK_BYTES)
                 rest = unpacker.unconsumed_tail
@@ -314,10 +326,14 @@ def _pieces(data: bytes, where: str) -> Iterator[bytes]:
         raise CorruptError(f"{where} is damaged: it is cut short, or larger than {TREE_SIZE_MAX} bytes")
 
 
-def _line_blocks(data: bytes, where: str) -> Iterator[bytearray]:
+def _cut(data: bytes) -> Iterator[bytes]:
+    return (data[start : start + _PACKED_BYTES] for start in range(0, len(data), _PACKED_BYTES))
+
+
+def _line_blocks(packed: Iterable[bytes], where: str) -> Iterator[bytearray]:
     """The uncompressed form in pieces of whole lines; the first line may be long."""
     begun = bytearray()
-    for piece in _pieces(data, where):
+    for piece in _unpacked(packed, where):
         end = piece.rfind(b"\n") + 1
         begun += piece[:end] if end else piece
         if end:

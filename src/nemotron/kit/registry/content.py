@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Protocol
@@ -15,7 +15,7 @@ from nemotron.kit.documents.columns import DIGEST, SAMPLED, Columns
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Entry, Tree
-from nemotron.kit.errors import ConflictError
+from nemotron.kit.errors import ConflictError, CorruptError, FormatTooNewError
 from nemotron.kit.registry import layout, reading, worker_processes
 from nemotron.kit.registry.digest_cache import DigestCache, now_ns
 from nemotron.kit.registry.reading import Progress, Told
@@ -36,8 +36,13 @@ class Previous(Protocol):
         """Whether it is made of just these files, times included."""
         ...
 
-    def tree(self) -> Tree | None:
-        """Its listing."""
+    @property
+    def uri(self) -> str:
+        """Its name, for messages."""
+        ...
+
+    def parts(self) -> Iterator[Columns]:
+        """Its listing, some entries after others; worth nothing if this raises CorruptError in the end."""
         ...
 
 
@@ -76,10 +81,10 @@ def hashed(
 
 
 def _done(known: Tree, work: Iterator[tuple[int, Entry]], cache: DigestCache, started: int) -> Tree:
-    """The tree once all work is done. What is done is remembered now and then, and when the work breaks off,
-    so that the next try reads none of it again.
+    """The tree, which is nobody else's, once all work is done. What is done is remembered now and then, and
+    when the work breaks off, so that the next try reads none of it again.
     """
-    columns, last_s, pause_s = known.columns.shared(), time.monotonic(), REMEMBER_EVERY_S
+    columns, last_s, pause_s = known.columns, time.monotonic(), REMEMBER_EVERY_S
     try:
         for at, entry in work:
             columns.put(at, entry)
@@ -151,21 +156,7 @@ def snapshot(
     is_tidy = previous is None or not store.list(layout.TRASH)
     if previous is not None and is_tidy and not known.unread() and previous.is_listed(known):
         return known
-    columns, old = known.columns, (previous.tree() if previous else None) or Tree()
-    kept = old.columns if is_tidy else _held(store, old)
-    wanted = array("q", _not_in(kept, columns, known.unread(known=0)))
-    # Each worker process is told of it. Where there are many, a small one is known when it has been read, and
-    # synced with all the others whatever it is.
-    least = -1 if store.at_once > 1 or len(wanted) < worker_processes.FILES_MIN else reading.SMALL_SIZE_MAX
-    there = Positions(old.columns.paths)
-    likely = {
-        columns.paths[at]: digest
-        for at in wanted
-        if columns.sizes[at] > least
-        and (then := there.find(columns.paths[at])) is not None
-        and old.columns.sizes[then] == columns.sizes[at]
-        and (digest := old.columns.digest(then))
-    }
+    wanted, likely = _to_copy(store, known, previous, is_tidy)
     work = partial(copy_chunk if executor is None else copy_chunk_durably, store, folder, likely)
     copying = _copied(store, work, known, wanted, executor, progress)
     taken = _done(known, copying, cache, started) if wanted else known
@@ -193,26 +184,67 @@ def _copied(
         yield at, entry
 
 
-def _held(store: Store, tree: Tree) -> Columns:
-    """The files of a version whose contents the store holds."""
-    entries = ((at, tree.entries[at]) for at in tree.unread(known=0))
-    held = [at for at, entry in entries if entry.digest and _holds(store, entry.digest, entry.size)]
-    return tree.columns.taken(held)
+def _to_copy(
+    store: Store, tree: Tree, previous: Previous | None, is_tidy: bool
+) -> tuple[Sequence[int], dict[str, str]]:
+    """The positions of the files that the store may not have, and by path what digest they may well have.
+
+    Args:
+        store: takes copies of them.
+        tree: the files, with the digests that are known.
+        previous: a version whose contents the store has.
+        is_tidy: whether it surely has all of them.
+    """
+    files = tree.unread(known=0)
+    if previous is None:
+        return files, {}
+    try:
+        wanted = _not_in(previous, store, tree.columns, files, is_tidy)
+        # Each worker process is told of it. Where there are many, a small one is known when it has been read,
+        # and synced with all the others whatever it is.
+        is_few = store.at_once > 1 or len(wanted) < worker_processes.FILES_MIN
+        least = -1 if is_few else reading.SMALL_SIZE_MAX
+        sizes = tree.columns.sizes
+        return wanted, _likely(previous, tree.columns, [at for at in wanted if sizes[at] > least])
+    except FormatTooNewError:
+        raise
+    except CorruptError as error:
+        log.warning("%s. %s can't be compared with; run `nemotron kit doctor`", error, previous.uri)
+        return files, {}
 
 
-def _not_in(stored: Columns, columns: Columns, files: Iterable[int]) -> Iterator[int]:
-    """Those of some files whose contents are not among stored ones: mostly these have the same path."""
-    there, digests = Positions(stored.paths), None
-    for at in files:
-        if digest := columns.digest(at):
-            then = there.find(columns.paths[at])
-            if then is not None and stored.digest(then) == digest:
-                continue
-            if digests is None:  # it has moved, perhaps
-                digests = {stored.raw_digest(each) for each in range(len(stored))}
-            if columns.raw_digest(at) in digests:
-                continue
-        yield at
+def _not_in(
+    previous: Previous, store: Store, columns: Columns, files: Sequence[int], is_tidy: bool
+) -> Sequence[int]:
+    """Those of some files whose contents are not a version's: mostly these have the same path there."""
+
+    def has(part: Columns, then: int) -> bool:
+        digest = part.digest(then)
+        return is_tidy or (digest is not None and holds(store, layout.blob(digest), part.sizes[then]))
+
+    there, is_same = Positions(columns.paths), bytearray(len(columns))
+    for part in previous.parts():
+        for then, path in enumerate(part.paths):
+            at = there.find(path)
+            if at is not None and columns.marks[at] & DIGEST:
+                is_same[at] = part.raw_digest(then) == columns.raw_digest(at) and has(part, then)
+    left = [at for at in files if not is_same[at]]
+    moved, held = {raw for at in left if (raw := columns.raw_digest(at))}, set()
+    for part in previous.parts() if moved else ():
+        raws = enumerate(map(part.raw_digest, range(len(part))))
+        held |= {raw for then, raw in raws if raw in moved and has(part, then)}
+    return array("q", (at for at in left if columns.raw_digest(at) not in held))
+
+
+def _likely(previous: Previous, columns: Columns, files: Sequence[int]) -> dict[str, str]:
+    """The digests that some files had in a version, by path, where their sizes are the same."""
+    there, likely = Positions([columns.paths[at] for at in files]), {}
+    for part in previous.parts() if files else ():
+        for then, path in enumerate(part.paths):
+            at, digest = there.find(path), part.digest(then)
+            if at is not None and digest and part.sizes[then] == columns.sizes[files[at]]:
+                likely[path] = digest
+    return likely
 
 
 def take_again(store: Store, folder: str, tree: Tree, *, progress: Progress | None = None) -> None:

@@ -39,11 +39,12 @@ UNASKED_NS = 86_400 * 10**9
 
 HEAD_SIZE_MAX = 4096
 _BLOCK = 10_000
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 256 << 10
 _NUMBERS = ("sizes", "mtimes_ns", "inodes", "ctimes_ns")
 _KINDS_ALONE = bytes(mark & KIND_MASK for mark in range(256))
-# Of each part of a file its size and digest, as its head says.
-Told = Sequence[list[object]]
+# The parts of a file, and of each its size and digest, as its head says.
+_PARTS = ("hashes", "marks", *_NUMBERS, "paths")
+Told = Sequence[tuple[int, str]]
 Column = TypeVar("Column", bytearray, "array[int]", list[str])
 
 
@@ -63,20 +64,29 @@ class DigestCache:
         self.files = 0
 
     def fill(self, tree: Tree) -> Tree:
-        """The same tree, with the digests of the files that have not changed since they were read."""
-        stored, now = _read(self._place), tree.columns
+        """Another tree like it, with the digests of files that have not changed since they were read."""
+        try:
+            with open(self._place, "rb") as file:
+                return Tree.of_columns(self._filled(tree, _Stored(file)))
+        except (OSError, ValueError, TypeError, LookupError, zlib.error) as error:
+            log.debug("the digest cache %s is of no use (%s); files are read instead", self._place, error)
+            self._told, self.files = (), 0
+        return Tree.of_columns(tree.columns.shared())
+
+    def _filled(self, tree: Tree, stored: "_Stored") -> Columns:
         self._told, self.files = stored.told, stored.files
-        if not stored.hashes:
-            return tree
-        found = now.shared()
+        now, found = tree.columns, tree.columns.shared()
+        if not self.files:
+            return found
         if not now.hashes and stored.looks_like(now):
-            found.marks, found.hashes = stored.marks, stored.hashes
-            return Tree.of_columns(found)
+            found.marks, found.hashes = stored.marks, stored.part("hashes")
+            return found
+        at, then = stored.unchanged(now, tree.unread())
         known = Columns()
-        known.marks, known.hashes = stored.marks, stored.hashes
-        for at, then in zip(*stored.unchanged(now, tree.unread()), strict=True):
-            found.take_digest(at, known, then)
-        return Tree.of_columns(found)
+        known.marks, known.hashes = stored.marks, stored.part("hashes")
+        for new, old in zip(at, then, strict=True):
+            found.take_digest(new, known, old)
+        return found
 
     def remember(self, tree: Tree, looked_at_ns: int) -> None:
         """Keep the digests of a tree whose reading began at a time, and forget files that are gone.
@@ -105,23 +115,33 @@ class DigestCache:
         if not self._told:
             return not sure
         told = map(_told, _sections(fresh, sure))
-        return all(map(eq, self._told, told))
+        return all(map(eq, map(tuple, self._told), told))
 
 
 class _Stored:
-    """What the file of a folder holds; unpacked only as far as it has to be, since it may be large."""
+    """What the file of a folder holds; each part is read when it is asked for, since it may be large.
 
-    def __init__(
-        self,
-        told: Told = (),
-        hashes: bytearray | None = None,
-        marks: bytearray | None = None,
-        packed: Sequence[bytearray] = (),
-    ) -> None:
-        self.told = told
-        self.hashes = hashes or bytearray()
-        self.marks = marks or bytearray()
-        self._packed = packed
+    Raises:
+        ValueError, TypeError, LookupError: it is damaged, as any method may find.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        head = json.loads(file.readline(HEAD_SIZE_MAX))
+        if head["format"] != FORMAT or head["order"] != sys.byteorder:
+            raise ValueError("another kit or another machine wrote it")
+        self.told: Told = head["sections"]
+        self.marks = bytearray(zlib.decompress(self.part("marks")))
+
+    def part(self, name: str) -> bytearray:
+        """A part of the file."""
+        before = _PARTS.index(name)
+        size, digest = self.told[before]
+        data = bytearray(size)
+        self._file.seek(HEAD_SIZE_MAX + sum(size for size, _ in self.told[:before]))
+        if self._file.readinto(data) != size or digest_of(data) != digest:  # type: ignore[attr-defined]
+            raise ValueError("a part of it is cut or changed")
+        return data
 
     @property
     def files(self) -> int:
@@ -132,23 +152,21 @@ class _Stored:
         """Whether `stat` says the same of all entries."""
         if self.marks.translate(_KINDS_ALONE) != other.marks.translate(_KINDS_ALONE):
             return False
-        *numbers, paths = self._packed
         return all(
-            zlib.decompress(packed) == getattr(other, name).tobytes()
-            for name, packed in zip(_NUMBERS, numbers, strict=True)
-        ) and _are_joined(other.paths, zlib.decompress(paths))
+            zlib.decompress(self.part(name)) == getattr(other, name).tobytes() for name in _NUMBERS
+        ) and _are_joined(other.paths, zlib.decompress(self.part("paths")))
 
     def unchanged(self, now: Columns, files: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
         """Those of some files of which `stat` says the same, and where each of them is here."""
-        *numbers, paths = self._packed
-        there, at, then = Positions(_split(paths, now.paths)), array("q"), array("q")
+        there, at, then = Positions(_split(self.part("paths"), now.paths)), array("q"), array("q")
         for new in files:
             old = there.find(now.paths[new])
             if old is not None and self.marks[old] & DIGEST:
                 at.append(new)
                 then.append(old)
-        for name, packed in zip(_NUMBERS, numbers, strict=True):
-            before, after = array(getattr(now, name).typecode, zlib.decompress(packed)), getattr(now, name)
+        for name in _NUMBERS:
+            after = getattr(now, name)
+            before = array(after.typecode, zlib.decompress(self.part(name)))
             same = bytes(map(eq, map(before.__getitem__, then), map(after.__getitem__, at)))
             at, then = array("q", compress(at, same)), array("q", compress(then, same))
         return at, then
@@ -225,30 +243,8 @@ def _place(folder: str) -> Path:
     return Path(_caches(), "nemotron-kit", "digests", name[:2], name)
 
 
-def _read(place: Path) -> _Stored:
-    try:
-        with open(place, "rb") as file:
-            head = json.loads(file.readline(HEAD_SIZE_MAX))
-            if head["format"] != FORMAT or head["order"] != sys.byteorder:
-                return _Stored()
-            hashes, marks, *packed = [_section(file, *section) for section in head["sections"]]
-        return _Stored(head["sections"], hashes, bytearray(zlib.decompress(marks)), packed)
-    except FileNotFoundError:
-        return _Stored()
-    except (OSError, ValueError, TypeError, LookupError, zlib.error) as error:
-        log.debug("the digest cache %s can't be read (%s); files are read instead", place, error)
-        return _Stored()
-
-
-def _section(file: BinaryIO, size: int, digest: str) -> bytearray:
-    data = bytearray(size)
-    if file.readinto(data) != size or digest_of(data) != digest:  # type: ignore[attr-defined]
-        raise ValueError("a part of it is cut or changed")
-    return data
-
-
 def _sections(known: Columns, sure: Sequence[int]) -> Iterator[bytes | bytearray]:
-    """What the file of a folder holds of some entries, one part after another."""
+    """The parts of a folder's file, one after another, as they are of some entries."""
     yield known.hashes if len(sure) == len(known) else known.taken_hashes(sure)
     for name in ("marks", *_NUMBERS):
         yield zlib.compress(_taken(getattr(known, name), sure), 1)
@@ -265,9 +261,9 @@ def _taken(column: Column, sure: Sequence[int]) -> Column:
     return found
 
 
-def _told(section: bytes | bytearray) -> list[object]:
+def _told(section: bytes | bytearray) -> tuple[int, str]:
     """What the head of the file says of a part."""
-    return [len(section), digest_of(section)]
+    return len(section), digest_of(section)
 
 
 def _write(place: Path, known: Columns, sure: Sequence[int]) -> None:

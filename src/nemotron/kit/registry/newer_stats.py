@@ -106,9 +106,9 @@ def _entries(store: Store, seen: NewerStats) -> Iterable[Entry] | None:
     if seen.listing is not None or seen.tree is None:
         return seen.listing.entries if seen.listing else None
     key = layout.tree(seen.tree)
-    data = objects.read(store, key)
+    pieces = objects.pieces(store, key)
     # One that a kit without this collected is as good as none.
-    return None if data is None else tree_text.entries(data, f"{store.url}/{key}", seen.tree)
+    return None if pieces is None else tree_text.entries(pieces, f"{store.url}/{key}", seen.tree)
 
 
 def recognised(

@@ -6,6 +6,7 @@ is in the trash is absent. See `docs/design/009-house-keeping.md`.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from nemotron.kit.errors import PathNotFoundError
@@ -41,6 +42,18 @@ def read(store: Store, key: str) -> bytes | None:
             break
         data = store.read(place)
     return data
+
+
+def pieces(store: Store, key: str) -> Iterator[bytes] | None:
+    """The bytes of an object, or None if it is nowhere; a piece at a time where that takes no round trips."""
+    if store.local_path(key) is None:
+        data = read(store, key)
+        return None if data is None else iter((data,))
+    found = chunks(store, key)
+    try:
+        return chain((next(found, b""),), found)
+    except PathNotFoundError:
+        return None
 
 
 def open_object(store: Store, key: str) -> BinaryIO:

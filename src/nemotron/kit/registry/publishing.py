@@ -258,7 +258,12 @@ def _make_whole(
 
 def _there_already(store: Store, old: Manifest, draft: Manifest, tree: Tree | None) -> Published | None:
     """A version, if it says the same; that its files have newer times by now is kept beside it."""
-    listing = tree if tree is not None and is_listed(store, old, tree) else readable_tree(store, old)
+    if tree is not None and is_listed(store, old, tree):
+        listing: Tree | None = tree
+    elif _is_other(old, tree):
+        return None
+    else:
+        listing = readable_tree(store, old, tree)
     has_one = old.content is not None and (old.content.listing or old.content.tree) is not None
     if (listing is None and has_one) or not changes.identical(old, listing, draft, tree):
         return None
@@ -266,6 +271,12 @@ def _there_already(store: Store, old: Manifest, draft: Manifest, tree: Tree | No
     if is_reference and listing is not None and tree is not None and listing is not tree:
         newer_stats.remember(store, old.name, old.version, listing, tree)
     return Published(Record(old, store.url), created=False)
+
+
+def _is_other(old: Manifest, tree: Tree | None) -> bool:
+    """Whether digests show that a version has other files, so that nobody need read its listing."""
+    known = old.content.digest if old.content else None
+    return tree is not None and known is not None and tree.digest not in (None, known)
 
 
 def _numbered(draft: Manifest, number: int, tree: Tree | None) -> tuple[Manifest, tuple[str, bytes] | None]:

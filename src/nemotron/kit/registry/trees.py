@@ -1,10 +1,12 @@
 """Listings in the store: inline in the manifest while small, else an object of their own."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from io import BytesIO
 
+from nemotron.kit.documents import tree_text
+from nemotron.kit.documents.columns import Columns
 from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Tree, is_packed
 from nemotron.kit.errors import CorruptError, FormatTooNewError
@@ -28,16 +30,19 @@ def read_tree(store: Store, manifest: Manifest, like: Tree | None = None) -> Tre
         CorruptError: it is missing or is not what its digest says.
     """
     content = manifest.content
-    if content is None or content.listing is not None:
+    if content is None or content.tree is None:
         return content.listing if content else None
-    if content.tree is None:
-        return None
-    key = layout.tree(content.tree)
-    data = objects.read(store, key)
-    where = f"{store.url}/{key}"
-    if data is None:
+    pieces, where = _stored(store, manifest, content.tree)
+    return Tree.from_pieces(pieces, where, content.tree, like=like)
+
+
+def _stored(store: Store, manifest: Manifest, digest: str) -> tuple[Iterator[bytes], str]:
+    """The stored form of a large listing, and where it was found."""
+    key = layout.tree(digest)
+    pieces, where = objects.pieces(store, key), f"{store.url}/{key}"
+    if pieces is None:
         raise CorruptError(f"The listing of {manifest.uri} is missing: no {where}")
-    return Tree.from_bytes(data, where, content.tree, like=like)
+    return pieces, where
 
 
 def is_listed(store: Store, manifest: Manifest, tree: Tree) -> bool:
@@ -54,10 +59,10 @@ def is_listed(store: Store, manifest: Manifest, tree: Tree) -> bool:
     return data is not None and is_packed(data, content.tree)
 
 
-def readable_tree(store: Store, manifest: Manifest) -> Tree | None:
+def readable_tree(store: Store, manifest: Manifest, like: Tree | None = None) -> Tree | None:
     """The listing of an earlier version, or None: a damaged one does not keep the next from being made."""
     try:
-        return read_tree(store, manifest)
+        return read_tree(store, manifest, like)
     except FormatTooNewError:
         raise
     except CorruptError as error:
@@ -76,13 +81,28 @@ class Listed:
     def __init__(self, store: Store, manifest: Manifest) -> None:
         self._store, self._manifest = store, manifest
 
+    @property
+    def uri(self) -> str:
+        """The version, for messages."""
+        return self._manifest.uri
+
     def is_listed(self, tree: Tree) -> bool:
         """Whether it is made of just these files, times included."""
         return is_listed(self._store, self._manifest, tree)
 
-    def tree(self) -> Tree | None:
-        """The listing, if it can be read."""
-        return readable_tree(self._store, self._manifest)
+    def parts(self) -> Iterator[Columns]:
+        """The listing, some entries after others; worth nothing if this raises in the end.
+
+        Raises:
+            CorruptError: it is missing or is not what its digest says.
+            FormatTooNewError: a newer kit wrote it.
+        """
+        content = self._manifest.content
+        if content is not None and content.tree is not None:
+            pieces, where = _stored(self._store, self._manifest, content.tree)
+            yield from tree_text.parts(pieces, where, content.tree)
+        elif content is not None and content.listing is not None:
+            yield content.listing.columns
 
 
 def join(pieces: Iterable[bytes]) -> bytes:
