@@ -32,7 +32,7 @@ def run(script, *arguments):
 )
 def test_every_number_is_given_out_once(tmp_path, writers, publishes, flags):
     root = tmp_path / "store"
-    found, errors = run("writers.py", root, tmp_path / "data", writers, publishes, *flags)
+    found, errors = run("writers.py", root, tmp_path / "data", writers, publishes, READS_MIN, *flags)
     assert found["codes"] == [0] * (writers + 1), errors
     told = {version: int(writer) for writer, versions in found["told"].items() for version in versions}
     total = writers * publishes

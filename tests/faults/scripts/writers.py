@@ -1,11 +1,14 @@
 """Many processes publish one name at once, and one reads all the while; prints what each saw as JSON.
 
-python writers.py ROOT FOLDER WRITERS PUBLISHES [nolink] [snapshot]
+The last version of each writer waits until so many reads were made: a busy machine runs the reader seldom.
+
+python writers.py ROOT FOLDER WRITERS PUBLISHES READS [nolink] [snapshot]
 """
 
 import json
 import os
 import sys
+from functools import partial
 
 from common import belongs_together, draft, fork, open_registry, without_hard_links
 
@@ -13,10 +16,12 @@ from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, NotFoundError
 
 
-def write(root, folder, writer, publishes, snapshot, start, say):
+def write(root, folder, writer, publishes, snapshot, start, enough, say):
     registry = open_registry(root)
     os.read(start, 1)
     for step in range(publishes):
+        if step == publishes - 1:
+            os.read(enough, 1)  # nothing comes when the reader has ended, which shows in its exit code
         published = registry.publish(draft(folder, writer, step, snapshot))
         assert published.created
         record = published.record
@@ -25,7 +30,7 @@ def write(root, folder, writer, publishes, snapshot, start, say):
         say(record.version)
 
 
-def read(root, stop, whole_only, say):
+def read(root, stop, whole_only, reads_min, tell_enough, say):
     """Look in every way, until told to stop; count the looks, and what was seen that is not whole."""
     registry, reads, half, last = open_registry(root), 0, 0, 0
     os.set_blocking(stop, False)
@@ -47,6 +52,8 @@ def read(root, stop, whole_only, say):
                 assert not whole_only
                 half += 1
             reads += 1
+            if reads == reads_min:
+                tell_enough()
         try:
             os.read(stop, 1)
         except BlockingIOError:
@@ -55,17 +62,26 @@ def read(root, stop, whole_only, say):
         return
 
 
-def main(root, folder, writers, publishes, *flags):
+def main(root, folder, writers, publishes, reads_min, *flags):
     if "nolink" in flags:
         without_hard_links()
+    writers, publishes = int(writers), int(publishes)
     start, go = os.pipe()
     stop, halt = os.pipe()
-    children = [
-        fork(lambda say, n=n: write(root, folder, n, int(publishes), "snapshot" in flags, start, say))
-        for n in range(int(writers))
-    ]
-    reader = fork(lambda say: read(root, stop, "nolink" not in flags, say))
-    os.write(go, b"x" * int(writers))
+    enough, is_enough = os.pipe()
+
+    def written(writer, say):
+        os.close(is_enough)
+        write(root, folder, writer, publishes, "snapshot" in flags, start, enough, say)
+
+    def seen_meanwhile(say):
+        tell_enough = partial(os.write, is_enough, b"x" * writers)
+        read(root, stop, "nolink" not in flags, int(reads_min), tell_enough, say)
+
+    children = [fork(partial(written, n)) for n in range(writers)]
+    reader = fork(seen_meanwhile)
+    os.close(is_enough)
+    os.write(go, b"x" * writers)
     told = {n: [int(line) for line in lines] for n, (_, lines) in enumerate(children)}
     codes = [os.waitpid(pid, 0)[1] for pid, _ in children]
     os.write(halt, b"x")
