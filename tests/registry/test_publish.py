@@ -298,15 +298,15 @@ def test_a_file_that_vanishes_while_it_is_read(publish, data, registry, monkeypa
 
 
 def test_a_file_that_keeps_changing_is_refused(publish, data, registry, monkeypatch):
-    from nemotron.kit.registry import content
+    from nemotron.kit.registry.copying import _Copying
 
-    def grow(*args, real=content._copy_in):
+    def grow(*args, real=_Copying._small):
         done = real(*args)
         with (data / "part.txt").open("a") as file:
             file.write("x")
         return done
 
-    monkeypatch.setattr(content, "_copy_in", grow)
+    monkeypatch.setattr(_Copying, "_small", grow)
     with pytest.raises(KitError, match="keeps changing"):
         publish(snapshot=True)
     assert registry.list() == []

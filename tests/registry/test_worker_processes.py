@@ -6,16 +6,26 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from nemotron.kit.errors import CorruptError, PathNotFoundError
-from nemotron.kit.registry import content, cores, laying_out, reading, worker_processes
+from nemotron.kit.registry import (
+    content,
+    copying,
+    digest_cache,
+    laying_out,
+    reading,
+    scan,
+    worker_processes,
+)
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import scan_folder
+from nemotron.kit.registry.work import do_part
 from nemotron.kit.registry.worker_processes import WorkerProcess, in_processes, order_of
 from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.memory import MemoryStore
@@ -71,7 +81,7 @@ def test_they_find_what_threads_find(data, tmp_path, workers, how, monkeypatch):
     assert not workers
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # earlier digests don't count
     assert listing(data, tmp_path / "store", **how) == expected
-    assert 1 <= len(workers) <= min(reading.WORKERS, cores.usable())
+    assert 1 <= len(workers) <= reading.workers_most()
     assert all(worker._process.returncode is not None for worker in workers)
 
 
@@ -132,7 +142,7 @@ def test_where_they_can_not_work_each_thread_tries_once(data, tmp_path, workers,
     expected = in_threads(data, tmp_path / "threads", snapshot=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert listing(data, tmp_path / "store", snapshot=True) == expected
-    assert len(workers) <= min(reading.WORKERS, cores.usable())
+    assert len(workers) <= reading.workers_most()
 
 
 def test_another_kit_that_they_would_import_is_not_asked(data, tmp_path, workers, monkeypatch):
@@ -245,7 +255,7 @@ def test_they_end_with_who_started_them(data):
         "import os, sys, signal\n"
         "from functools import partial\n"
         "from nemotron.kit.registry import reading, worker_processes\n"
-        "worker = worker_processes.WorkerProcess(worker_processes.order_of(reading.hashing('/')))\n"
+        "worker = worker_processes.WorkerProcess(reading.__name__)\n"
         "print(worker._process.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -268,9 +278,9 @@ def state(pid: int) -> str:
 
 def test_what_can_not_be_told_by_name_is_done_here():
     assert order_of(reading.hash_file) is None
-    assert order_of(partial(content.copy_chunk, MemoryStore(), "/data", {})) is None
-    assert order_of(partial(content.copy_chunk, LocalStore("/root-of-all"), "/data", {"a": "b"})) == (
-        "nemotron.kit.registry.content",
+    assert order_of(partial(copying.copy_chunk, MemoryStore(), "/data", {})) is None
+    assert order_of(partial(copying.copy_chunk, LocalStore("/root-of-all"), "/data", {"a": "b"})) == (
+        "nemotron.kit.registry.copying",
         "copy_chunk",
         [("store", "/root-of-all"), "/data", {"a": "b"}],
         {},
@@ -280,4 +290,65 @@ def test_what_can_not_be_told_by_name_is_done_here():
 def test_few_files_need_none():
     work = reading.hashing("/data")
     with in_processes(work, worker_processes.FILES_MIN - 1) as done:
-        assert done is work
+        assert (done.func, done.args) == (do_part, (work,))  # type: ignore[attr-defined]
+
+
+def scanning(monkeypatch: pytest.MonkeyPatch, workers: list[WorkerProcess]) -> list[int]:
+    """How many were there when each scan was over."""
+    there: list[int] = []
+
+    def scanned(*arguments, real=scan.scan_folder, **how):
+        tree = real(*arguments, **how)
+        there.append(len(workers))
+        return tree
+
+    monkeypatch.setattr(scan, "scan_folder", scanned)
+    return there
+
+
+@pytest.mark.parametrize("how", [{"snapshot": True}, {"evidence": "full"}, {"evidence": "sampled"}])
+def test_they_start_while_the_folder_is_scanned(data, tmp_path, workers, monkeypatch, how):
+    there, worked = scanning(monkeypatch, workers), set()
+
+    def do(self, part, real=WorkerProcess.do):
+        worked.add(self)
+        return real(self, part)
+
+    monkeypatch.setattr(WorkerProcess, "do", do)
+    listing(data, tmp_path / "store", **how)
+    assert there == [reading.workers_most()]
+    assert worked <= set(workers[: reading.workers_most()])
+    assert worked
+    assert all(worker._process.returncode is not None for worker in workers)
+
+
+@pytest.mark.parametrize("how", [{"evidence": "stat"}, {"snapshot": True}])
+def test_none_starts_for_what_is_known(data, tmp_path, workers, monkeypatch, how):
+    monkeypatch.setattr(digest_cache, "SETTLED_NS", -(10**12))  # as if the files had been written long ago
+    content.hashed(str(data), scan_folder(str(data)))
+    workers.clear()
+    there = scanning(monkeypatch, workers)
+    listing(data, tmp_path / "store", **how)
+    assert there == [0]
+
+
+def test_none_starts_for_few_files_or_for_an_executor(data, tmp_path, workers, monkeypatch):
+    there = scanning(monkeypatch, workers)
+    with ThreadPoolExecutor(1) as executor:
+        draft = Draft(name="x", source=data, snapshot=True)
+        Registry.open(tmp_path / "store").publish(draft, executor=executor)
+    monkeypatch.setattr(worker_processes, "FILES_MIN", FILES + 4)
+    listing(data, tmp_path / "other", snapshot=True)
+    assert there == [0, 0]
+
+
+def test_a_scan_that_breaks_off_ends_them(data, tmp_path, workers, monkeypatch):
+    def broken(*arguments, real=scan.scan_folder, **how):
+        real(*arguments, **how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scan, "scan_folder", broken)
+    with pytest.raises(KeyboardInterrupt):
+        listing(data, tmp_path / "store", snapshot=True)
+    assert len(workers) == reading.workers_most()
+    assert all(worker._process.returncode is not None for worker in workers)

@@ -28,10 +28,13 @@ class Disk:
         self.durable |= self.written
         return True
 
-    def write(self, to_sync: Unsynced, count: int) -> None:
-        for _ in range(count):
-            path = f"/root/{len(self.written)}"
-            self.written.add(path)
+    def write(self, to_sync: Unsynced, count: int, together: bool = False) -> None:
+        paths = [f"/root/{len(self.written) + at}" for at in range(count)]
+        self.written.update(paths)
+        if together:
+            to_sync.add_all(paths)
+            return
+        for path in paths:
             to_sync.add(path)
 
 
@@ -67,12 +70,14 @@ def sync_and_at_step(to_sync: Unsynced, step: int, do: Any) -> bool:
 
 @pytest.mark.parametrize("first", [1, SINGLY_MAX, SINGLY_MAX + 1])
 @pytest.mark.parametrize("more", [1, SINGLY_MAX, SINGLY_MAX + 2])
-def test_what_comes_in_the_middle_of_a_sync_is_covered_by_it_or_by_the_next(disk, first, more):
+@pytest.mark.parametrize("together", [False, True])
+def test_what_comes_in_the_middle_of_a_sync_is_covered_by_it_or_by_the_next(disk, first, more, together):
     step, was_there = 1, True
     while was_there:
         to_sync = Unsynced("/root")
-        disk.write(to_sync, first)
-        was_there = sync_and_at_step(to_sync, step, lambda to_sync=to_sync: disk.write(to_sync, more))
+        disk.write(to_sync, first, together)
+        write_more = lambda to_sync=to_sync: disk.write(to_sync, more, together)  # noqa: E731
+        was_there = sync_and_at_step(to_sync, step, write_more)
         to_sync.sync()
         assert disk.written <= disk.durable, f"at step {step}"
         step += 1
@@ -97,9 +102,12 @@ def test_what_a_sync_that_broke_off_took_is_synced_by_the_next(disk, monkeypatch
     assert disk.written <= disk.durable
 
 
-def test_no_more_is_known_than_tells_how_to_sync(disk):
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("before", [0, 1, 3 * SINGLY_MAX])
+def test_no_more_is_known_than_tells_how_to_sync(disk, together, before):
     to_sync = Unsynced("/root")
-    disk.write(to_sync, 10 * SINGLY_MAX)
+    disk.write(to_sync, before)
+    disk.write(to_sync, 10 * SINGLY_MAX, together)
     assert len(to_sync._paths) == SINGLY_MAX + 1
     to_sync.sync()
     assert disk.written <= disk.durable
@@ -134,3 +142,12 @@ def test_a_child_forked_in_the_middle_of_a_sync_waits_for_nobody(disk, monkeypat
     go_on.set()
     saving.join()
     assert code == 0
+
+
+def test_all_are_known_where_the_system_can_only_sync_them_one_by_one(disk, monkeypatch):
+    monkeypatch.setattr(files, "can_sync_file_system", lambda: False)
+    monkeypatch.setattr(files, "sync_file_system", lambda folder: False)
+    to_sync = Unsynced("/root")
+    disk.write(to_sync, 3 * SINGLY_MAX, together=True)
+    to_sync.sync()
+    assert disk.written <= disk.durable

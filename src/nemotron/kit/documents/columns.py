@@ -4,6 +4,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import repeat
+from operator import eq
 
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE
 from nemotron.kit.documents.entry import CODES, KINDS, Entry
@@ -69,6 +70,26 @@ class Columns:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @classmethod
+    def of_files(cls, entries: Sequence[Entry]) -> "Columns":
+        """Entries in columns; those of files with digests, and nothing else, are taken together.
+
+        >>> Columns.of_files([Entry("a", 3, digest="blake3:" + 64 * "0")]).marks == bytes([DIGEST])
+        True
+        """
+        if not entries:
+            return cls()
+        paths, sizes, mtimes_ns, digests, kinds, *others, inodes, ctimes_ns = zip(*entries, strict=True)
+        if None in digests or any(map(any, others)):
+            return cls(entries)
+        found = cls()
+        found.paths = list(paths)
+        found.sizes, found.mtimes_ns = array("q", sizes), array("q", mtimes_ns)
+        found.inodes, found.ctimes_ns = array("Q", inodes), array("q", ctimes_ns)
+        found.marks = bytearray(CODES[kind] | DIGEST for kind in kinds)
+        found.hashes = bytearray.fromhex("".join(digest[-2 * HASH_BYTES :] for digest in digests))
+        return found
 
     def append(self, entry: Entry) -> None:
         """Add an entry."""
@@ -160,6 +181,20 @@ class Columns:
         self.marks[at] = CODES[entry.kind]
         self._set_hash(at, entry)
 
+    def put_all(self, positions: Sequence[int], others: "Columns") -> None:
+        """`put` the entries of other columns in the place of those at these positions."""
+        start, end = positions[0], positions[-1] + 1
+        looked_at = [getattr(others, name) for name in _NUMBERS]
+        is_plain = others.hashes and [getattr(self, name)[start:end] for name in _NUMBERS] == looked_at
+        if not is_plain or not _are_together(positions):
+            for at, entry in zip(positions, map(others.entry, range(len(others))), strict=True):
+                self.put(at, entry)
+            return
+        if not self.hashes:
+            self.hashes = bytearray(HASH_BYTES * len(self.paths))
+        self.marks[start:end] = others.marks
+        self.hashes[HASH_BYTES * start : HASH_BYTES * end] = others.hashes
+
     def _set_hash(self, at: int, entry: Entry) -> None:
         spelt = entry.digest or entry.sample
         if spelt is None:
@@ -219,7 +254,7 @@ class Columns:
         is_plain = (
             not (self.targets or self.etags or self.object_versions) and max(marks, default=0) <= KIND_MASK
         )
-        if not is_plain or list(positions) != list(range(start, end)):
+        if not is_plain or not _are_together(positions):
             return list(map(self.entry, positions))
         nothing = repeat(None)
         rows = zip(
@@ -249,6 +284,13 @@ class Columns:
     def taken(self, positions: Sequence[int]) -> "Columns":
         """The entries at these positions, in this order."""
         found = Columns()
+        is_plain = not (self.targets or self.etags or self.object_versions)
+        if positions and is_plain and _are_together(positions):
+            start, end = positions[0], positions[-1] + 1
+            for name in _OF_FILES:
+                setattr(found, name, getattr(self, name)[start:end])
+            found.hashes = self.hashes[HASH_BYTES * start : HASH_BYTES * end]
+            return found
         found.paths = [self.paths[at] for at in positions]
         for name in _NUMBERS:
             getattr(found, name).extend(map(getattr(self, name).__getitem__, positions))
@@ -290,3 +332,8 @@ class Columns:
             and self.object_versions == other.object_versions
             and self.paths == other.paths
         )
+
+
+def _are_together(positions: Sequence[int]) -> bool:
+    """Whether positions follow each other."""
+    return all(map(eq, positions, range(positions[0], positions[0] + len(positions))))

@@ -130,6 +130,19 @@ class Tree:
         tree.columns = columns
         return tree
 
+    def with_parts(self, changed: Iterable[tuple[Sequence[int], Columns]]) -> "Tree":
+        """The same tree with the entries of other columns, of the same paths, at their positions."""
+        columns = None
+        for positions, part in changed:
+            if columns is None:
+                columns = self.columns.shared()
+            columns.put_all(positions, part)
+        if columns is None:
+            return self
+        tree = Tree()
+        tree.columns = columns
+        return tree
+
     def rows(self) -> list[list[object]]:
         """The stored rows, for a tree that is small enough to lie in its manifest."""
         return [entry.row() for entry in self.entries]

@@ -98,10 +98,16 @@ def _lines(columns: Columns, start: int, stop: int) -> list[str]:
 def _last(columns: Columns, start: int, stop: int) -> list[str]:
     """The last column of some rows: a digest, the digest of a sample, a link's target, or null."""
     stop = min(stop, len(columns))
+    digits = columns.hashes[HASH_BYTES * start : HASH_BYTES * stop].hex()
+    marks = columns.marks[start:stop]
+    if all(mark & DIGEST for mark in set(marks)):
+        return [
+            f'"{ALGORITHM}:{digits[at : at + 2 * HASH_BYTES]}"'
+            for at in range(0, len(digits), 2 * HASH_BYTES)
+        ]
     found = ["null"] * (stop - start)
     if columns.hashes:
-        digits = columns.hashes[HASH_BYTES * start : HASH_BYTES * stop].hex()
-        for at, mark in enumerate(columns.marks[start:stop]):
+        for at, mark in enumerate(marks):
             if mark > KIND_MASK:
                 name = ALGORITHM if mark & DIGEST else SAMPLE
                 found[at] = f'"{name}:{digits[2 * HASH_BYTES * at : 2 * HASH_BYTES * (at + 1)]}"'

@@ -23,9 +23,10 @@ from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import KitError, NotFoundError, PathNotFoundError, RefusedError
 from nemotron.kit.redaction import clean_text
 from nemotron.kit.registry import reading
-from nemotron.kit.registry.reading import Progress, Told
+from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.scan import METADATA_FILE, METADATA_KEYS, is_reserved
+from nemotron.kit.registry.work import Told
 from nemotron.kit.store.at_url import Objects, Seen
 from nemotron.kit.store.at_url_connect import objects_at
 from nemotron.kit.workers import Workers
@@ -216,7 +217,7 @@ def read(
         ConflictError: an object is in another state than the one that was found.
     """
     work = partial(read_chunk, objects, scope == "file", evidence == "sampled")
-    return tree.with_entries(
+    return tree.with_parts(
         reading.on_all(work, tree, positions, executor=executor, progress=progress, is_remote=True)
     )
 

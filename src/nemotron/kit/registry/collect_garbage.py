@@ -17,7 +17,7 @@ from nemotron.kit.documents import codec
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, DiskFullError
-from nemotron.kit.registry import census, content, garbage, layout, leftovers, newer_stats, stamps
+from nemotron.kit.registry import census, copying, garbage, layout, leftovers, newer_stats, stamps
 from nemotron.kit.registry.census import Census
 from nemotron.kit.registry.founding import is_founded
 from nemotron.kit.registry.garbage import Action, Item, Sweep, What
@@ -191,7 +191,7 @@ class _Run:
     def _put_back(self, found: Found) -> None:
         key = layout.put_back(found.key)
         assert key is not None
-        if content.holds(self.store, key, found.size):
+        if copying.holds(self.store, key, found.size):
             self.store.remove(found.key)
         elif self.store.move(found.key, key):
             self.store.rely_on(key)

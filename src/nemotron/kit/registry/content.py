@@ -9,17 +9,16 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Protocol
 
-from blake3 import blake3
-
 from nemotron.kit.documents.columns import DIGEST, SAMPLED, Columns
-from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
 from nemotron.kit.documents.positions import Positions
-from nemotron.kit.documents.tree import Entry, Tree
+from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import ConflictError, CorruptError, FormatTooNewError
 from nemotron.kit.registry import layout, reading, worker_processes
+from nemotron.kit.registry.copying import copy_chunk, copy_chunk_durably, holds
 from nemotron.kit.registry.digest_cache import DigestCache, now_ns
-from nemotron.kit.registry.reading import Progress, Told
+from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.scan import leaves, with_links_inside
+from nemotron.kit.registry.work import Work
 from nemotron.kit.store.protocol import Store
 
 log = logging.getLogger(__name__)
@@ -73,21 +72,21 @@ def hashed(
     unread = known.unread() if only is None else only
     work = reading.on_all(reading.hashing(folder), known, unread, executor=executor, progress=progress)
     if not trust_cache or only is not None:
-        return known.with_entries(work)
+        return known.with_parts(work)
     done = _done(known, work, cache, started)
     if unread or cache.files != tree.files:
         cache.remember(done, started)
     return done
 
 
-def _done(known: Tree, work: Iterator[tuple[int, Entry]], cache: DigestCache, started: int) -> Tree:
+def _done(known: Tree, work: Iterator[tuple[list[int], Columns]], cache: DigestCache, started: int) -> Tree:
     """The tree, which is nobody else's, once all work is done. What is done is remembered now and then, and
     when the work breaks off, so that the next try reads none of it again.
     """
     columns, last_s, pause_s = known.columns, time.monotonic(), REMEMBER_EVERY_S
     try:
-        for at, entry in work:
-            columns.put(at, entry)
+        for positions, part in work:
+            columns.put_all(positions, part)
             if (began_s := time.monotonic()) - last_s >= pause_s:
                 cache.remember(Tree.of_columns(columns), started)
                 last_s = time.monotonic()
@@ -119,7 +118,7 @@ def sampled(
         ConflictError: a file keeps changing while it is read.
     """
     unread = tree.unread(DIGEST | SAMPLED) if only is None else only
-    return tree.with_entries(
+    return tree.with_parts(
         reading.on_all(reading.sampling(folder), tree, unread, executor=executor, progress=progress)
     )
 
@@ -169,19 +168,19 @@ def snapshot(
 
 def _copied(
     store: Store,
-    work: reading.Work,
+    work: Work,
     tree: Tree,
     files: Sequence[int],
     executor: Executor | None,
     progress: Progress | None,
-) -> Iterator[tuple[int, Entry]]:
-    """Copy files of a tree; yields the position of each, and its entry."""
+) -> Iterator[tuple[list[int], Columns]]:
+    """Copy files of a tree; yields positions of some, and a part with their entries."""
     is_remote = store.at_once > 1
     copying = reading.on_all(work, tree, files, executor=executor, progress=progress, is_remote=is_remote)
-    for at, entry in copying:
+    for positions, part in copying:
         if len(files) >= worker_processes.FILES_MIN:  # another process may have written it: this one syncs
-            store.rely_on(layout.blob(entry.digest or ""))
-        yield at, entry
+            store.rely_on_all(layout.blob(part.digest(at) or "") for at in range(len(part)))
+        yield positions, part
 
 
 def _to_copy(
@@ -260,9 +259,12 @@ def take_again(store: Store, folder: str, tree: Tree, *, progress: Progress | No
         ConflictError: something is gone from the store, and the file is another one by now.
     """
     work = partial(copy_chunk, store, folder, {})
-    for at, taken in _copied(store, work, tree, tree.unread(known=0), None, progress):
-        if taken.digest != tree.entries[at].digest:
-            raise ConflictError(f"Cannot publish {folder}: {taken.path} changed meanwhile; publish it again")
+    for positions, part in _copied(store, work, tree, tree.unread(known=0), None, progress):
+        for at, taken in enumerate(positions):
+            if part.raw_digest(at) != tree.columns.raw_digest(taken):
+                raise ConflictError(
+                    f"Cannot publish {folder}: {part.paths[at]} changed meanwhile; publish it again"
+                )
     store.sync()
 
 
@@ -277,118 +279,3 @@ def _warn_of_links(folder: str, tree: Tree) -> None:
                 path,
                 target,
             )
-
-
-def copy_chunk(
-    store: Store,
-    folder: str,
-    likely: dict[str, str],
-    entries: Sequence[Entry],
-    threads: int = 1,
-    told: Told | None = None,
-) -> list[Entry]:
-    """Copy files into the store, and return their entries with digests.
-
-    Args:
-        store: takes the copies.
-        folder: where the files are.
-        likely: the digest that a file may well have, by path: it had that in an earlier version.
-        entries: the files.
-        threads: how many hash one large file.
-        told: hears of the bytes done.
-    """
-    return [_copy_file(store, folder, entry, likely.get(entry.path), threads, told) for entry in entries]
-
-
-def copy_chunk_durably(
-    store: Store,
-    folder: str,
-    likely: dict[str, str],
-    entries: Sequence[Entry],
-    threads: int = 1,
-    told: Told | None = None,
-) -> list[Entry]:
-    """`copy_chunk` in another process: what it wrote, nobody else can sync."""
-    taken = copy_chunk(store, folder, likely, entries, threads, told)
-    store.sync()
-    return taken
-
-
-def _copy_file(
-    store: Store, folder: str, entry: Entry, likely: str | None, threads: int, told: Told | None
-) -> Entry:
-    if entry.digest and _holds(store, entry.digest, entry.size):
-        store.rely_on(layout.blob(entry.digest))  # who copied it may have been killed before it was on disk
-        return entry
-    large = entry.size > reading.SMALL_SIZE_MAX
-    if likely and large and _looks_like(store, f"{folder}/{entry.path}", entry.size, likely):
-        probed = reading.hash_file(folder, entry, threads)
-        if probed.digest == likely:
-            return probed
-    return reading.steadily(
-        folder, entry, lambda descriptor, size: _copy_in(store, descriptor, size, likely, threads, told)
-    )
-
-
-def _looks_like(store: Store, path: str, size: int, digest: str) -> bool:
-    """Whether a few blocks of a file are those of a blob, so that reading all of it first may save a copy."""
-    blob = store.local_path(layout.blob(digest))
-    if blob is None:
-        return False
-    try:
-        with open(path, "rb", buffering=0) as one, open(blob, "rb", buffering=0) as other:
-            starts = (0, (size - SAMPLE_BLOCK) // 2, size - SAMPLE_BLOCK)
-            return all(
-                os.pread(one.fileno(), SAMPLE_BLOCK, start) == os.pread(other.fileno(), SAMPLE_BLOCK, start)
-                for start in starts
-            )
-    except OSError:
-        return False  # copying it will tell what is wrong
-
-
-def _copy_in(
-    store: Store, descriptor: int, size: int, likely: str | None, threads: int, told: Told | None
-) -> tuple[str, int]:
-    """Put what a file holds into the store under its digest; tells the digest and the number of bytes."""
-    if size <= reading.SMALL_SIZE_MAX:
-        data = reading.read_small(descriptor, size)
-        digest, count = f"{ALGORITHM}:{blake3(data).hexdigest()}", len(data)
-        if told is not None:
-            told(count)
-        if digest == likely and _holds(store, digest, count):
-            return digest, count
-        key = layout.blob(digest)
-        if store.at_once == 1 and store.exists(key) and _holds(store, digest, count):
-            store.rely_on(key)  # of an earlier try, say: asking is cheaper than writing
-            return digest, count
-        created = store.put(key, data)
-    else:
-        hasher = blake3(max_threads=threads)
-
-        with store.stage() as staging:
-            staging.told = told
-            count = staging.fill(descriptor, hasher.update, reading.COPY_BUFFER_SIZE, ahead=threads > 1)
-            digest = f"{ALGORITHM}:{hasher.hexdigest()}"
-            created = staging.commit(layout.blob(digest))
-    if not created and not _holds(store, digest, count):
-        store.remove(layout.blob(digest))
-        return digest, -1  # once more
-    return digest, count
-
-
-def _holds(store: Store, digest: str, size: int) -> bool:
-    return holds(store, layout.blob(digest), size)
-
-
-def holds(store: Store, key: str, size: int) -> bool:
-    """Whether the store has some content under its key, as far as the size tells; the trash does not count.
-
-    A power loss between a copy and its sync may leave an empty file under a good name.
-    """
-    path = store.local_path(key)
-    if path is None:
-        return store.exists(key)
-    try:
-        return path.stat().st_size == size
-    except FileNotFoundError:
-        return False

@@ -200,6 +200,11 @@ def _split(packed: bytes | bytearray, like: list[str]) -> list[str]:
     return found.paths
 
 
+def is_known(folder: str) -> bool:
+    """Whether a digest of some file in a folder may be known."""
+    return os.path.exists(_place(os.path.realpath(folder)))
+
+
 def now_ns(folder: str) -> int:
     """The time that a file of a folder would get now, or an earlier one; nanoseconds since the epoch.
 

@@ -15,8 +15,9 @@ from nemotron.kit.errors import RefusedError, UnavailableError
 from nemotron.kit.registry import checkout_cache, layout, objects, reading
 from nemotron.kit.registry.blobs import Blobs
 from nemotron.kit.registry.checkout_options import Way
-from nemotron.kit.registry.reading import Progress, Told
+from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.scan import leaves
+from nemotron.kit.registry.work import Told
 from nemotron.kit.store import files
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.store.system_errors import translate

@@ -11,7 +11,7 @@ from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import CorruptError
 from nemotron.kit.registry import layout, objects
-from nemotron.kit.registry.content import holds
+from nemotron.kit.registry.copying import holds
 from nemotron.kit.registry.findings import some
 from nemotron.kit.registry.records import Record
 from nemotron.kit.store.protocol import CHUNK_SIZE, Store

@@ -21,7 +21,19 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.names import ArtifactName
 from nemotron.kit.redaction import clean
-from nemotron.kit.registry import changes, companions, content, layout, newer_stats, scan, stamps
+from nemotron.kit.registry import (
+    changes,
+    companions,
+    content,
+    copying,
+    digest_cache,
+    layout,
+    newer_stats,
+    reading,
+    scan,
+    stamps,
+    worker_processes,
+)
 from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.registry.resolved import folder_of
@@ -136,19 +148,15 @@ def gather(
     skip = store.url if store.url.startswith("/") else None
     if skip is not None and not single and os.path.realpath(folder) == os.path.realpath(skip):
         raise MisuseError(f"Cannot publish {folder}: it is the store itself; publish a folder of data")
-    tree = (
-        scan.scan_file(path)
-        if single
-        else scan.scan_folder(folder, follow_links=draft.follow_links, skip=skip)
-    )
-    if draft.entry and not any(item.path == draft.entry for item in tree.entries):
-        raise PathNotFoundError(f"Cannot publish {draft.name}: no {draft.entry} in {folder}")
-    if draft.snapshot:
-        tree = content.snapshot(store, folder, tree, latest, executor=executor, progress=progress)
-    elif draft.evidence == "full":
-        tree = content.hashed(folder, tree, executor=executor, progress=progress)
-    elif draft.evidence == "sampled":
-        tree = content.sampled(folder, tree, executor=executor, progress=progress)
+    with worker_processes.standing_by(_work(draft, store, folder, executor), reading.workers_most()) as told:
+        tree = (
+            scan.scan_file(path)
+            if single
+            else scan.scan_folder(folder, follow_links=draft.follow_links, skip=skip, told=told)
+        )
+        if draft.entry and not any(item.path == draft.entry for item in tree.entries):
+            raise PathNotFoundError(f"Cannot publish {draft.name}: no {draft.entry} in {folder}")
+        tree = _read(store, draft, folder, tree, latest, executor, progress)
     looked_at = Content(
         mode="snapshot" if draft.snapshot else "reference",
         evidence="full" if draft.snapshot else draft.evidence,
@@ -160,6 +168,33 @@ def gather(
         size=tree.size,
     )
     return looked_at, tree
+
+
+def _read(
+    store: Store,
+    draft: Draft,
+    folder: str,
+    tree: Tree,
+    latest: Listed | None,
+    executor: Executor | None,
+    progress: Progress | None,
+) -> Tree:
+    """The tree with the digests that are asked for; of a snapshot, whose bytes the store has."""
+    if draft.snapshot:
+        return content.snapshot(store, folder, tree, latest, executor=executor, progress=progress)
+    if draft.evidence == "full":
+        return content.hashed(folder, tree, executor=executor, progress=progress)
+    if draft.evidence == "sampled":
+        return content.sampled(folder, tree, executor=executor, progress=progress)
+    return tree
+
+
+def _work(draft: Draft, store: Store, folder: str, executor: Executor | None) -> str | None:
+    """The module whose work many files of a folder will need; None if most of them are likely known."""
+    is_read = draft.snapshot or draft.evidence != "stat"
+    if not is_read or executor is not None or store.at_once > 1 or digest_cache.is_known(folder):
+        return None
+    return copying.__name__ if draft.snapshot else reading.__name__
 
 
 def within(store: Store, manifest: Manifest) -> Manifest:

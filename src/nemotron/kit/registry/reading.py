@@ -12,15 +12,17 @@ from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from functools import partial
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import Any, cast
 
 from blake3 import blake3
 
+from nemotron.kit.documents.columns import Columns
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
 from nemotron.kit.documents.entry import kept_time
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError, MisuseError, PathNotFoundError
 from nemotron.kit.registry import cores
+from nemotron.kit.registry.work import DoPart, Told, Work, do_part
 from nemotron.kit.registry.worker_processes import in_processes
 from nemotron.kit.store import files
 from nemotron.kit.store.blocks import Seen
@@ -48,14 +50,6 @@ SHARED_BUFFER_SIZE = 4 << 20
 COPY_BUFFER_SIZE = 1 << 20
 
 Progress = Callable[[int, int], object]
-Told = Callable[[int], object]
-
-
-class Work(Protocol):
-    """What is done to a chunk of files: their entries, completed, in the same order."""
-
-    def __call__(self, entries: Sequence[Entry], threads: int, told: Told | None = None) -> list[Entry]:
-        """Do it, with as many threads to each file; `told` hears of the bytes done, and may raise to stop."""
 
 
 class Stopped(BaseException):
@@ -89,6 +83,11 @@ class Meter:
                 self._progress(self._done, self._total)
 
 
+def workers_most() -> int:
+    """How many workers there are at once, where each keeps a core busy."""
+    return min(WORKERS, cores.usable())
+
+
 def chunked(positions: Iterable[int], sizes: Sequence[int], most: int = CHUNK_FILES) -> Iterator[list[int]]:
     """Positions of files in chunks, by number and by bytes.
 
@@ -117,8 +116,8 @@ def on_all(
     executor: Executor | None = None,
     progress: Progress | None = None,
     is_remote: bool = False,
-) -> Iterator[tuple[int, Entry]]:
-    """Do some work to many files; yields the position of each, and its entry, completed.
+) -> Iterator[tuple[list[int], Columns]]:
+    """Do some work to many files; yields positions of some, and a part with their entries, completed.
 
     Args:
         work: picklable if the executor needs that.
@@ -135,29 +134,29 @@ def on_all(
         raise MisuseError(f"Not an executor: {executor!r}; expected one such as ProcessPoolExecutor(8)")
     if not positions:
         return
-    sizes, entries = tree.columns.sizes, tree.columns.entries
-    at_once = min(WORKERS, cores.usable())
-    workers_most, files_most = (REMOTE_WORKERS, REMOTE_CHUNK_FILES) if is_remote else (at_once, CHUNK_FILES)
+    sizes, at_once = tree.columns.sizes, workers_most()
+    first_most, files_most = (REMOTE_WORKERS, REMOTE_CHUNK_FILES) if is_remote else (at_once, CHUNK_FILES)
     chunks = chunked(_large_first(positions, sizes), sizes, files_most)
-    first = list(islice(chunks, workers_most))
+    first = list(islice(chunks, first_most))
     meter = Meter(progress, sum(sizes[at] for at in positions))
     threads = max(1, at_once // len(first))
-    # What waits or is done and not yet asked for is held as objects, so that is never all of it.
-    ahead = 4 * workers_most if executor is None else AHEAD_EXECUTOR
-    running: deque[tuple[list[int], Future[list[Entry]]]] = deque()
+    # What waits or is done and not yet asked for is held twice, so that is never all of it.
+    ahead = 4 * first_most if executor is None else AHEAD_EXECUTOR
+    running: deque[tuple[list[int], Future[Columns]]] = deque()
     with ExitStack() as stack:
-        workers = executor
+        workers, do, told = executor, cast(DoPart, partial(do_part, work)), None
         if workers is None:
-            own = work if is_remote else stack.enter_context(in_processes(work, len(positions)))
-            work = partial(own, told=meter.told)
+            told = meter.told
+            if not is_remote:
+                do = stack.enter_context(in_processes(work, len(positions)))
             workers = stack.enter_context(Workers(len(first), "kit-content"))
         try:
             for chunk in chain(first, chunks):
                 if len(running) >= ahead:
-                    yield from _next(running, sizes, meter if executor else None)
-                running.append((chunk, workers.submit(work, entries(chunk), threads)))
+                    yield _next(running, sizes, meter if executor else None)
+                running.append((chunk, workers.submit(do, tree.columns.taken(chunk), threads, told)))
             while running:
-                yield from _next(running, sizes, meter if executor else None)
+                yield _next(running, sizes, meter if executor else None)
         except BaseException:  # an interrupt among them: what runs stops at its next block
             meter.stopped = True
             for _, future in running:
@@ -173,14 +172,14 @@ def _large_first(positions: Sequence[int], sizes: Sequence[int]) -> Iterator[int
 
 
 def _next(
-    running: "deque[tuple[list[int], Future[list[Entry]]]]", sizes: Sequence[int], meter: Meter | None
-) -> Iterator[tuple[int, Entry]]:
+    running: "deque[tuple[list[int], Future[Columns]]]", sizes: Sequence[int], meter: Meter | None
+) -> tuple[list[int], Columns]:
     chunk, future = running[0]
     done = future.result()
     running.popleft()
     if meter is not None:
         meter.told(sum(sizes[at] for at in chunk))
-    return zip(chunk, done, strict=True)
+    return chunk, done
 
 
 def hash_chunk(

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from bisect import bisect_left
+from collections.abc import Callable
 from typing import NamedTuple
 
 from nemotron.kit.documents.columns import OWNER_EXECUTES, Columns
@@ -56,7 +57,12 @@ def scan_file(path: str) -> Tree:
 
 
 def scan_folder(
-    folder: str, *, follow_links: bool = False, skip: str | None = None, like: Tree | None = None
+    folder: str,
+    *,
+    follow_links: bool = False,
+    skip: str | None = None,
+    like: Tree | None = None,
+    told: Callable[[int], object] | None = None,
 ) -> Tree:
     """The tree of a folder, by `stat` alone.
 
@@ -68,6 +74,7 @@ def scan_folder(
         follow_links: take the targets of links that leave the folder as content.
         skip: an absolute path to leave out with all below it (a store inside the folder).
         like: a listing that is likely the same, whose texts are then shared.
+        told: hears now and then how many files were found so far.
 
     Raises:
         PathNotFoundError: there is no such folder.
@@ -77,7 +84,7 @@ def scan_folder(
         raise PathNotFoundError(f"No such folder: {folder}. Check the path, or write the data first")
     seen = {os.path.realpath(folder)} if follow_links else None
     found = Columns()
-    scan = _Scan(found, os.path.realpath(folder), seen, skip, like.columns.paths if like else None)
+    scan = _Scan(found, os.path.realpath(folder), seen, skip, like.columns.paths if like else None, told)
     try:
         _walk(folder, "", scan)
     except RecursionError as error:  # by far deeper than any data
@@ -97,6 +104,7 @@ class _Scan(NamedTuple):
     seen: set[str] | None
     skip: str | None
     like: list[str] | None
+    told: Callable[[int], object] | None
 
 
 def _own(folder: str, paths: list[str]) -> set[int]:
@@ -129,6 +137,8 @@ def _walk(folder: str, prefix: str, scan: _Scan) -> None:
         others = _take_files(found, descriptor, names, folder, prefix)
     finally:
         os.close(descriptor)  # before a look into the folders inside: only so many may be open at once
+    if scan.told is not None:
+        scan.told(len(found))
     if scan.like is not None:
         found.share_paths(scan.like, start)
     if others:

@@ -17,9 +17,10 @@ from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import PathNotFoundError
 from nemotron.kit.registry import changes, content, layout, objects, reading
 from nemotron.kit.registry.differences import Differences, Verdict
-from nemotron.kit.registry.reading import Progress, Told
+from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_folder
+from nemotron.kit.registry.work import Told
 from nemotron.kit.store.protocol import Store
 
 MISSING = -1
@@ -48,13 +49,15 @@ def in_store(
     read = 0
     told = None if evidence == "stat" else progress
     files, is_remote = tree.unread(known=0), store.at_once > 1
-    for at, entry in reading.on_all(work, tree, files, executor=executor, progress=told, is_remote=is_remote):
-        size = max(0, entry.size)
-        read += 0 if evidence == "stat" else size
-        if entry.size == MISSING:
-            lost[at] = "missing"
-        elif (entry.size, entry.digest) != (tree.columns.sizes[at], tree.entries[at].digest):
-            lost[at] = "changed"
+    sizes, raw_digest = tree.columns.sizes, tree.columns.raw_digest
+    looking = reading.on_all(work, tree, files, executor=executor, progress=told, is_remote=is_remote)
+    for positions, part in looking:
+        read += 0 if evidence == "stat" else sum(size for size in part.sizes if size != MISSING)
+        for at, there in enumerate(positions):
+            if part.sizes[at] == MISSING:
+                lost[there] = "missing"
+            elif (part.sizes[at], part.raw_digest(at)) != (sizes[there], raw_digest(there)):
+                lost[there] = "changed"
     found = Differences()
     for at in sorted(lost):  # they were read in another order
         found.add(tree.columns.paths[at], lost[at], "store")
@@ -206,9 +209,10 @@ def settled_checkout(store: Store, record: Record, folder: str, tree: Tree) -> D
     then = Positions(tree.columns.paths)
     wanted = array("q", (at for path in found.of("touched").paths() if (at := then.find(path)) is not None))
     changed = {
-        at
-        for at, entry in reading.on_all(reading.hashing(folder), tree, wanted)
-        if entry.digest != tree.columns.entry(at).digest
+        there
+        for positions, part in reading.on_all(reading.hashing(folder), tree, wanted)
+        for at, there in enumerate(positions)
+        if part.raw_digest(at) != tree.columns.raw_digest(there)
     }
     settled = Differences()
     for item in found:

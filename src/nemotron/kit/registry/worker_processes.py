@@ -16,13 +16,17 @@ import marshal
 import os
 import signal
 import sys
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from nemotron.kit.documents.tree import Entry
+from nemotron.kit.documents.columns import Columns
+from nemotron.kit.documents.entry import Entry
+from nemotron.kit.registry.work import DoPart, Told, Work, do_part
 from nemotron.kit.store.local import LocalStore
 
 log = logging.getLogger(__name__)
@@ -42,7 +46,16 @@ _PROGRAM = (
     f"import {__name__} as found; found._HERE == sys.argv[2] and found.main()"
 )
 
-Work = Callable[..., list[Entry]]
+# The columns that are told, and what makes one of its bytes.
+_TOLD: dict[str, Callable[[bytes], Any]] = {
+    "marks": bytearray,
+    "hashes": bytearray,
+    "sizes": partial(array, "q"),
+    "mtimes_ns": partial(array, "q"),
+    "inodes": partial(array, "Q"),
+    "ctimes_ns": partial(array, "q"),
+}
+
 Order = tuple[str, str, list[object], dict[str, object]]
 
 
@@ -51,8 +64,29 @@ class NoWorkerError(Exception):
 
 
 @contextmanager
-def in_processes(work: Work, files: int) -> Iterator[Work]:
-    """A work, done by worker processes if there are many files and it can be told by name.
+def standing_by(module: str | None, most: int) -> Iterator[Callable[[int], None]]:
+    """Start worker processes while it is still being found out which files they are to work on.
+
+    Args:
+        module: where the work is that they will be told of; None if it is not likely that there is any.
+        most: how many of them.
+
+    Returns:
+        What is told the number of files found so far, now and then.
+    """
+    standby = Standby(module if _is_python() else None, most)
+    token = _standby.set(standby)
+    try:
+        yield standby.told
+    finally:
+        _standby.reset(token)
+        standby.end()
+
+
+@contextmanager
+def in_processes(work: Work, files: int) -> Iterator[DoPart]:
+    """How to do a work to a part of a listing: by worker processes, if there are many files and it can be
+    told by name.
 
     Args:
         work: what is done to a chunk of files; a `partial` of a module-level function.
@@ -60,7 +94,7 @@ def in_processes(work: Work, files: int) -> Iterator[Work]:
     """
     order = order_of(work) if files >= FILES_MIN and _is_python() else None
     if order is None:
-        yield work
+        yield partial(do_part, work)
         return
     crew = Crew(work, order)
     try:
@@ -102,6 +136,41 @@ def _is_python() -> bool:
     return is_one and sys.getfilesystemencoding() == "utf-8"
 
 
+class Standby:
+    """Worker processes that start while nobody knows yet what they are to do.
+
+    Args:
+        module: they import it meanwhile; None to start none.
+        most: how many.
+    """
+
+    def __init__(self, module: str | None, most: int) -> None:
+        self._module, self._most = module, most
+        self._ready: list[WorkerProcess] = []
+
+    def told(self, files: int) -> None:
+        """So many files were found."""
+        if self._module is not None and files >= FILES_MIN:
+            with suppress(NoWorkerError):  # who needs one will say so
+                for _ in range(self._most):
+                    self._ready.append(WorkerProcess(self._module))
+            self._module = None
+
+    def take(self) -> "WorkerProcess | None":
+        """One of them, if there is one left."""
+        with suppress(IndexError):
+            return self._ready.pop()
+        return None
+
+    def end(self) -> None:
+        """End those that nobody took."""
+        for worker in self._ready:
+            worker.end()
+
+
+_standby: ContextVar[Standby | None] = ContextVar("standby", default=None)
+
+
 class Crew:
     """A work that is done by as many worker processes as threads ask for it at once.
 
@@ -113,42 +182,44 @@ class Crew:
     def __init__(self, work: Work, order: Order) -> None:
         self._work, self._order = work, order
         self._idle: list[WorkerProcess] = []
+        self._standby = _standby.get()
         self._can_start = True
 
-    def __call__(
-        self, entries: Sequence[Entry], threads: int = 1, told: Callable[[int], object] | None = None
-    ) -> list[Entry]:
-        """Do it to a chunk: small files in a process, large ones here."""
-        if self._can_start and max(entry.size for entry in entries) <= SIZE_MAX:
+    def __call__(self, part: Columns, threads: int = 1, told: Told | None = None) -> Columns:
+        """Do it to a part: small files in a process, large ones here."""
+        if self._can_start and max(part.sizes) <= SIZE_MAX:
             try:
-                done = self._in_process(entries)
+                done = self._in_process(part)
             except NoWorkerError as error:
-                log.info("%s; this process goes on with %s", error, entries[0].path)
+                log.info("%s; this process goes on with %s", error, part.paths[0])
             else:
                 if told is not None:
-                    told(sum(entry.size for entry in done))
+                    told(sum(done.sizes))
                 return done
-        return self._work(entries, threads, told)
+        return do_part(self._work, part, threads, told)
 
-    def _in_process(self, entries: Sequence[Entry]) -> list[Entry]:
+    def _in_process(self, part: Columns) -> Columns:
         worker = None
         with suppress(IndexError):  # all are at work: one more thread asks for the first time
             worker = self._idle.pop()
         is_new = worker is None
-        if worker is None:
-            try:
-                worker = WorkerProcess(self._order)
-            except NoWorkerError:
-                self._can_start = False
-                raise
         try:
-            done = worker.do(entries)
+            if worker is None:
+                worker = self._started()
+            done = worker.do(part)
         except NoWorkerError:
             if is_new:  # it can't work here, say: so would end the next, and one for each chunk
                 self._can_start = False
             raise
         self._idle.append(worker)
         return done
+
+    def _started(self) -> "WorkerProcess":
+        worker = self._standby.take() if self._standby else None
+        if worker is None:
+            worker = WorkerProcess(self._order[0])
+        worker.say(self._order)
+        return worker
 
     def end(self) -> None:
         """End all of them; none is at work any more."""
@@ -157,21 +228,21 @@ class Crew:
 
 
 class WorkerProcess:
-    """A process that does one kind of work.
+    """A process that does one kind of work, once it has been told which.
 
     Args:
-        order: which.
+        module: it imports this first.
 
     Raises:
         NoWorkerError: it can't be started.
     """
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, module: str) -> None:
         import subprocess  # a worker process has no use for it
 
         paths = json.dumps([*import_path(), _HERE])
         # Nothing that an environment or a site has Python do when it starts, and nothing beside the code.
-        command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _PROGRAM, paths, _HERE]
+        command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _PROGRAM, paths, _HERE, module]
         pipe = subprocess.PIPE
         try:
             self._process = subprocess.Popen(
@@ -183,21 +254,25 @@ class WorkerProcess:
             )
         except (OSError, RuntimeError) as error:  # the latter when Python ends
             raise NoWorkerError(f"No worker process can be started ({error})") from error
-        self._say(order)
 
-    def do(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Have it do a chunk.
+    def do(self, part: Columns) -> Columns:
+        """Have it do a part of a listing.
 
         Raises:
             NoWorkerError: it has ended.
         """
-        self._say(list(map(tuple, entries)))
+        self.say([part.paths, *told(part)])
         try:
-            return list(map(Entry._make, hear(self._process.stdout)))  # type: ignore[arg-type]
+            return meant(part.paths, hear(self._process.stdout))  # type: ignore[arg-type]
         except EOFError as error:
             raise self._ended() from error
 
-    def _say(self, what: object) -> None:
+    def say(self, what: object) -> None:
+        """Tell it something: first its order, then one part after another.
+
+        Raises:
+            NoWorkerError: it has ended.
+        """
         try:
             say(self._process.stdin, what)  # type: ignore[arg-type]
         except OSError as error:
@@ -227,6 +302,20 @@ def import_path() -> list[str]:
     return [path for path in named if isinstance(path, str) and path]
 
 
+def told(part: Columns) -> list[object]:
+    """A part of a listing in plain values, but for the paths, which who hears it knows."""
+    return [getattr(part, name) for name in _TOLD]
+
+
+def meant(paths: list[str], said: Sequence[bytes]) -> Columns:
+    """Such a part."""
+    part = Columns()
+    part.paths = paths
+    for name, data in zip(_TOLD, said, strict=True):
+        setattr(part, name, _TOLD[name](data))
+    return part
+
+
 def say(pipe: IO[bytes], what: Any) -> None:
     """Send a value."""
     data = marshal.dumps(what)
@@ -253,9 +342,11 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1):
         os.dup2(nowhere, standard)  # what code prints is no answer
-    module, name, arguments, keywords = hear(source)
-    function: Work = getattr(importlib.import_module(module), name)
-    work = partial(function, *map(_meant, arguments), **keywords)
     with suppress(EOFError, BrokenPipeError):
+        importlib.import_module(sys.argv[3])
+        module, name, arguments, keywords = hear(source)
+        function: Callable[..., list[Entry]] = getattr(importlib.import_module(module), name)
+        work = partial(function, *map(_meant, arguments), **keywords)
         while True:
-            say(target, list(map(tuple, work(list(map(Entry._make, hear(source)))))))
+            paths, *said = hear(source)
+            say(target, told(do_part(work, meant(paths, said))))

@@ -9,7 +9,7 @@ import builtins
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -229,6 +229,10 @@ class LocalStore(Store):
     def rely_on(self, key: str) -> None:
         """Sync it too."""
         self._unsynced.add(self._path(key))
+
+    def rely_on_all(self, keys: Iterable[str]) -> None:
+        """Sync them too."""
+        self._unsynced.add_all(map(self._path, keys))
 
     def put(self, key: str, data: bytes) -> bool:
         """Store small content under the key of its digest, without a temporary name."""

@@ -10,7 +10,7 @@ import builtins
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -216,6 +216,11 @@ class Store(ABC):
 
     def rely_on(self, key: str) -> None:  # noqa: B027 - most backends have nothing to do
         """Let `sync` make an object durable that is there already: who wrote it may have been killed."""
+
+    def rely_on_all(self, keys: Iterable[str]) -> None:
+        """`rely_on` many; not all of them need be asked for, where all of a file system is synced."""
+        for key in keys:
+            self.rely_on(key)
 
     @abstractmethod
     def sync(self) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import threading
+from collections.abc import Iterable
+from itertools import islice
 from weakref import WeakSet
 
 from nemotron.kit.store import files
@@ -34,6 +36,12 @@ class Unsynced:
         with self._lock:
             if len(self._paths) <= SINGLY_MAX or not files.can_sync_file_system():
                 self._paths.append(path)
+
+    def add_all(self, paths: Iterable[str]) -> None:
+        """More files; those that none need know of are not asked for."""
+        with self._lock:
+            most = max(0, SINGLY_MAX + 1 - len(self._paths)) if files.can_sync_file_system() else None
+            self._paths.extend(islice(paths, most))
 
     def sync(self) -> None:
         """Make them durable, with the folders that they are in: a few one by one, many by one `syncfs`."""

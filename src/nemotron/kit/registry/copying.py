@@ -1,0 +1,157 @@
+"""Taking files into the store: each byte is read once, hashed, and written under the name of its digest."""
+
+import os
+from collections.abc import Sequence
+
+from blake3 import blake3
+
+from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
+from nemotron.kit.documents.entry import Entry
+from nemotron.kit.registry import layout, reading
+from nemotron.kit.registry.work import Told
+from nemotron.kit.store.protocol import Store
+
+# What an earlier try has brought into the store lies together, and asking for a small file is less work than
+# writing it. After so many that were not there, asking would be a sixth of the work, for nothing.
+NEW_IN_A_ROW = 8
+
+
+def copy_chunk(
+    store: Store,
+    folder: str,
+    likely: dict[str, str],
+    entries: Sequence[Entry],
+    threads: int = 1,
+    told: Told | None = None,
+) -> list[Entry]:
+    """Copy files into the store, and return their entries with digests.
+
+    Args:
+        store: takes the copies.
+        folder: where the files are.
+        likely: the digest that a file may well have, by path: it had that in an earlier version.
+        entries: the files.
+        threads: how many hash one large file.
+        told: hears of the bytes done.
+    """
+    copying = _Copying(store, folder, threads, told)
+    return [copying.file(entry, likely.get(entry.path)) for entry in entries]
+
+
+def copy_chunk_durably(
+    store: Store,
+    folder: str,
+    likely: dict[str, str],
+    entries: Sequence[Entry],
+    threads: int = 1,
+    told: Told | None = None,
+) -> list[Entry]:
+    """`copy_chunk` in another process: what it wrote, nobody else can sync."""
+    taken = copy_chunk(store, folder, likely, entries, threads, told)
+    store.sync()
+    return taken
+
+
+def holds(store: Store, key: str, size: int) -> bool:
+    """Whether the store has some content under its key, as far as the size tells; the trash does not count.
+
+    A power loss between a copy and its sync may leave an empty file under a good name.
+    """
+    path = store.local_path(key)
+    if path is None:
+        return store.exists(key)
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
+class _Copying:
+    """One after another, files of a folder are copied into a store.
+
+    Args:
+        store: takes the copies.
+        folder: where the files are.
+        threads: how many hash one large file.
+        told: hears of the bytes done.
+    """
+
+    def __init__(self, store: Store, folder: str, threads: int, told: Told | None) -> None:
+        self._store, self._folder = store, folder
+        self._threads, self._told = threads, told
+        self._new_in_a_row = 0
+
+    def file(self, entry: Entry, likely: str | None) -> Entry:
+        """Copy one, and return its entry with the digest.
+
+        Args:
+            entry: as it was looked at.
+            likely: the digest that it may well have.
+        """
+        if entry.digest and self._holds(entry.digest, entry.size):
+            self._store.rely_on(layout.blob(entry.digest))  # who copied it may have been killed before a sync
+            return entry
+        if likely and entry.size > reading.SMALL_SIZE_MAX and self._looks_like(entry, likely):
+            probed = reading.hash_file(self._folder, entry, self._threads)
+            if probed.digest == likely:
+                return probed
+        if entry.size <= reading.SMALL_SIZE_MAX:
+            return reading.steadily(self._folder, entry, lambda file, size: self._small(file, size, likely))
+        return reading.steadily(self._folder, entry, self._large)
+
+    def _looks_like(self, entry: Entry, digest: str) -> bool:
+        """Whether a few blocks of a file are those of a blob, so that reading all of it may save a copy."""
+        blob = self._store.local_path(layout.blob(digest))
+        if blob is None:
+            return False
+        try:
+            with (
+                open(f"{self._folder}/{entry.path}", "rb", buffering=0) as one,
+                open(blob, "rb", buffering=0) as other,
+            ):
+                starts = (0, (entry.size - SAMPLE_BLOCK) // 2, entry.size - SAMPLE_BLOCK)
+                return all(
+                    os.pread(one.fileno(), SAMPLE_BLOCK, start)
+                    == os.pread(other.fileno(), SAMPLE_BLOCK, start)
+                    for start in starts
+                )
+        except OSError:
+            return False  # copying it will tell what is wrong
+
+    def _small(self, descriptor: int, size: int, likely: str | None) -> tuple[str, int]:
+        """Put what a small file holds into the store under its digest; tells that, and how much it was."""
+        data = reading.read_small(descriptor, size)
+        digest, count = f"{ALGORITHM}:{blake3(data).hexdigest()}", len(data)
+        if self._told is not None:
+            self._told(count)
+        if digest == likely and self._holds(digest, count):
+            return digest, count
+        key = layout.blob(digest)
+        is_asked = self._new_in_a_row < NEW_IN_A_ROW and self._store.at_once == 1
+        if is_asked and self._holds(digest, count):
+            self._store.rely_on(key)
+            self._new_in_a_row = 0
+            return digest, count
+        created = self._store.put(key, data)
+        self._new_in_a_row = self._new_in_a_row + 1 if created else 0
+        return digest, self._kept(digest, count, created=created)
+
+    def _large(self, descriptor: int, size: int) -> tuple[str, int]:
+        """The same for a large one, which is hashed while it is copied."""
+        hasher = blake3(max_threads=self._threads)
+        with self._store.stage() as staging:
+            staging.told = self._told
+            count = staging.fill(descriptor, hasher.update, reading.COPY_BUFFER_SIZE, ahead=self._threads > 1)
+            digest = f"{ALGORITHM}:{hasher.hexdigest()}"
+            created = staging.commit(layout.blob(digest))
+        return digest, self._kept(digest, count, created=created)
+
+    def _kept(self, digest: str, count: int, *, created: bool) -> int:
+        """The number of bytes there were; -1, for one more try, where the store has others under the name."""
+        if created or self._holds(digest, count):
+            return count
+        self._store.remove(layout.blob(digest))
+        return -1
+
+    def _holds(self, digest: str, size: int) -> bool:
+        return holds(self._store, layout.blob(digest), size)

@@ -1,0 +1,91 @@
+"""Columns taken, put and made together are those that are taken, put and made one by one."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemotron.kit.documents.columns import Columns
+from nemotron.kit.documents.digest import ALGORITHM, SAMPLE
+from nemotron.kit.documents.entry import Entry
+from nemotron.kit.registry.worker_processes import meant, told
+
+NAMES = ("paths", "sizes", "mtimes_ns", "marks", "hashes", "targets", "inodes", "ctimes_ns")
+hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
+numbers = st.integers(0, 2**40)
+
+
+@st.composite
+def entries(draw: st.DrawFn, *, files: bool = False, looked_at: bool = True) -> Entry:
+    kind = draw(st.sampled_from(("file", "exec") if files else ("file", "exec", "link", "dir")))
+    path = draw(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=5))
+    seen = {"inode": draw(numbers), "ctime_ns": draw(numbers)} if looked_at else {}
+    if kind == "link":
+        return Entry(path, kind=kind, target="there")
+    if kind == "dir":
+        return Entry(path, kind=kind)
+    known = draw(st.sampled_from(("digest", "sample", "nothing")))
+    if known != "nothing":
+        seen[known] = f"{ALGORITHM if known == 'digest' else SAMPLE}:{draw(hashes)}"
+    if not files:
+        seen["etag"] = draw(st.sampled_from((None, '"tag"')))
+    return Entry(path, draw(numbers), draw(numbers), kind=kind, **seen)
+
+
+def all_of(columns: Columns) -> list[object]:
+    return [*(getattr(columns, name) for name in NAMES), columns.etags.all(), columns.object_versions.all()]
+
+
+def told_of(columns: Columns) -> list[tuple[object, ...]]:
+    """What they say, whatever lies where no hash is."""
+    return [tuple(columns.entry(at)) for at in range(len(columns))]
+
+
+@given(st.lists(entries()) | st.lists(entries(files=True)))
+def test_made_together(found: list[Entry]) -> None:
+    assert all_of(Columns.of_files(found)) == all_of(Columns(found))
+
+
+@given(st.lists(entries(), min_size=1, max_size=8), st.data())
+def test_taken_together(found: list[Entry], data: st.DataObject) -> None:
+    columns = Columns(found)
+    positions: Sequence[int] = data.draw(
+        st.lists(st.integers(0, len(found) - 1), max_size=8)
+        | st.integers(0, len(found) - 1).map(lambda start: list(range(start, len(found))))
+    )
+    taken = columns.taken(positions)
+    assert told_of(taken) == [tuple(found[at]) for at in positions]
+    if positions:
+        assert list(map(tuple, columns.entries(positions))) == [tuple(found[at]) for at in positions]
+
+
+@given(st.lists(entries(files=True), min_size=1, max_size=8), st.data())
+def test_put_together(found: list[Entry], data: st.DataObject) -> None:
+    columns = Columns(found)
+    positions = data.draw(
+        st.sets(st.integers(0, len(found) - 1), min_size=1).map(sorted)
+        | st.integers(0, len(found) - 1).map(lambda start: list(range(start, len(found))))
+    )
+    others = []
+    for at in positions:
+        other = data.draw(entries(files=True))
+        is_same = data.draw(st.booleans())
+        before = columns.entry(at)
+        seen = (before.size, before.mtime_ns, before.inode, before.ctime_ns) if is_same else None
+        size, mtime_ns, inode, ctime_ns = seen or (other.size, other.mtime_ns, other.inode, other.ctime_ns)
+        others.append(
+            other._replace(path=before.path, size=size, mtime_ns=mtime_ns, inode=inode, ctime_ns=ctime_ns)
+        )
+    together, singly, untouched = columns.shared(), columns.shared(), all_of(columns)
+    together.put_all(positions, Columns(others))
+    for at, other in zip(positions, others, strict=True):
+        singly.put(at, other)
+    assert told_of(together) == told_of(singly)
+    assert all_of(columns) == untouched
+
+
+@given(st.lists(entries(files=True), max_size=8))
+def test_told_to_another_process(found: list[Entry]) -> None:
+    columns = Columns([entry._replace(etag=None) for entry in found])
+    said = [bytes(value) for value in told(columns)]  # as it arrives
+    assert all_of(meant(columns.paths, said)) == all_of(columns)
