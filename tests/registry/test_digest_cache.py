@@ -14,6 +14,7 @@ from nemotron.kit.registry import content, digest_cache, reading
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import scan_folder
+from nemotron.kit.store import proc
 from nemotron.kit.testing.faults import failing
 
 
@@ -65,6 +66,22 @@ def test_what_changed_a_moment_ago_is_not_believed(data: Path, reads: list[str])
     reads.clear()
     hashed(data)
     assert len(reads) == 3
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("kind", ["squashfs", "fuse.squashfuse", "exfat"])
+def test_nothing_is_believed_where_all_times_can_be_set(
+    data: Path, reads: list[str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another image in the place of one: the same names, sizes, inodes and times, and other bytes.
+    hashed(data)
+    asked = []
+    monkeypatch.setattr(proc, "file_system", lambda device: asked.append(device) or kind)
+    for _ in range(2):
+        reads.clear()
+        hashed(data)
+        assert sorted(reads) == ["a.bin", "b.bin", "c.bin"]
+    assert set(asked) == {data.stat().st_dev}
 
 
 def flip(path: Path) -> None:

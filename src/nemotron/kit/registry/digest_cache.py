@@ -2,9 +2,9 @@
 
 There is one small file a folder in the user's cache, keyed by path, inode, size and the times of the last
 change of content and of inode. The last can't be set by anybody, so a file that was changed and had its time
-put back is read again. A file that changed shortly before it was read is not remembered: it could change
-once more within the clock's granularity and look the same. What "shortly before" is, only the clock that the
-files' times come from can say, which may be a server's, and wrong.
+put back is read again; where it can be, nothing is remembered. A file that changed shortly before it was read
+is not remembered either: it could change once more within the clock's granularity and look the same. What
+"shortly before" is, only the clock of the files' times can say, which may be a server's, and wrong.
 
 The cache is safe to delete, and safe beside other processes: each replaces the file whole, and what one of
 them forgets of the other's is only read again.
@@ -29,6 +29,7 @@ from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, Columns
 from nemotron.kit.documents.digest import digest_of, hex_of
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
+from nemotron.kit.store import files, proc
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,12 @@ FORMAT = 2
 SETTLED_NS = 2_000_000_000  # coarser than any clock of a file system in use (FAT, NFS, some object gateways)
 # Where the file system's clock can't be asked; how far it is behind, nobody knows then.
 UNASKED_NS = 86_400 * 10**9
+
+# Where the time of the last change of an inode is the other one, which can be set. Images are often made with
+# one time for all files; with another image in the place of one, all that is compared would be the same.
+_IMAGES = ("squashfs", "erofs", "iso9660", "udf", "cramfs", "romfs")
+_IMAGES_BY_FUSE = ("squashfuse", "squashfuse_ll", "dwarfs", "ratarmount", "archivemount")
+NO_CTIME = frozenset((*_IMAGES, *(f"fuse.{kind}" for kind in _IMAGES_BY_FUSE), "fuse.sshfs", "vfat", "exfat"))
 
 HEAD_SIZE_MAX = 4096
 _BLOCK = 10_000
@@ -60,11 +67,15 @@ class DigestCache:
 
     def __init__(self, folder: str) -> None:
         self._place = _place(os.path.realpath(folder))
+        there = files.looked_at(folder)
+        self._is_of_use = there is not None and proc.file_system(there.st_dev) not in NO_CTIME
         self._told: Told = ()
         self.files = 0
 
     def fill(self, tree: Tree) -> Tree:
         """Another tree like it, with the digests of files that have not changed since they were read."""
+        if not self._is_of_use:
+            return Tree.of_columns(tree.columns.shared())
         try:
             with open(self._place, "rb") as file:
                 return Tree.of_columns(self._filled(tree, _Stored(file)))
@@ -95,6 +106,8 @@ class DigestCache:
             tree: with digests.
             looked_at_ns: what `now_ns` said before the first file was read.
         """
+        if not self._is_of_use:
+            return
         settled = looked_at_ns - SETTLED_NS
         fresh = tree.columns
         times = zip(fresh.marks, fresh.inodes, fresh.mtimes_ns, fresh.ctimes_ns, strict=True)

@@ -1,4 +1,4 @@
-"""What the system tells of processes, in `/proc`; nothing where there is none."""
+"""What the system tells of processes and mounts, in `/proc`; nothing where there is none."""
 
 import os
 from dataclasses import dataclass
@@ -44,6 +44,23 @@ def pid_namespace() -> str:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
         return ""
+
+
+def file_system(device: int) -> str:
+    """The type of a file system that is mounted, or an empty text.
+
+    Args:
+        device: its number, as `st_dev` tells it. Those of btrfs are not known here.
+
+    >>> file_system(os.stat("/proc").st_dev)
+    'proc'
+    """
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in text("/proc/self/mountinfo").splitlines():
+        mount, _, kind = line.partition(" - ")
+        if mount.split(" ", 3)[2:3] == [number]:
+            return kind.partition(" ")[0]
+    return ""
 
 
 def text(path: str) -> str:
