@@ -27,11 +27,15 @@ from content import settle
 Keep = Callable[[], object]
 Row = dict[str, Any]
 WAYS = ("stat", "full", "snapshot")
+# What is done to the most files besides, each by a process of its own.
+LATER = ("changed", "verify")
 FILE_SIZE = 64
 ENTRIES = 100_000
 IN_A_FOLDER = 1000
 # What is stored if there is no time for ten times as many as before.
 FEWER = 300_000
+# Every so-manieth file is another one when some are changed.
+CHANGED_EACH = 20
 # Seconds a file that making takes if it was not yet measured, in one process.
 MAKING_S = 50e-6
 
@@ -64,8 +68,16 @@ def make(folder: Path, files: int, size: int) -> Path:
     return folder
 
 
-def one(folder: Path, root: Path, how: str) -> dict[str, float]:
-    """Publish a folder twice, the second time in vain; what each took."""
+def change(folder: Path) -> None:
+    """Write other bytes into some of the files that `make` made."""
+    for above, _, names in os.walk(folder):
+        for name in names:
+            if int(name) % CHANGED_EACH == 0:
+                Path(above, name).write_bytes(os.urandom(FILE_SIZE))
+
+
+def one(folder: Path, root: Path, how: str, *steps: str) -> dict[str, float]:
+    """Publish a folder, or verify what was published; what each step took."""
     from nemotron.kit.registry.records import Draft
     from nemotron.kit.registry.registry import Registry
 
@@ -75,9 +87,13 @@ def one(folder: Path, root: Path, how: str) -> dict[str, float]:
         name="x", source=folder, snapshot=how == "snapshot", evidence="full" if how == "full" else "stat"
     )
     found: dict[str, float] = {}
-    for step in ("first", "unchanged"):
+    for step in steps:
         before, start = family.spent_s(), time.perf_counter()
-        Registry.open(root).publish(draft)
+        registry = Registry.open(root)
+        if step == "verify":
+            registry.verify("art://x")
+        else:
+            registry.publish(draft)
         found[f"{step}_s"] = time.perf_counter() - start
         found[f"{step}_cpu_s"] = family.spent_s() - before
     return found | {"peak_mib": family.own_peak_mib()}
@@ -104,12 +120,17 @@ def by_entries(count: int) -> dict[str, float]:
     return {"written": count / statistics.median(written), "read": count / statistics.median(read)}
 
 
-def apart(scratch: Path, *arguments: object) -> dict[str, float]:
-    """`one`, or the entries, in a process and with a cache of its own, when nothing is left to be written."""
-    cache = Path(tempfile.mkdtemp(dir=scratch))
+def apart(scratch: Path, cache: str, *arguments: object) -> dict[str, float]:
+    """`one`, or the entries, in a process of its own, when nothing is left to be written.
+
+    Args:
+        scratch: where all lies.
+        cache: the name of the folder there that is the user's cache.
+        arguments: of `one`.
+    """
     subprocess.run(["sync", "-f", str(scratch)], check=True)
     command = [sys.executable, __file__, "--one", *map(str, arguments)]
-    said, peak_mib = family.watched(command, {**os.environ, "XDG_CACHE_HOME": str(cache)})
+    said, peak_mib = family.watched(command, {**os.environ, "XDG_CACHE_HOME": str(scratch / cache)})
     found: dict[str, float] = json.loads(said)
     return found | {"peak_mib": max(peak_mib, found.get("peak_mib", 0))}
 
@@ -128,6 +149,8 @@ class ByFiles:
         self.scratch, self.until, self.rows, self.keep = scratch, until, rows, keep
         self.missing: list[str] = []
         self.making_s = MAKING_S
+        # The figures of the most files for which there was time, and these files.
+        self.largest: list[tuple[Row, Path]] = []
 
     def run(self, most: int) -> None:
         """All sizes up to `most`."""
@@ -136,6 +159,8 @@ class ByFiles:
             if wanted := [how for how in WAYS if not self.taken(files, how)]:
                 self.size(files, wanted)
             files *= 10
+        for row, data in self.largest:
+            self.later(row, data)
 
     def taken(self, files: int, how: str) -> bool:
         """Whether there is a figure."""
@@ -154,6 +179,7 @@ class ByFiles:
         if files > IN_A_FOLDER and files * self.making_s + self.expected_s(files, wanted[0]) > left_s:
             self.missing += [f"{how}, {files:,} files (no time is left)" for how in wanted]
             return
+        self.largest.clear()
         start = time.perf_counter()
         data = make(self.scratch / f"files{files}", files, FILE_SIZE)
         self.making_s = (time.perf_counter() - start) / files
@@ -168,9 +194,10 @@ class ByFiles:
 
     def figure(self, files: int, how: str, data: Path) -> None:
         """Take one."""
-        found = apart(self.scratch, data, self.scratch / f"store-{how}{files}", how)
-        row = {"files": files, "how": how} | found
+        found = self.apart(files, how, data, "first", "unchanged")
+        row: Row = {"files": files, "how": how} | found
         self.rows.append(row)
+        self.largest.append((row, data))
         self.keep()
         print(
             f"  {files:>9,} files, {how:8}: {row['first_cpu_s'] / files * 1e6:6.1f} µs of CPU a file, "
@@ -178,6 +205,25 @@ class ByFiles:
             f"unchanged {row['unchanged_s']:.2f}; peak {row['peak_mib']:.0f} MiB",
             flush=True,
         )
+
+    def later(self, row: Row, data: Path) -> None:
+        """Take what comes after: some files are changed and published, and all are verified."""
+        for step in LATER:
+            said = f"{row['how']}, {row['files']:,} files, {step}"
+            if row["first_s"] > self.until - time.perf_counter():  # neither is more work than that
+                self.missing.append(f"{said} (no time is left)")
+                continue
+            if step == "changed":
+                change(data)
+            found = self.apart(row["files"], row["how"], data, step)
+            row |= {f"{step}_s": found[f"{step}_s"], f"{step}_peak_mib": found["peak_mib"]}
+            self.keep()
+            print(f"  {said}: {row[f'{step}_s']:.2f} s, peak {row[f'{step}_peak_mib']:.0f} MiB", flush=True)
+
+    def apart(self, files: int, how: str, data: Path, *steps: str) -> dict[str, float]:
+        """Some steps in a process of their own, with the store and the cache of so many files."""
+        name = f"{how}{files}"
+        return apart(self.scratch, f"cache-{name}", data, self.scratch / f"store-{name}", how, *steps)
 
 
 def by_bytes(scratch: Path, most_mib: int, rows: list[Row], keep: Keep) -> None:
@@ -193,7 +239,10 @@ def by_bytes(scratch: Path, most_mib: int, rows: list[Row], keep: Keep) -> None:
             copied = time.perf_counter() - start
             for how in wanted:
                 settle(scratch, mib << 20 if how == "snapshot" else 0)
-                row = apart(scratch, data, scratch / f"store-{how}-{mib}", how)
+                name = f"{how}-{mib}"
+                row = apart(
+                    scratch, f"cache-{name}", data, scratch / f"store-{name}", how, "first", "unchanged"
+                )
                 rows.append({"mib": mib, "how": how, "cp_s": copied} | row)
                 print(
                     f"  {mib:>6} MiB, {how:8}: {row['first_s']:.3f} s, cp -r {copied:.3f} s, "
@@ -216,6 +265,13 @@ def bars_of(results: dict[str, Any]) -> list[bars.Verdict]:
         sizes = f"{few['files']:,} to {many['files']:,} files"
         found += [
             bars.at_most(f"{how}, peak of memory, {many['files']:,} files", many["peak_mib"], 300, " MiB"),
+            *(
+                bars.at_most(
+                    f"{how}, {step}, peak of memory, {many['files']:,} files", many[peak], 300, " MiB"
+                )
+                for step in LATER
+                if (peak := f"{step}_peak_mib") in many
+            ),
             bars.at_most(f"{how}, growth of CPU a file, {sizes}", growth, 1.3, "x"),
         ]
     if entries := results.get("entries"):
@@ -234,11 +290,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="for all of it, about")
     parser.add_argument("--json", type=Path, help="keep the figures in this file, and go on from it")
     parser.add_argument("--keep", action="store_true", help="keep the scratch folder")
-    parser.add_argument("--one", nargs=3, metavar=("DATA", "ROOT", "HOW"), help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        data, root, how = arguments.one
-        print(json.dumps(by_entries(ENTRIES) if how == "entries" else one(Path(data), Path(root), how)))
+        data, *rest = arguments.one
+        print(json.dumps(one(Path(data), Path(rest[0]), *rest[1:]) if rest else by_entries(ENTRIES)))
         return
     results: dict[str, Any] = {"bytes": [], "files": []}
     if arguments.json and arguments.json.exists():
@@ -255,7 +311,7 @@ def main() -> None:
     until = time.perf_counter() + arguments.seconds
     try:
         if "entries" not in results:
-            rate = results["entries"] = apart(scratch, "", "", "entries")
+            rate = results["entries"] = apart(scratch, "cache-entries", "entries")
             print(f"  {ENTRIES:,} entries: {rate['written']:,.0f}/s written, {rate['read']:,.0f}/s read")
         by_bytes(scratch, arguments.mib, results["bytes"], keep)
         curve = ByFiles(scratch, until, results["files"], keep)
