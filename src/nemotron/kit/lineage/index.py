@@ -28,6 +28,7 @@ from nemotron.kit.errors import KitError
 from nemotron.kit.lineage.reading import Reading, from_text, to_text
 from nemotron.kit.registry import layout
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.store.user_folder import cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +107,7 @@ def _places(store: Store) -> Sequence[str]:
         return ()
     told = (os.uname().nodename.encode(), store.url.encode("utf-8", "surrogatepass"))
     who = hex_of(digest_of(b"\0".join((*told, store.read(layout.FORMAT) or b""))))[:32]
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return (f"{cache}/nemotron-kit/lineage/{who}-{INDEX_FORMAT}.sqlite",) * 2
+    return (f"{cache_folder()}/nemotron-kit/lineage/{who}-{INDEX_FORMAT}.sqlite",) * 2
 
 
 def _found(place: str) -> None:

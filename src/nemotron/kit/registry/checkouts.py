@@ -19,6 +19,7 @@ from nemotron.kit.registry.verify_snapshot import settled_checkout
 from nemotron.kit.store.files import looked_at
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.store.system_errors import translate
+from nemotron.kit.store.user_folder import cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +110,7 @@ def _cached(store: Store, record: Record) -> str:
 
 
 def _cache_folder() -> str:
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return f"{cache}/nemotron-kit/checkouts"
+    return f"{cache_folder()}/nemotron-kit/checkouts"
 
 
 def _laid_out(

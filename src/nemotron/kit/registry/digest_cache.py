@@ -30,6 +30,7 @@ from nemotron.kit.documents.digest import digest_of, hex_of
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.store import files, proc
+from nemotron.kit.store.user_folder import cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -242,7 +243,7 @@ def _asked_ns(folder: str) -> int | None:
                 os.close(descriptor)
     except OSError as error:
         log.debug("no unnamed file in %s tells the time (%s)", folder, error)
-    for other in (_caches(), tempfile.gettempdir()):
+    for other in (cache_folder(), tempfile.gettempdir()):
         try:
             if os.stat(other).st_dev == os.stat(folder).st_dev:
                 with tempfile.TemporaryFile(dir=other) as file:
@@ -252,13 +253,9 @@ def _asked_ns(folder: str) -> int | None:
     return None
 
 
-def _caches() -> str:
-    return os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-
-
 def _place(folder: str) -> Path:
     name = hex_of(digest_of(os.fsencode(folder)))
-    return Path(_caches(), "nemotron-kit", "digests", name[:2], name)
+    return Path(cache_folder(), "nemotron-kit", "digests", name[:2], name)
 
 
 def _sections(known: Columns, sure: Sequence[int]) -> Iterator[bytes | bytearray]:

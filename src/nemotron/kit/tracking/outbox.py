@@ -27,6 +27,7 @@ from nemotron.kit.errors import CorruptError, FormatTooNewError, KitError
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import stamps
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.store.user_folder import state_folder
 from nemotron.kit.tracking.leases import LEASE_S, Leases
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,7 @@ TORN_S = 60.0
 
 def state_root() -> str:
     """The folder of the user's that has an outbox where there is no store."""
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(state, "nemotron-kit")
+    return os.path.join(state_folder(), "nemotron-kit")
 
 
 @dataclass(frozen=True, slots=True)
