@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nemotron.kit.errors import (
+    ConflictError,
     DiskFullError,
     InvalidMetadataError,
     InvalidNameError,
@@ -22,10 +23,46 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.store.local import LocalStore
+from nemotron.kit.testing.faults import FaultyStore
 
 
 def everything_below(root):
     return sorted(path.relative_to(root).as_posix() for path in Path(root).rglob("*"))
+
+
+@pytest.mark.parametrize("flag", ["snapshot", "follow_links", "must_be_there"])
+def test_a_text_is_no_flag(data, flag):
+    with pytest.raises(MisuseError, match=rf"Not a flag: {flag}='no'; expected True or False"):
+        Draft(name="m", source=data, **{flag: "no"})
+
+
+def test_a_blob_that_goes_before_it_is_on_disk_fails_what_needs_it_alone(root, data, tmp_path):
+    def remove(method, key):
+        if method == "sync" and blobs:
+            blobs.pop().unlink()
+
+    blobs = []
+    registry = Registry(FaultyStore(LocalStore(root), on_call=remove))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/x.txt").write_text("other")
+    registry.publish(Draft(name="first", source=tmp_path / "other", snapshot=True))
+    held = set(Path(root).glob(".kit/blobs/*/*"))
+
+    def copied(done, total):
+        blobs[:] = sorted(set(Path(root).glob(".kit/blobs/*/*")) - held)
+
+    with pytest.raises(
+        ConflictError, match=r"removed from the store before it was on disk. Nothing was comm"
+    ):
+        registry.publish(Draft(name="m", source=data, snapshot=True), progress=copied)
+    assert [entry.name for entry in registry.list()] == ["first"]
+    blobs.clear()
+    (tmp_path / "other/y.txt").write_text("another")
+    assert registry.publish(Draft(name="first", source=tmp_path / "other", snapshot=True)).record.version == 2
+    assert registry.publish(Draft(name="m", source=data, snapshot=True)).record.version == 1
+    assert registry.verify("m", "full").ok
+    assert registry.verify("first", "full").ok
 
 
 def test_numbers_begin_at_one_and_have_no_gaps(publish):

@@ -140,11 +140,11 @@ def test_the_real_sync_of_a_file_system(tmp_path):
 def test_what_another_thread_stages_during_a_sync_is_not_forgotten(store, monkeypatch):
     synced, syncing, staged = [], threading.Event(), threading.Event()
 
-    def sync(paths, real=store._unsynced._sync):
+    def sync(paths, failed, real=store._unsynced._sync):
         syncing.set()
         assert staged.wait(60)
-        synced.extend(paths)
-        real(paths)
+        synced.extend(path for _, path in paths)
+        real(paths, failed)
 
     monkeypatch.setattr(store._unsynced, "_sync", sync)
     stage(store, "a/first")

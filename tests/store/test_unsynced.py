@@ -151,3 +151,64 @@ def test_all_are_known_where_the_system_can_only_sync_them_one_by_one(disk, monk
     disk.write(to_sync, 3 * SINGLY_MAX, together=True)
     to_sync.sync()
     assert disk.written <= disk.durable
+
+
+class Removed:
+    """A disk from which files are gone."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *paths: str) -> None:
+        self.synced: list[str] = []
+        self.gone = set(paths)
+        self.broken: set[str] = set()
+        monkeypatch.setattr(files, "sync_path", self.sync_path)
+
+    def sync_path(self, path: str) -> None:
+        if path in self.gone:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        if path in self.broken:
+            raise OSError(5, "Input/output error", path)
+        self.synced.append(path)
+
+
+def test_each_is_judged_on_its_own_files(monkeypatch):
+    disk = Removed(monkeypatch, "/root/b/1")
+    to_sync = Unsynced("/root")
+    before = to_sync.mark()
+    to_sync.add("/root/a/1")
+    mine = to_sync.mark()
+    to_sync.add("/root/b/1")
+    later = to_sync.mark()
+    to_sync.add("/root/c/1")
+    to_sync.sync(later)  # of another thread, whose own file is there
+    assert {"/root/a/1", "/root/c/1"} <= set(disk.synced)
+    for mark in (mine, before, mine):  # whose file it may be is told so, however late it asks
+        with pytest.raises(FileNotFoundError, match="/root/b/1"):
+            to_sync.sync(mark)
+    new = to_sync.mark()
+    to_sync.add("/root/d/1")
+    to_sync.sync(new)
+    to_sync.sync()
+    assert "/root/d/1" in disk.synced
+
+
+def test_what_the_disk_refuses_is_tried_again_and_is_no_business_of_the_next(monkeypatch):
+    disk = Removed(monkeypatch)
+    disk.broken = {"/root/a/1"}
+    to_sync = Unsynced("/root")
+    first = to_sync.mark()
+    to_sync.add("/root/a/1")
+    to_sync.add("/root/a/2")
+    with pytest.raises(OSError, match="Input/output error"):
+        to_sync.sync(first)
+    second = to_sync.mark()
+    to_sync.add("/root/b/1")
+    to_sync.sync(second)
+    assert "/root/b/1" in disk.synced
+    disk.broken = set()
+    to_sync.sync(to_sync.mark())
+    assert "/root/a/1" in disk.synced, "it is not forgotten"
+    third = to_sync.mark()
+    disk.broken = {"/root/a/1"}
+    to_sync.add("/root/a/1")  # relied on anew: then it is this one's business
+    with pytest.raises(OSError, match="Input/output error"):
+        to_sync.sync(third)

@@ -149,7 +149,7 @@ def snapshot(
         ConflictError: a file keeps changing while it is read.
         DiskFullError: the store is full; what was copied is used by the next try.
     """
-    cache, started = DigestCache(folder), now_ns(folder)
+    cache, started, mark = DigestCache(folder), now_ns(folder), store.mark()
     known = with_links_inside(folder, cache.fill(tree))
     # What a living version names is in the store, unless it was set aside just before that was committed.
     is_tidy = previous is None or not store.list(layout.TRASH)
@@ -160,7 +160,7 @@ def snapshot(
     copying = _copied(store, work, known, wanted, executor, progress)
     taken = _done(known, copying, cache, started) if wanted else known
     _warn_of_links(folder, taken)
-    store.sync()
+    store.sync_since(mark)
     if wanted or cache.files != taken.files:
         cache.remember(taken, started)
     return taken
@@ -258,14 +258,14 @@ def take_again(store: Store, folder: str, tree: Tree, *, progress: Progress | No
     Raises:
         ConflictError: something is gone from the store, and the file is another one by now.
     """
-    work = partial(copy_chunk, store, folder, {})
+    work, mark = partial(copy_chunk, store, folder, {}), store.mark()
     for positions, part in _copied(store, work, tree, tree.unread(known=0), None, progress):
         for at, taken in enumerate(positions):
             if part.raw_digest(at) != tree.columns.raw_digest(taken):
                 raise ConflictError(
                     f"Cannot publish {folder}: {part.paths[at]} changed meanwhile; publish it again"
                 )
-    store.sync()
+    store.sync_since(mark)
 
 
 def _warn_of_links(folder: str, tree: Tree) -> None:

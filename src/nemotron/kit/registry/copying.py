@@ -47,8 +47,9 @@ def copy_chunk_durably(
     told: Told | None = None,
 ) -> list[Entry]:
     """`copy_chunk` in another process: what it wrote, nobody else can sync."""
+    mark = store.mark()
     taken = copy_chunk(store, folder, likely, entries, threads, told)
-    store.sync()
+    store.sync_since(mark)
     return taken
 
 

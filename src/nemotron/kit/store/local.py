@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from nemotron.kit.errors import OutsideRootError, PathNotFoundError, RefusedError
+from nemotron.kit.errors import ConflictError, OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.store import files, folders
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.protocol import Found, Staging, Store, check_key
@@ -262,9 +262,23 @@ class LocalStore(Store):
 
     def sync(self) -> None:
         """Make durable what was staged: a few files one by one, many by one `syncfs`."""
+        self.sync_since(None)
+
+    def mark(self) -> int:
+        """How many files are to be synced so far."""
+        return self._unsynced.mark()
+
+    def sync_since(self, mark: int | None) -> None:
+        """Make durable what was staged or relied on since a mark."""
         self._usable_folders.clear()
-        with translating("sync", self.root):
-            self._unsynced.sync()
+        try:
+            with translating("sync", self.root):
+                self._unsynced.sync(mark)
+        except PathNotFoundError as error:
+            raise ConflictError(
+                f"{error}: it was removed from the store before it was on disk. Nothing was committed; "
+                "do the same again"
+            ) from error
 
     def _claim(self, temporary: str, path: str, data: bytes, durable: bool) -> bool:
         try:

@@ -226,6 +226,18 @@ class Store(ABC):
     def sync(self) -> None:
         """Make durable, in one go, what `stage` and `put` committed."""
 
+    def mark(self) -> int:
+        """A mark for `sync_since`, made before anything is stored or relied on."""
+        return 0
+
+    def sync_since(self, mark: int) -> None:
+        """`sync` for one of several who use this store: for what was stored or relied on since a mark.
+
+        Raises:
+            ConflictError: some of it was removed before it was on disk.
+        """
+        self.sync()
+
     def walk(self, prefix: str = "") -> Iterator[Found]:
         """All objects below a prefix, at any depth and in no order; temporary files of killed writers too.
 

@@ -180,6 +180,14 @@ class FaultyStore(Store):
         """As the inner store, unless it fails."""
         self._do("sync", "", self.inner.sync)
 
+    def mark(self) -> int:
+        """As the inner store; it is no request."""
+        return self.inner.mark()
+
+    def sync_since(self, mark: int) -> None:
+        """As the inner store, unless it fails."""
+        self._do("sync", "", lambda: self.inner.sync_since(mark))
+
     def rely_on(self, key: str) -> None:
         """As the inner store; it is no request."""
         self.inner.rely_on(key)
