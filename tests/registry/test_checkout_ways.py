@@ -235,6 +235,14 @@ def test_a_way_that_is_none_is_refused_before_anything_is_done(publish, opened, 
     assert not (root / ".kit/checkouts").exists()
 
 
+def test_a_limit_that_is_none_is_refused_wherever_it_is_laid_out(publish, opened, root, monkeypatch):
+    record = publish(snapshot=True).record
+    monkeypatch.setenv("NEMO_CHECKOUT_LIMIT", "plenty")
+    with pytest.raises(MisuseError, match="Not a size: NEMO_CHECKOUT_LIMIT='plenty'"):
+        opened().folder(record)
+    assert not (root / ".kit/checkouts").exists()
+
+
 @pytest.mark.parametrize("limit", [0, "0", "1KiB"])
 def test_the_limit_of_kit_init_counts_before_the_environments(data, tmp_path, monkeypatch, limit):
     monkeypatch.setenv("NEMO_CHECKOUT_LIMIT", "500GiB")

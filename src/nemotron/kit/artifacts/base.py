@@ -92,6 +92,7 @@ class Artifact(ArtifactValue):
 
         Raises:
             InvalidNameError: the name is none.
+            MisuseError: a flag is neither True nor False (or None, for `snapshot`).
             InvalidMetadataError: a metadata value has no JSON form.
             MismatchError: a claimed count is not what the files say, and `on_mismatch` is "error".
             CorruptError: a file to count is damaged, and `on_mismatch` is "error".

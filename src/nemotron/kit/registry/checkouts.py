@@ -8,7 +8,7 @@ from nemotron.kit.documents.digest import digest_of, hex_of
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, DiskFullError, RefusedError
 from nemotron.kit.registry import checkout_cache, layout
-from nemotron.kit.registry.checkout_options import CheckoutOptions
+from nemotron.kit.registry.checkout_options import CheckoutOptions, Way
 from nemotron.kit.registry.companions import companion
 from nemotron.kit.registry.findings import some
 from nemotron.kit.registry.laying_out import lay_out
@@ -45,20 +45,23 @@ def check_out(
         progress: told the bytes laid out so far, and those in all.
 
     Raises:
+        MisuseError: `$NEMO_CHECKOUT` names no way, or `$NEMO_CHECKOUT_LIMIT` no size.
         CorruptError: the listing or a blob is missing or damaged.
         DiskFullError: no space is left.
     """
+    # Values that are none are refused before anything is looked at, wherever it will be laid out.
+    way, most = options.way_in_force, options.limit_in_force
     if tree is None:
         raise CorruptError(f"{record.uri} is a snapshot without a listing; `nemotron kit doctor` tells more")
     options = options or CheckoutOptions()
     inside = store.local_path(layout.checkout(record.name, record.version))
     if inside is not None:
         try:
-            return _laid_out(store, record, tree, str(inside), options, progress)
+            return _laid_out(store, record, tree, str(inside), way, progress)
         except RefusedError:
             pass_on = _cached(store, record)  # a root that this user may only read
-        return _in_cache(store, record, tree, pass_on, options, progress)
-    return _in_cache(store, record, tree, _cached(store, record), options, progress)
+        return _in_cache(store, record, tree, pass_on, way, most, progress)
+    return _in_cache(store, record, tree, _cached(store, record), way, most, progress)
 
 
 def _in_cache(
@@ -66,11 +69,11 @@ def _in_cache(
     record: Record,
     tree: Tree,
     target: str,
-    options: CheckoutOptions,
+    way: Way,
+    most: int,
     progress: Progress | None,
 ) -> str:
     """Lay out in the user's cache, and let what was not used for longest make room for it."""
-    most = options.limit_in_force
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
     except OSError as error:
@@ -84,7 +87,7 @@ def _in_cache(
     checkout_cache.mark_used(target, tree.size)
     if not os.path.isdir(target):
         checkout_cache.make_room(_cache_folder(), max(0, most - tree.size), target)
-    return _laid_out(store, record, tree, target, options, progress)
+    return _laid_out(store, record, tree, target, way, progress)
 
 
 def laid_out(store: Store, record: Record) -> list[str]:
@@ -118,18 +121,17 @@ def _laid_out(
     record: Record,
     tree: Tree,
     target: str,
-    options: CheckoutOptions,
+    way: Way,
     progress: Progress | None,
 ) -> str:
     # Asked first: what appears while this looks was laid out by somebody else, whole.
     was_there = _identity(target)
-    way = options.way_in_force  # a value that is none is refused before anything is looked at
     problem = _not_laid_out(store, record, tree, target)
     if problem is None:
         return target
     if was_there is not None:
         if _identity(target) not in (was_there, None):  # others saw the same, and have laid it out anew
-            return _laid_out(store, record, tree, target, options, progress)
+            return _laid_out(store, record, tree, target, way, progress)
         _set_aside(record, target, problem)
     taken = any(path.partition("/")[0] == METADATA_FILE for path in tree.columns.paths)
     extra = {} if taken else {METADATA_FILE: codec.encode(companion(record, target))}

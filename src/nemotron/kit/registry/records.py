@@ -7,6 +7,7 @@ from typing import Any
 
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.manifest import Evidence
+from nemotron.kit.registry.flags import check_flag
 from nemotron.kit.registry.resolved import Record
 
 __all__ = ["Copied", "Draft", "Entry", "Published", "Record"]
@@ -36,6 +37,9 @@ class Draft:
             they are recorded nowhere. None records the URL, and asks nobody.
         must_be_there: refuse a URL of which its server says that nothing is there, as a path is refused;
             where that can't be known there is a warning.
+
+    Raises:
+        MisuseError: a flag is neither True nor False.
     """
 
     name: str
@@ -55,6 +59,10 @@ class Draft:
     aliases: tuple[str, ...] = ()
     at_url: Mapping[str, Any] | None = field(default=None, repr=False)
     must_be_there: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("snapshot", "follow_links", "must_be_there"):
+            check_flag(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)

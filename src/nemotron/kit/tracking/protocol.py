@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
 
 from nemotron.kit.documents.edge import InputEdge
+from nemotron.kit.registry.flags import check_flag
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -91,6 +92,9 @@ class SaveOptions:
         external_inputs: URIs of inputs that are no artifacts, beyond `get_input_uris()`.
         edges: what is said of inputs beyond that they are: roles, parts, weights.
         executor: who reads, hashes and copies the files, or threads (None).
+
+    Raises:
+        MisuseError: a flag is none.
     """
 
     snapshot: bool | None = None
@@ -100,6 +104,10 @@ class SaveOptions:
     external_inputs: tuple[str, ...] = ()
     edges: tuple[InputEdge, ...] = ()
     executor: "Executor | None" = None
+
+    def __post_init__(self) -> None:
+        check_flag("snapshot", self.snapshot, may_be_none=True)
+        check_flag("follow_links", self.follow_links)
 
 
 @runtime_checkable

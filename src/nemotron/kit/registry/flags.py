@@ -1,0 +1,14 @@
+"""Arguments that are True or False."""
+
+from nemotron.kit.errors import MisuseError
+
+
+def check_flag(name: str, value: object, *, may_be_none: bool = False) -> None:
+    """Refuse what is neither True nor False: a text such as "no" would count as True.
+
+    Raises:
+        MisuseError: it is neither.
+    """
+    if not (isinstance(value, bool) or (may_be_none and value is None)):
+        known = "True, False or None" if may_be_none else "True or False"
+        raise MisuseError(f"Not a flag: {name}={value!r}; expected {known}")
