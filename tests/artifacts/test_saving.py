@@ -140,6 +140,42 @@ def test_without_a_store_one_folder_takes_one_single_file(folder: Folder) -> Non
         Artifact(path=path / "b.txt").save()
 
 
+def test_a_file_does_not_take_the_record_of_the_folder_it_is_in(
+    tmp_path: Path, folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = folder("ckpt", "model.bin", "notes.txt")
+    ModelArtifact(path=path, step=7).save(name="model")
+    with pytest.raises(
+        MisuseError, match=r"the record of the folder itself \(model\), which notes\.txt is only"
+    ):
+        Artifact(path=path / "notes.txt").save(name="notes")
+    moved = path.rename(tmp_path / "moved")
+    start.init(root=tmp_path / "store")
+    with caplog.at_level(logging.WARNING):
+        notes = Artifact(path=moved / "notes.txt").save(name="notes")
+    assert notes.uri == "art://notes:v1"
+    assert Artifact.from_uri("art://notes").path == moved / "notes.txt"
+    assert "art://notes:v1 is recorded in the store only" in caplog.text
+    model = Artifact.load(moved)
+    assert (type(model), model.path, model.name) == (ModelArtifact, moved, "model")
+    # An artifact that is a file with the folder around it writes there, as ever.
+    (moved / "blend.json").write_text("{}")
+    blends = DataBlendsArtifact(path=moved / "blend.json").save(name="blends")
+    assert document(moved)["name"] == "blends"
+    assert blends.uri == "art://blends:v1"
+
+
+@pytest.mark.parametrize("flag", ["snapshot", "follow_links", "all_ranks"])
+@pytest.mark.parametrize("value", ["yes", "no", "", 1, 0])
+def test_what_is_no_flag_is_refused_before_anything_is_written(
+    store: Registry, folder: Folder, flag: str, value: object
+) -> None:
+    path = folder("d", "a.txt")
+    with pytest.raises(MisuseError, match=rf"Not a flag: {flag}={value!r}; expected True"):
+        Artifact(path=path).save(name="a", **{flag: value})
+    assert (store.list(), os.listdir(path)) == ([], ["a.txt"])
+
+
 @pytest.mark.parametrize("content", ['{"mine": 1}', "no json", "[1]", ""])
 def test_a_users_own_metadata_is_never_overwritten(
     tmp_path: Path, folder: Folder, caplog: pytest.LogCaptureFixture, content: str

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nemotron.kit import context
+from nemotron.kit.artifacts import kinds
 from nemotron.kit.artifacts.paths import is_url
 from nemotron.kit.documents.codec import decode, encode
 from nemotron.kit.errors import KitError, MisuseError, RefusedError
@@ -143,14 +144,16 @@ class Companion:
     Args:
         folder: where it belongs.
         path: the artifact's path as the document spells it.
+        has_folder: whether the folder belongs to it as well, where it is a file.
 
     Attributes:
         document: what lies there now, if the kit wrote it.
         problem: why nothing can be written there, if so.
     """
 
-    def __init__(self, folder: Path, path: str) -> None:
+    def __init__(self, folder: Path, path: str, *, has_folder: bool = True) -> None:
         self.folder = folder
+        self._has_folder = has_folder
         self.document: dict[str, Any] | None = None
         self.problem: KitError | None = None
         if is_checkout(folder):
@@ -174,7 +177,20 @@ class Companion:
         is_there = is_url(its) or os.path.isfile(its)
         if its != path and os.path.dirname(its) == folder == os.path.dirname(path) and is_there:
             return MisuseError(f"{file} speaks of {its}, another file of the folder; it is not overwritten")
+        is_inside = os.path.dirname(path) == folder and not self._has_folder
+        if is_inside and self._is_of_folder(found, its):
+            return MisuseError(
+                f"{file} is the record of the folder itself ({found.get('name') or found.get('type')}), "
+                f"which {os.path.basename(path)} is only a file of; it is not overwritten"
+            )
         return None
+
+    def _is_of_folder(self, found: dict[str, Any], its: str) -> bool:
+        """Whether a record speaks of all of the folder, which may have been moved since."""
+        kind = kinds.named(str(found.get("type")))
+        if (kind is not None and kind._is_file) or os.path.dirname(its) == str(self.folder).rstrip("/"):
+            return False
+        return is_url(self.folder) or not os.path.isfile(f"{self.folder}/{os.path.basename(its)}")
 
     def says(self, document: dict[str, Any], *but: str) -> bool:
         """Whether it says the same already, leaving out some keys; NaN equals NaN."""

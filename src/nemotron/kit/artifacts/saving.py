@@ -26,6 +26,7 @@ from nemotron.kit.errors import (
     RefusedError,
 )
 from nemotron.kit.names import LATEST, SCHEME, Alias, ArtifactName, ArtifactRef, local_path
+from nemotron.kit.registry.records import check_flag
 from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTracker
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def save(
     all_ranks: bool,
 ) -> None:
     """See `Artifact.save`."""
+    check_flag("all_ranks", all_ranks)
     spelt = artifact.name if name is None else ArtifactName.parse(name).semantic
     options = _checked(artifact, options)
     if name is not None:
@@ -76,7 +78,7 @@ def save(
             spelt or artifact.type,
             " and says nothing" if is_named_only else "",
         )
-    companion = Companion(folder, document["path"])
+    companion = Companion(folder, document["path"], has_folder=artifact._is_file)
     if tracker is None:
         _save_beside(artifact, companion, document, inputs, options)
         return
