@@ -26,7 +26,7 @@ from nemotron.kit.errors import (
     RefusedError,
 )
 from nemotron.kit.names import LATEST, SCHEME, Alias, ArtifactName, ArtifactRef, local_path
-from nemotron.kit.registry.records import check_flag
+from nemotron.kit.registry.flags import check_flag
 from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTracker
 
 log = logging.getLogger(__name__)
