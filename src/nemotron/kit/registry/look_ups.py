@@ -4,9 +4,6 @@ A listing of a million files takes 190 MB and most of a second to read. So the f
 goes through its text for the one path, and keeps nothing; whoever looks again gets it kept.
 """
 
-import threading
-from collections import OrderedDict
-
 from nemotron.kit.documents import tree_text
 from nemotron.kit.documents.look_up import LookUp, Seen
 from nemotron.kit.documents.tree import Tree
@@ -25,9 +22,10 @@ class LookUps:
     """The listings that a process looks into, by their digests: which store has them does not matter."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, LookUp] = OrderedDict()
+        # By the time of the last look. No lock, which a forked child could wait for: two threads that look at
+        # the same moment read a listing twice at worst.
+        self._kept: dict[str, LookUp] = {}
         self._glanced_at: set[str] = set()
-        self._lock = threading.Lock()
 
     def at(self, store: Store, record: Record, path: str) -> Seen | None:
         """What is at a path of a snapshot, or None if nothing is.
@@ -60,20 +58,22 @@ class LookUps:
                     f"{record.uri} is a snapshot without a listing; `nemotron kit doctor` tells more"
                 )
             return LookUp(content.listing)
-        with self._lock:
-            if (kept := self._kept.get(digest)) is not None:
-                self._kept.move_to_end(digest)
-                return kept
+        if (kept := self._kept.pop(digest, None)) is not None:
+            self._kept[digest] = kept
+            return kept
         data, where = _packed(store, record, digest)
         return self._keep(digest, Tree.from_bytes(data, where, digest))
 
     def _keep(self, digest: str, tree: Tree) -> LookUp:
         found = LookUp(tree)
-        with self._lock:
-            self._kept[digest] = found
-            files = sum(map(len, self._kept.values()))
-            while files > KEPT_FILES_MAX and len(self._kept) > 1:
-                files -= len(self._kept.popitem(last=False)[1])
+        self._kept[digest] = found
+        others = [key for key in [*self._kept] if key != digest]
+        files = sum(len(look) for look in [*self._kept.values()])
+        for key in others:
+            if files <= KEPT_FILES_MAX:
+                break
+            if (oldest := self._kept.pop(key, None)) is not None:
+                files -= len(oldest)
         return found
 
 
