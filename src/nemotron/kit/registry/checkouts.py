@@ -50,10 +50,10 @@ def check_out(
         DiskFullError: no space is left.
     """
     # Values that are none are refused before anything is looked at, wherever it will be laid out.
+    options = options or CheckoutOptions()
     way, most = options.way_in_force, options.limit_in_force
     if tree is None:
         raise CorruptError(f"{record.uri} is a snapshot without a listing; `nemotron kit doctor` tells more")
-    options = options or CheckoutOptions()
     inside = store.local_path(layout.checkout(record.name, record.version))
     if inside is not None:
         try:
