@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nemotron.kit.errors import ConflictError
 from nemotron.kit.store import files, unsynced
 from nemotron.kit.store.unsynced import SINGLY_MAX, Unsynced
 
@@ -182,7 +183,7 @@ def test_each_is_judged_on_its_own_files(monkeypatch):
     to_sync.sync(later)  # of another thread, whose own file is there
     assert {"/root/a/1", "/root/c/1"} <= set(disk.synced)
     for mark in (mine, before, mine):  # whose file it may be is told so, however late it asks
-        with pytest.raises(FileNotFoundError, match="/root/b/1"):
+        with pytest.raises(ConflictError, match="/root/b/1 was removed"):
             to_sync.sync(mark)
     new = to_sync.mark()
     to_sync.add("/root/d/1")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from nemotron.kit.errors import ConflictError, OutsideRootError, PathNotFoundError, RefusedError
+from nemotron.kit.errors import OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.store import files, folders
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.protocol import Found, Staging, Store, check_key
@@ -74,8 +74,7 @@ class LocalStore(Store):
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading."""
-        path = self._path(key)
-        self._refuse_links(key)
+        path = self._safe_path(key)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
@@ -105,12 +104,14 @@ class LocalStore(Store):
 
     def local_path(self, key: str) -> Path:
         """The file or folder behind a key."""
-        path = self._path(key)
-        self._refuse_links(key)
-        return Path(path)
+        return Path(self._safe_path(key))
 
     def _path(self, key: str) -> str:
         return self._prefix + (key if self._is_usable(key) else check_key(key))
+
+    def _safe_path(self, key: str) -> str:
+        self._refuse_links(check_key(key))
+        return self._path(key)
 
     def _is_usable(self, key: str) -> bool:
         """Whether a key is plain, and its folder was looked at: there are many files and few folders."""
@@ -136,8 +137,7 @@ class LocalStore(Store):
 
     def create(self, key: str, data: bytes, *, durable: bool = True) -> bool:
         """Create an object if it is absent; see the module for how."""
-        path = self._path(key)
-        self._refuse_links(key)
+        path = self._safe_path(key)
         try:
             return self._anew(lambda: self._create(path, data, durable))
         except OSError as error:
@@ -169,8 +169,7 @@ class LocalStore(Store):
 
     def replace(self, key: str, data: bytes) -> None:
         """Write a hint by rename."""
-        path = self._path(key)
-        self._refuse_links(key)
+        path = self._safe_path(key)
         folder = os.path.dirname(path)
         try:
             self._anew(lambda: self._make_folder(folder, durable=False))
@@ -185,8 +184,7 @@ class LocalStore(Store):
 
     def remove(self, key: str) -> None:
         """Take an object away."""
-        path = self._path(key)
-        self._refuse_links(key)
+        path = self._safe_path(key)
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -271,14 +269,8 @@ class LocalStore(Store):
     def sync_since(self, mark: int | None) -> None:
         """Make durable what was staged or relied on since a mark."""
         self._usable_folders.clear()
-        try:
-            with translating("sync", self.root):
-                self._unsynced.sync(mark)
-        except PathNotFoundError as error:
-            raise ConflictError(
-                f"{error}: it was removed from the store before it was on disk. Nothing was committed; "
-                "do the same again"
-            ) from error
+        with translating("sync", self.root):
+            self._unsynced.sync(mark)
 
     def _claim(self, temporary: str, path: str, data: bytes, durable: bool) -> bool:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 from weakref import WeakSet
 
+from nemotron.kit.errors import ConflictError
 from nemotron.kit.store import files
 
 SINGLY_MAX = 16
@@ -66,8 +67,8 @@ class Unsynced:
             since: a mark; None for what this sync itself finds.
 
         Raises:
-            OSError: a file that was added since could not be synced, in this sync or in another's. One that
-                is gone is not tried again.
+            OSError: a file that was added since could not be synced, in this sync or in another's.
+            ConflictError: it is gone; it is not tried again.
         """
         # Who finds its files taken by another thread's sync waits until that is done.
         with self._turn:
@@ -89,7 +90,13 @@ class Unsynced:
                 self._failed = worst
             blamed = worst if since is None else self._failed
         if blamed is not None and blamed[0] > (since or 0):
-            raise blamed[1].with_traceback(None)
+            why = blamed[1].with_traceback(None)
+            if _is_gone(why):
+                raise ConflictError(
+                    f"{why.filename} was removed from the store before it was on disk. Nothing was "
+                    "committed; do the same again"
+                ) from why
+            raise why
 
     def _put_back(self, paths: list[tuple[int, str]]) -> None:
         with self._lock:
