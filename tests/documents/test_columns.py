@@ -1,7 +1,11 @@
 """Columns taken, put and made together are those that are taken, put and made one by one."""
 
+import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,3 +93,26 @@ def test_told_to_another_process(found: list[Entry]) -> None:
     columns = Columns([entry._replace(etag=None) for entry in found])
     said = [bytes(value) for value in told(columns)]  # as it arrives
     assert all_of(meant(columns.paths, said)) == all_of(columns)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_no_digest_is_told_before_it_is_there(together: bool) -> None:
+    # An interrupt may come between any two steps, and what there is then is remembered.
+    digest = f"{ALGORITHM}:{'5' * 64}"
+    seen, steps = Columns(Entry(name, 1, 1) for name in "abc"), set()
+    positions = [0, 1] if together else [0, 2]
+    done = Columns(Entry("abc"[at], 1, 1, digest) for at in positions)
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        frame.f_trace_opcodes = True
+        steps.update(map(seen.digest, range(3)))
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        seen.put_all(positions, done)
+    finally:
+        sys.settrace(before)
+    assert steps <= {None, digest}
+    assert [seen.digest(at) for at in positions] == [digest, digest]

@@ -192,8 +192,9 @@ class Columns:
             return
         if not self.hashes:
             self.hashes = bytearray(HASH_BYTES * len(self.paths))
-        self.marks[start:end] = others.marks
+        # In this order: whoever is interrupted in between keeps what there is, and believes the marks.
         self.hashes[HASH_BYTES * start : HASH_BYTES * end] = others.hashes
+        self.marks[start:end] = others.marks
 
     def _set_hash(self, at: int, entry: Entry) -> None:
         spelt = entry.digest or entry.sample
