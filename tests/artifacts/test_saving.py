@@ -4,7 +4,9 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +140,35 @@ def test_without_a_store_one_folder_takes_one_single_file(folder: Folder) -> Non
     Artifact(path=path / "a.txt").save()
     with pytest.raises(MisuseError, match=r"a\.txt, another file of the folder"):
         Artifact(path=path / "b.txt").save()
+
+
+@pytest.mark.parametrize(("snapshot", "what"), [(True, "Copying"), (False, "Reading")])
+def test_a_person_sees_how_far_it_is(
+    store: Registry, folder: Folder, monkeypatch: pytest.MonkeyPatch, snapshot: bool, what: str
+) -> None:
+    told: list[tuple[int, int]] = []
+    shown: list[str] = []
+
+    @contextmanager
+    def showing(what: str) -> Iterator[Callable[[int, int], object]]:
+        shown.append(what)
+        yield lambda done, total: told.append((done, total))
+        shown.append("over")
+
+    path = folder("d", "a.txt")
+    size = (path / "a.txt").stat().st_size
+    monkeypatch.setattr(context, "_showing", showing)
+    Artifact(path=path).save(name="a", snapshot=snapshot, evidence="full")
+    assert (shown, told[-1]) == ([what, "over"], (size, size))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_it_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    showing = context.showing()
+    assert showing is not None
+    with showing("Copying") as progress:
+        assert (progress is not None) is terminal
 
 
 def test_a_file_does_not_take_the_record_of_the_folder_it_is_in(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from nemotron.kit.documents.manifest import Evidence
     from nemotron.kit.registry.registry import Registry
-    from nemotron.kit.tracking.protocol import LineageTracker
+    from nemotron.kit.tracking.protocol import LineageTracker, Showing
     from nemotron.kit.tracking.run import Run
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ class State:
 
 _lock = threading.RLock()
 _state = State()
+_showing: "Showing | None" = None
 _mine: "ContextVar[tuple[Run, ...]]" = ContextVar("nemotron.kit.runs", default=())
 
 
@@ -222,6 +223,17 @@ def settings() -> Settings:
 def set_settings(settings: Settings) -> None:
     """Change the settings."""
     _change(settings=settings)
+
+
+def showing() -> "Showing | None":
+    """What shows a person how far long work is, if something does."""
+    return _showing
+
+
+def set_showing(showing: "Showing | None") -> None:
+    """Say what shows a person how far long work is: of the process, whatever store is in force."""
+    global _showing
+    _showing = showing
 
 
 def is_initialized() -> bool:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -11,6 +11,7 @@ from nemotron.kit import context
 from nemotron.kit.errors import MisuseError
 
 if TYPE_CHECKING:
+    from nemotron.kit.console.output import Progress
     from nemotron.kit.documents.manifest import Evidence
     from nemotron.kit.lineage.composition import Composition
     from nemotron.kit.lineage.graph import Graph
@@ -183,6 +184,18 @@ def add_wandb(project: str | None = None, entity: str | None = None) -> None:
     keep = [tracker for tracker in mine if tracker.is_active()]
     theirs = _wandb_tracker(project, entity)
     context.set_tracker(CompositeTracker([*keep, theirs]) if keep else theirs)
+
+
+def _shown(what: str) -> "AbstractContextManager[Progress | None]":
+    """Show a person on a terminal how far long work is, once it takes more than a second."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext()
+    from nemotron.kit.console.output import HumanOutput
+
+    return HumanOutput().progress(what, of_bytes=True)
+
+
+context.set_showing(_shown)
 
 
 def is_initialized() -> bool:

@@ -71,7 +71,7 @@ class Artifact(ArtifactValue):
         """Write `metadata.json` beside the data, and commit a version if there is a store or another tracker.
 
         What is identical to the latest version is that version. What this run has loaded becomes an input.
-        On a non-zero `RANK` nothing is saved.
+        On a non-zero `RANK` nothing is saved. On a terminal a bar shows how far a store is that takes long.
 
         Args:
             name: the name to publish under; `self.name`, else the type, by default.

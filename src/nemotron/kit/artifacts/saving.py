@@ -212,6 +212,7 @@ def _commit(
     artifact: ArtifactValue, tracker: LineageTracker, name: str | None, used: list[str], options: SaveOptions
 ) -> dict[str, Any]:
     if isinstance(tracker, StoreTracker):
+        options = replace(options, showing=context.showing())
         return tracker.log_artifact_with(artifact, name or artifact.type, used, options)
     plain = replace(options, external_inputs=())
     _say_ignored(plain, options.external_inputs or None, f"{type(tracker).__name__} is no store")

@@ -4,8 +4,9 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.errors import ArtifactVersionNotFoundError, MisuseError, NotFoundError, WithdrawnError
@@ -14,9 +15,6 @@ from nemotron.kit.registry.records import Draft, Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.protocol import SaveOptions
 from nemotron.kit.tracking.run import Run
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +113,7 @@ class FileTracker:
             aliases=options.aliases,
             at_url=dict(getattr(artifact.path, "storage_options", {})) if "://" in source else None,
         )
-        return self._published(draft, options.executor)
+        return self._published(draft, options)
 
     def log_model_checkpoint(self, name: str, path: str | os.PathLike[str], iteration: int) -> dict[str, Any]:
         """Record a checkpoint folder as a version of type "model".
@@ -139,8 +137,10 @@ class FileTracker:
         )
         return self._published(draft)
 
-    def _published(self, draft: Draft, executor: "Executor | None" = None) -> dict[str, Any]:
-        published = self.registry.publish(draft, executor=executor)
+    def _published(self, draft: Draft, options: SaveOptions | None = None) -> dict[str, Any]:
+        executor, showing = (options.executor, options.showing) if options else (None, None)
+        with showing("Copying" if draft.snapshot else "Reading") if showing else nullcontext() as progress:
+            published = self.registry.publish(draft, executor=executor, progress=progress)
         self._run().saved(self.registry.store, published.record.uri, created=published.created)
         manifest = published.record.manifest
         return {

@@ -1,5 +1,7 @@
 """What a tracker is: four methods, so that other people's trackers plug in."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from nemotron.kit.registry.registry import Registry
 
 EvidenceLevel = Literal["stat", "sampled", "full"]
+# Given what is done, a context in which its progress, in bytes, is told: those done and those in all.
+Showing = Callable[[str], AbstractContextManager[Callable[[int, int], object] | None]]
 
 
 class TrackingRecord(TypedDict, total=False):
@@ -92,6 +96,7 @@ class SaveOptions:
         external_inputs: URIs of inputs that are no artifacts, beyond `get_input_uris()`.
         edges: what is said of inputs beyond that they are: roles, parts, weights.
         executor: who reads, hashes and copies the files, or threads (None).
+        showing: shows a person how far a store is, or nobody looks (None).
 
     Raises:
         MisuseError: a flag is none.
@@ -104,6 +109,7 @@ class SaveOptions:
     external_inputs: tuple[str, ...] = ()
     edges: tuple[InputEdge, ...] = ()
     executor: "Executor | None" = None
+    showing: Showing | None = None
 
     def __post_init__(self) -> None:
         check_flag("snapshot", self.snapshot, may_be_none=True)
