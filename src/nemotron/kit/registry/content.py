@@ -218,8 +218,7 @@ def _not_in(
     """Those of some files whose contents are not a version's: mostly these have the same path there."""
 
     def has(part: Columns, then: int) -> bool:
-        digest = part.digest(then)
-        return is_tidy or (digest is not None and holds(store, layout.blob(digest), part.sizes[then]))
+        return is_tidy or holds(store, layout.blob(part.digest(then) or ""), part.sizes[then])
 
     there, is_same = Positions(columns.paths), bytearray(len(columns))
     for part in previous.parts():
@@ -237,11 +236,10 @@ def _not_in(
 
 def _likely(previous: Previous, columns: Columns, files: Sequence[int]) -> dict[str, str]:
     """The digests that some files had in a version, by path, where their sizes are the same."""
-    there, likely = Positions([columns.paths[at] for at in files]), {}
+    sizes, likely = {columns.paths[at]: columns.sizes[at] for at in files}, {}
     for part in previous.parts() if files else ():
         for then, path in enumerate(part.paths):
-            at, digest = there.find(path), part.digest(then)
-            if at is not None and digest and part.sizes[then] == columns.sizes[files[at]]:
+            if sizes.get(path) == part.sizes[then] and (digest := part.digest(then)):
                 likely[path] = digest
     return likely
 

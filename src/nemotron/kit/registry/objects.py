@@ -12,6 +12,7 @@ from typing import BinaryIO
 from nemotron.kit.errors import PathNotFoundError
 from nemotron.kit.registry import layout
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.store.system_errors import translating
 
 LOOKS_MAX = 3
 
@@ -49,11 +50,16 @@ def pieces(store: Store, key: str) -> Iterator[bytes] | None:
     if store.local_path(key) is None:
         data = read(store, key)
         return None if data is None else iter((data,))
-    found = chunks(store, key)
+    found = _translated(chunks(store, key), f"{store.url}/{key}")
     try:
         return chain((next(found, b""),), found)
     except PathNotFoundError:
         return None
+
+
+def _translated(found: Iterator[bytes], where: str) -> Iterator[bytes]:
+    with translating("read", where):
+        yield from found
 
 
 def open_object(store: Store, key: str) -> BinaryIO:

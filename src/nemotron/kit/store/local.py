@@ -85,11 +85,6 @@ class LocalStore(Store):
             os.close(descriptor)
             raise translate(error, "read", path) from error
 
-    def chunks(self, key: str, start: int = 0) -> Iterator[bytes]:
-        """The bytes of an object, a piece at a time, from one of them on."""
-        with translating("read", self._path(key)):
-            yield from super().chunks(key, start)
-
     def list(self, prefix: str = "") -> list[str]:
         """Names right under a prefix, without the kit's own temporary files."""
         path = self._path(prefix) if prefix else self.root
