@@ -100,7 +100,7 @@ def test_a_snapshot_that_they_made_is_laid_out_by_them(data, tmp_path, workers):
 def test_the_process_that_publishes_syncs_what_they_wrote(data, tmp_path, workers, monkeypatch):
     registry = Registry.open(tmp_path / "store")
     synced = []
-    monkeypatch.setattr(Unsynced, "_sync", lambda self, paths: synced.append(len(paths)))
+    monkeypatch.setattr(Unsynced, "_sync", lambda self, paths, failed: synced.append(len(paths)))
     registry.publish(Draft(name="x", source=data, snapshot=True))
     assert workers
     assert max(synced) > SINGLY_MAX  # which is what has all of the file system synced
