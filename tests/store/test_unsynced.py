@@ -61,6 +61,7 @@ def sync_and_at_step(to_sync: Unsynced, step: int, do: Any) -> bool:
         return trace
 
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 must know of some frame before it traces any opcode
     sys.settrace(trace)
     try:
         to_sync.sync()
