@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from nemotron.kit.registry import digest_cache, reading
+from nemotron.kit.registry import digest_cache, parallel, reading
 from nemotron.kit.registry.content import DigestCache
 from nemotron.kit.registry.doctor import examine
 from nemotron.kit.registry.records import Draft
@@ -77,8 +77,8 @@ def test_killed_in_the_middle_of_a_snapshot(tmp_path, data, monkeypatch, point):
 def test_what_broke_off_with_an_error_is_not_read_again(tmp_path, data, monkeypatch):
     # As with Ctrl-C or a full disk: the process lives to remember what it has done.
     monkeypatch.setattr(digest_cache, "SETTLED_NS", -(10**12))
-    monkeypatch.setattr(reading, "CHUNK_FILES", 1)
-    monkeypatch.setattr(reading, "WORKERS", 1)  # one after the other
+    monkeypatch.setattr(parallel, "CHUNK_FILES", 1)
+    monkeypatch.setattr(parallel, "WORKERS", 1)  # one after the other
     registry = Registry.open(tmp_path / "store")
 
     def interrupt(done, total):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nemotron.kit.errors import MisuseError, PathNotFoundError
-from nemotron.kit.registry import content, reading
+from nemotron.kit.registry import content, parallel
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import scan_folder
@@ -63,12 +63,12 @@ def test_what_is_no_executor_is_refused(registry: Registry, data: Path, executor
 
 
 def test_chunks_are_bounded_by_number_and_by_bytes() -> None:
-    sizes = [reading.CHUNK_BYTES] * 3 + [10] * 1000
-    chunks = list(reading.chunked(range(1003), sizes))
+    sizes = [parallel.CHUNK_BYTES] * 3 + [10] * 1000
+    chunks = list(parallel.chunked(range(1003), sizes))
     assert [at for chunk in chunks for at in chunk] == list(range(1003))
     assert [len(chunk) for chunk in chunks[:3]] == [1, 1, 1]
-    assert max(map(len, chunks)) == reading.CHUNK_FILES
-    assert list(reading.chunked([], [])) == []
+    assert max(map(len, chunks)) == parallel.CHUNK_FILES
+    assert list(parallel.chunked([], [])) == []
 
 
 @pytest.mark.parametrize("how", [{"snapshot": True}, {"evidence": "full"}, {"evidence": "sampled"}])

@@ -18,6 +18,7 @@ from nemotron.kit.registry import (
     copying,
     digest_cache,
     laying_out,
+    parallel,
     reading,
     scan,
     worker_processes,
@@ -81,7 +82,7 @@ def test_they_find_what_threads_find(data, tmp_path, workers, how, monkeypatch):
     assert not workers
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # earlier digests don't count
     assert listing(data, tmp_path / "store", **how) == expected
-    assert 1 <= len(workers) <= reading.workers_most()
+    assert 1 <= len(workers) <= parallel.workers_most()
     assert all(worker._process.returncode is not None for worker in workers)
 
 
@@ -137,12 +138,12 @@ def test_where_none_can_be_started_threads_do_it(data, tmp_path, workers, monkey
 
 @pytest.mark.parametrize("program", ["import nothing_of_that_name", "print('Welcome to this cluster')"])
 def test_where_they_can_not_work_each_thread_tries_once(data, tmp_path, workers, monkeypatch, program):
-    monkeypatch.setattr(reading, "CHUNK_FILES", 1)
+    monkeypatch.setattr(parallel, "CHUNK_FILES", 1)
     monkeypatch.setattr(worker_processes, "_PROGRAM", program)
     expected = in_threads(data, tmp_path / "threads", snapshot=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert listing(data, tmp_path / "store", snapshot=True) == expected
-    assert len(workers) <= reading.workers_most()
+    assert len(workers) <= parallel.workers_most()
 
 
 def test_another_kit_that_they_would_import_is_not_asked(data, tmp_path, workers, monkeypatch):
@@ -172,7 +173,7 @@ def test_they_import_from_where_we_do(tmp_path, monkeypatch):
 def test_a_current_folder_that_was_deleted_keeps_nobody_from_saving(data, tmp_path):
     script = (
         "import os, sys\n"
-        "from nemotron.kit.registry import content, reading, scan, worker_processes\n"
+        "from nemotron.kit.registry import content, scan, worker_processes\n"
         "worker_processes.FILES_MIN = 1\n"
         "assert '' in sys.path\n"
         "os.rmdir(os.getcwd())\n"
@@ -316,8 +317,8 @@ def test_they_start_while_the_folder_is_scanned(data, tmp_path, workers, monkeyp
 
     monkeypatch.setattr(WorkerProcess, "do", do)
     listing(data, tmp_path / "store", **how)
-    assert there == [reading.workers_most()]
-    assert worked <= set(workers[: reading.workers_most()])
+    assert there == [parallel.workers_most()]
+    assert worked <= set(workers[: parallel.workers_most()])
     assert worked
     assert all(worker._process.returncode is not None for worker in workers)
 
@@ -350,5 +351,5 @@ def test_a_scan_that_breaks_off_ends_them(data, tmp_path, workers, monkeypatch):
     monkeypatch.setattr(scan, "scan_folder", broken)
     with pytest.raises(KeyboardInterrupt):
         listing(data, tmp_path / "store", snapshot=True)
-    assert len(workers) == reading.workers_most()
+    assert len(workers) == parallel.workers_most()
     assert all(worker._process.returncode is not None for worker in workers)

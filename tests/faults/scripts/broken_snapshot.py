@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-from nemotron.kit.registry import content, digest_cache, reading
+from nemotron.kit.registry import content, digest_cache, parallel
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store import files, local
@@ -74,7 +74,7 @@ def main(root, folder, point):
     arm(point)
     digest_cache.SETTLED_NS = -(10**12)  # as if the files had been written long ago
     content.REMEMBER_EVERY_S = content.REMEMBER_SHARE = 0
-    reading.CHUNK_FILES = 1
+    parallel.CHUNK_FILES = 1
     Registry.open(root).publish(Draft(name="m", source=folder, snapshot=True))
 
 

@@ -26,13 +26,13 @@ from nemotron.kit.registry.content import hashed
 from nemotron.kit.registry.differences import Difference
 from nemotron.kit.registry.founding import prepare
 from nemotron.kit.registry.publishing import gather, within
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.resolved import folder_of
 from nemotron.kit.registry.scan import METADATA_FILE, is_kit_metadata
 from nemotron.kit.registry.trees import read_tree, with_tree
 from nemotron.kit.registry.versions import Versions
+from nemotron.kit.registry.work import Progress
 
 Status = Literal["adopted", "already", "skipped"]
 

@@ -22,11 +22,10 @@ from nemotron.kit.documents.tags import is_tag
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import KitError, NotFoundError, PathNotFoundError, RefusedError
 from nemotron.kit.redaction import clean_text
-from nemotron.kit.registry import reading
-from nemotron.kit.registry.reading import Progress
+from nemotron.kit.registry import parallel, reading
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.scan import METADATA_FILE, METADATA_KEYS, is_reserved
-from nemotron.kit.registry.work import Told
+from nemotron.kit.registry.work import Progress, Told
 from nemotron.kit.store.at_url import Objects, Seen
 from nemotron.kit.store.at_url_connect import objects_at
 from nemotron.kit.workers import Workers
@@ -127,7 +126,7 @@ def _with_versions(objects: Objects, found: list[Seen]) -> list[Seen]:
     head = objects.one(found[0].path)
     if head.version is None:
         return found
-    with Workers(reading.REMOTE_WORKERS, "kit-heads") as pool:
+    with Workers(parallel.REMOTE_WORKERS, "kit-heads") as pool:
         return [head, *pool.map(lambda seen: objects.one(seen.path), found[1:])]
 
 
@@ -218,7 +217,7 @@ def read(
     """
     work = partial(read_chunk, objects, scope == "file", evidence == "sampled")
     return tree.with_parts(
-        reading.on_all(work, tree, positions, executor=executor, progress=progress, is_remote=True)
+        parallel.on_all(work, tree, positions, executor=executor, progress=progress, is_remote=True)
     )
 
 

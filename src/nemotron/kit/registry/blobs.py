@@ -26,7 +26,7 @@ from blake3 import blake3
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import CorruptError, PathNotFoundError
-from nemotron.kit.registry import layout, objects, reading
+from nemotron.kit.registry import layout, objects, parallel, reading
 from nemotron.kit.store import files
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.store.system_errors import translate
@@ -114,7 +114,7 @@ class Blobs:
             seen = os.fstat(file.fileno())
             mark = (key, seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
             if mark not in _read_through:
-                threads = reading.WORKERS if entry.size > reading.SMALL_SIZE_MAX else 1
+                threads = parallel.WORKERS if entry.size > reading.SMALL_SIZE_MAX else 1
                 hasher = blake3(max_threads=threads)
                 size = reading.buffer_size(threads)
                 files.show(file.fileno(), hasher.update, size, ahead=threads > 1)

@@ -9,8 +9,8 @@ from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, FormatTooNewError
 from nemotron.kit.names import is_key
 from nemotron.kit.registry import layout
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.versions import Versions
+from nemotron.kit.registry.work import Progress
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.workers import Workers
 

@@ -12,10 +12,10 @@ from nemotron.kit.registry.checkout_options import CheckoutOptions, Way
 from nemotron.kit.registry.companions import companion
 from nemotron.kit.registry.findings import some
 from nemotron.kit.registry.laying_out import lay_out
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import METADATA_FILE
 from nemotron.kit.registry.verify_snapshot import settled_checkout
+from nemotron.kit.registry.work import Progress
 from nemotron.kit.store.files import looked_at
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.store.system_errors import translate

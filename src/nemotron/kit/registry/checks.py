@@ -13,9 +13,9 @@ from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.registry import newer_stats, verify, verify_at_url
 from nemotron.kit.registry.differences import Differences
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.verify import Verification
+from nemotron.kit.registry.work import Progress
 from nemotron.kit.store.protocol import Store
 
 _SURE: Mapping[Evidence, int] = {"stat": 0, "sampled": 1, "full": 2}

@@ -21,8 +21,8 @@ from nemotron.kit.registry import census, copying, garbage, layout, leftovers, n
 from nemotron.kit.registry.census import Census
 from nemotron.kit.registry.founding import is_founded
 from nemotron.kit.registry.garbage import Action, Item, Sweep, What
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.trees import read_tree
+from nemotron.kit.registry.work import Progress
 from nemotron.kit.store.protocol import Found, Store
 from nemotron.kit.store.system_errors import translating
 from nemotron.kit.workers import Workers

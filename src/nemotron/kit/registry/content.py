@@ -13,12 +13,11 @@ from nemotron.kit.documents.columns import DIGEST, SAMPLED, Columns
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import ConflictError, CorruptError, FormatTooNewError
-from nemotron.kit.registry import layout, reading, worker_processes
+from nemotron.kit.registry import layout, parallel, reading, worker_processes
 from nemotron.kit.registry.copying import copy_chunk, copy_chunk_durably, holds
 from nemotron.kit.registry.digest_cache import DigestCache, now_ns
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.scan import leaves, with_links_inside
-from nemotron.kit.registry.work import Work
+from nemotron.kit.registry.work import Progress, Work
 from nemotron.kit.store.protocol import Store
 
 log = logging.getLogger(__name__)
@@ -70,7 +69,7 @@ def hashed(
     cache, started = DigestCache(folder), now_ns(folder)
     known = cache.fill(tree) if trust_cache else tree
     unread = known.unread() if only is None else only
-    work = reading.on_all(reading.hashing(folder), known, unread, executor=executor, progress=progress)
+    work = parallel.on_all(reading.hashing(folder), known, unread, executor=executor, progress=progress)
     if not trust_cache or only is not None:
         return known.with_parts(work)
     done = _done(known, work, cache, started)
@@ -119,7 +118,7 @@ def sampled(
     """
     unread = tree.unread(DIGEST | SAMPLED) if only is None else only
     return tree.with_parts(
-        reading.on_all(reading.sampling(folder), tree, unread, executor=executor, progress=progress)
+        parallel.on_all(reading.sampling(folder), tree, unread, executor=executor, progress=progress)
     )
 
 
@@ -176,7 +175,7 @@ def _copied(
 ) -> Iterator[tuple[list[int], Columns]]:
     """Copy files of a tree; yields positions of some, and a part with their entries."""
     is_remote = store.at_once > 1
-    copying = reading.on_all(work, tree, files, executor=executor, progress=progress, is_remote=is_remote)
+    copying = parallel.on_all(work, tree, files, executor=executor, progress=progress, is_remote=is_remote)
     for positions, part in copying:
         if len(files) >= worker_processes.FILES_MIN:  # another process may have written it: this one syncs
             store.rely_on_all(layout.blob(part.digest(at) or "") for at in range(len(part)))

@@ -19,11 +19,11 @@ from nemotron.kit.errors import (
 from nemotron.kit.names import SCHEME, ArtifactRef, Version
 from nemotron.kit.registry import census
 from nemotron.kit.registry.findings import some
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import METADATA_FILE, is_kit_metadata
 from nemotron.kit.registry.versions import Versions
+from nemotron.kit.registry.work import Progress
 from nemotron.kit.store.system_errors import translating
 
 

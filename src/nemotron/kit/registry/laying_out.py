@@ -12,12 +12,11 @@ from blake3 import blake3
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import RefusedError, UnavailableError
-from nemotron.kit.registry import checkout_cache, layout, objects, reading
+from nemotron.kit.registry import checkout_cache, layout, objects, parallel, reading
 from nemotron.kit.registry.blobs import Blobs
 from nemotron.kit.registry.checkout_options import Way
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.scan import leaves
-from nemotron.kit.registry.work import Told
+from nemotron.kit.registry.work import Progress, Told
 from nemotron.kit.store import files
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.store.system_errors import translate
@@ -66,7 +65,7 @@ def lay_out(
         _make_folders(tree, building)
         work = partial(write_chunk, store, building, uri=uri, way=way, goes_on=is_far)
         is_remote = store.at_once > 1
-        for _ in reading.on_all(work, tree, tree.unread(known=0), progress=progress, is_remote=is_remote):
+        for _ in parallel.on_all(work, tree, tree.unread(known=0), progress=progress, is_remote=is_remote):
             pass  # nothing is learnt of what is written
         _make_links(tree, building)  # last: nothing is written through a link
         for name, data in extra.items():

@@ -29,16 +29,17 @@ from nemotron.kit.registry import (
     digest_cache,
     layout,
     newer_stats,
+    parallel,
     reading,
     scan,
     stamps,
     worker_processes,
 )
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.registry.resolved import folder_of
 from nemotron.kit.registry.trees import Listed, is_listed, readable_tree, with_tree
 from nemotron.kit.registry.versions import Versions
+from nemotron.kit.registry.work import Progress
 from nemotron.kit.store import files
 from nemotron.kit.store.protocol import Store
 
@@ -148,7 +149,7 @@ def gather(
     skip = store.url if store.url.startswith("/") else None
     if skip is not None and not single and os.path.realpath(folder) == os.path.realpath(skip):
         raise MisuseError(f"Cannot publish {folder}: it is the store itself; publish a folder of data")
-    with worker_processes.standing_by(_work(draft, store, folder, executor), reading.workers_most()) as told:
+    with worker_processes.standing_by(_work(draft, store, folder, executor), parallel.workers_most()) as told:
         tree = (
             scan.scan_file(path)
             if single

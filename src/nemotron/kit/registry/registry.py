@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from nemotron.kit.registry.checkout_options import CheckoutOptions
     from nemotron.kit.registry.differences import Differences
     from nemotron.kit.registry.garbage import Sweep
-    from nemotron.kit.registry.reading import Progress
     from nemotron.kit.registry.records import Draft, Published
     from nemotron.kit.registry.verify import Verification
+    from nemotron.kit.registry.work import Progress
 
 
 class Registry(Catalog):

@@ -13,10 +13,10 @@ from nemotron.kit.errors import MisuseError, NotFoundError, PathNotFoundError
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import checkouts, layout, objects
 from nemotron.kit.registry.mending import take_from
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_file, scan_folder
 from nemotron.kit.registry.verify import Verification
+from nemotron.kit.registry.work import Progress
 from nemotron.kit.store.connect import open_store
 from nemotron.kit.store.protocol import Store
 

@@ -14,9 +14,9 @@ from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import MisuseError, PathNotFoundError
 from nemotron.kit.registry import changes, checkouts, content, verify_snapshot
 from nemotron.kit.registry.differences import Difference, Differences
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_file, scan_folder
+from nemotron.kit.registry.work import Progress
 from nemotron.kit.store import files
 from nemotron.kit.store.protocol import Store
 

@@ -15,10 +15,10 @@ from nemotron.kit.errors import PathNotFoundError
 from nemotron.kit.registry import changes
 from nemotron.kit.registry.at_url import entry_of, read
 from nemotron.kit.registry.differences import Differences
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import METADATA_FILE, is_reserved
 from nemotron.kit.registry.verify import Verification, known_of_all, outcome, places
+from nemotron.kit.registry.work import Progress
 from nemotron.kit.store.at_url import Objects, Seen
 from nemotron.kit.store.at_url_connect import objects_at
 

@@ -15,12 +15,11 @@ from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import PathNotFoundError
-from nemotron.kit.registry import changes, content, layout, objects, reading
+from nemotron.kit.registry import changes, content, layout, objects, parallel, reading
 from nemotron.kit.registry.differences import Differences, Verdict
-from nemotron.kit.registry.reading import Progress
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_folder
-from nemotron.kit.registry.work import Told
+from nemotron.kit.registry.work import Progress, Told
 from nemotron.kit.store.protocol import Store
 
 MISSING = -1
@@ -50,7 +49,7 @@ def in_store(
     told = None if evidence == "stat" else progress
     files, is_remote = tree.unread(known=0), store.at_once > 1
     sizes, raw_digest = tree.columns.sizes, tree.columns.raw_digest
-    looking = reading.on_all(work, tree, files, executor=executor, progress=told, is_remote=is_remote)
+    looking = parallel.on_all(work, tree, files, executor=executor, progress=told, is_remote=is_remote)
     for positions, part in looking:
         read += 0 if evidence == "stat" else sum(size for size in part.sizes if size != MISSING)
         for at, there in enumerate(positions):
@@ -210,7 +209,7 @@ def settled_checkout(store: Store, record: Record, folder: str, tree: Tree) -> D
     wanted = array("q", (at for path in found.of("touched").paths() if (at := then.find(path)) is not None))
     changed = {
         there
-        for positions, part in reading.on_all(reading.hashing(folder), tree, wanted)
+        for positions, part in parallel.on_all(reading.hashing(folder), tree, wanted)
         for at, there in enumerate(positions)
         if part.raw_digest(at) != tree.columns.raw_digest(there)
     }

@@ -7,6 +7,7 @@ from nemotron.kit.documents.columns import Columns
 from nemotron.kit.documents.entry import Entry
 
 Told = Callable[[int], object]
+Progress = Callable[[int, int], object]
 # As `do_part` with its work.
 DoPart = Callable[[Columns, int, Told | None], Columns]
 
