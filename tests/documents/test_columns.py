@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nemotron.kit.documents.columns import Columns
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE
 from nemotron.kit.documents.entry import Entry
-from nemotron.kit.registry.worker_processes import meant, told
+from nemotron.kit.registry.worker_program import meant, told
 
 NAMES = ("paths", "sizes", "mtimes_ns", "marks", "hashes", "targets", "inodes", "ctimes_ns")
 hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)

@@ -22,6 +22,7 @@ from nemotron.kit.registry import (
     reading,
     scan,
     worker_processes,
+    worker_program,
 )
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
@@ -199,11 +200,11 @@ def test_they_are_told_no_more_than_they_need(data, tmp_path, workers, monkeypat
     registry, told = Registry.open(tmp_path / "store"), []
     registry.publish(Draft(name="x", source=data, snapshot=True))
 
-    def say(pipe, what, real=worker_processes.say):
+    def say(pipe, what, real=worker_program.say):
         told.append(what)
         real(pipe, what)
 
-    monkeypatch.setattr(worker_processes, "say", say)
+    monkeypatch.setattr(worker_program, "say", say)
     for path in data.rglob("*.txt"):
         path.write_bytes(b"#" * path.stat().st_size)
     registry.publish(Draft(name="x", source=data, snapshot=True))

@@ -9,23 +9,19 @@ ends because it met an error or was killed, this process does the chunk itself: 
 the work, in the usual way.
 """
 
-import importlib
-import json
 import logging
 import marshal
 import os
-import signal
+import subprocess
 import sys
-from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
 
 from nemotron.kit.documents.columns import Columns
-from nemotron.kit.documents.entry import Entry
+from nemotron.kit.registry import worker_program
 from nemotron.kit.registry.work import DoPart, Told, Work, do_part
 from nemotron.kit.store.local import LocalStore
 
@@ -35,26 +31,12 @@ log = logging.getLogger(__name__)
 FILES_MIN = 2_000
 # A file that is larger keeps a thread busy without the interpreter.
 SIZE_MAX = 1 << 20
-_STORE = "store"
-_SIZE_BYTES = 8
-# What says that it is larger is no message, but a line that some program printed.
-MESSAGE_SIZE_MAX = 1 << 30
 _HERE = str(Path(__file__).parents[3])
 # Another kit, which stands first in the import path by now, would not know what is said here.
 _PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    f"import {__name__} as found; found._HERE == sys.argv[2] and found.main()"
+    "import sys; _, here, usual, *sys.path[:] = sys.argv; sys.argv[1:] = []; "
+    f"import {worker_program.__name__} as found; found.__file__.startswith(here + '/') and found.main(usual)"
 )
-
-# The columns that are told, and what makes one of its bytes.
-_TOLD: dict[str, Callable[[bytes], Any]] = {
-    "marks": bytearray,
-    "hashes": bytearray,
-    "sizes": partial(array, "q"),
-    "mtimes_ns": partial(array, "q"),
-    "inodes": partial(array, "Q"),
-    "ctimes_ns": partial(array, "q"),
-}
 
 Order = tuple[str, str, list[object], dict[str, object]]
 
@@ -122,11 +104,7 @@ def order_of(work: Work) -> Order | None:
 
 
 def _told(value: object) -> object:
-    return (_STORE, value.root) if type(value) is LocalStore else value
-
-
-def _meant(value: object) -> object:
-    return LocalStore(value[1]) if isinstance(value, tuple) and value[:1] == (_STORE,) else value
+    return (worker_program.STORE, value.root) if type(value) is LocalStore else value
 
 
 def _is_python() -> bool:
@@ -238,15 +216,12 @@ class WorkerProcess:
     """
 
     def __init__(self, module: str) -> None:
-        import subprocess  # a worker process has no use for it
-
-        paths = json.dumps([*import_path(), _HERE])
         # Nothing that an environment or a site has Python do when it starts, and nothing beside the code.
-        command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _PROGRAM, paths, _HERE, module]
+        command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _PROGRAM]
         pipe = subprocess.PIPE
         try:
             self._process = subprocess.Popen(
-                command,
+                [*command, _HERE, module, *import_path(), _HERE],
                 stdin=pipe,
                 stdout=pipe,
                 stderr=subprocess.DEVNULL,
@@ -261,9 +236,9 @@ class WorkerProcess:
         Raises:
             NoWorkerError: it has ended.
         """
-        self.say([part.paths, *told(part)])
+        self.say([part.paths, *worker_program.told(part)])
         try:
-            return meant(part.paths, hear(self._process.stdout))  # type: ignore[arg-type]
+            return worker_program.meant(part.paths, worker_program.hear(self._process.stdout))  # type: ignore[arg-type]
         except EOFError as error:
             raise self._ended() from error
 
@@ -274,7 +249,7 @@ class WorkerProcess:
             NoWorkerError: it has ended.
         """
         try:
-            say(self._process.stdin, what)  # type: ignore[arg-type]
+            worker_program.say(self._process.stdin, what)  # type: ignore[arg-type]
         except OSError as error:
             raise self._ended() from error
 
@@ -300,53 +275,3 @@ def import_path() -> list[str]:
         here = os.getcwd()
     named: list[object] = [here if path == "" else path for path in sys.path]
     return [path for path in named if isinstance(path, str) and path]
-
-
-def told(part: Columns) -> list[object]:
-    """A part of a listing in plain values, but for the paths, which who hears it knows."""
-    return [getattr(part, name) for name in _TOLD]
-
-
-def meant(paths: list[str], said: Sequence[bytes]) -> Columns:
-    """Such a part."""
-    part = Columns()
-    part.paths = paths
-    for name, data in zip(_TOLD, said, strict=True):
-        setattr(part, name, _TOLD[name](data))
-    return part
-
-
-def say(pipe: IO[bytes], what: Any) -> None:
-    """Send a value."""
-    data = marshal.dumps(what)
-    pipe.write(len(data).to_bytes(_SIZE_BYTES, "big") + data)
-    pipe.flush()
-
-
-def hear(pipe: IO[bytes]) -> Any:
-    """Receive a value.
-
-    Raises:
-        EOFError: the other side has ended, or is none of ours.
-    """
-    size = int.from_bytes(pipe.read(_SIZE_BYTES), "big")
-    if not 0 < size <= MESSAGE_SIZE_MAX or len(data := pipe.read(size)) < size:
-        raise EOFError
-    return marshal.loads(data)
-
-
-def main() -> None:
-    """What a worker process does: one chunk after another, until nobody gives it any or it meets an error."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    source, target = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1):
-        os.dup2(nowhere, standard)  # what code prints is no answer
-    with suppress(EOFError, BrokenPipeError):
-        importlib.import_module(sys.argv[3])
-        module, name, arguments, keywords = hear(source)
-        function: Callable[..., list[Entry]] = getattr(importlib.import_module(module), name)
-        work = partial(function, *map(_meant, arguments), **keywords)
-        while True:
-            paths, *said = hear(source)
-            say(target, told(do_part(work, meant(paths, said))))

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-from nemotron.kit.workers import Workers
-
 Fetch = Callable[[memoryview, int], int]
 Seen = Callable[[memoryview], object]
 
@@ -40,6 +38,8 @@ def pass_on(fetch: Fetch, seen: Seen, buffer_size: int, *, start: int = 0, ahead
             count = fetch(buffer, done)
         return done
     other = memoryview(bytearray(buffer_size))
+    from nemotron.kit.workers import Workers  # not every process that reads files needs one
+
     with Workers(1, "kit-ahead") as pool:
         while count:
             coming = pool.submit(fetch, other, done + count)

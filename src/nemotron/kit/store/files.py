@@ -9,7 +9,6 @@ from typing import Any
 from nemotron.kit.store import blocks
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.system_errors import translate
-from nemotron.kit.workers import Workers
 
 READ_ONLY = 0o444
 _NO_LINK = frozenset(
@@ -222,6 +221,8 @@ def _follow(copy_block: blocks.Fetch, target: int, seen: Seen, buffer_size: int,
         return end
 
     done, end = start, copy_on(start)
+    from nemotron.kit.workers import Workers  # not every process that reads files needs one
+
     with Workers(1, "kit-ahead") as pool:
         while done < end:
             coming = pool.submit(copy_on, end)
