@@ -71,6 +71,15 @@ def workers_most() -> int:
     return min(WORKERS, cores.usable())
 
 
+def processes_most() -> int:
+    """How many worker processes there are at once: one for each core.
+
+    This process works on one of them itself where it has no other thread: one that computes would keep it
+    waiting for the interpreter after each call.
+    """
+    return workers_most() - (threading.active_count() == 1)
+
+
 def chunked(positions: Iterable[int], sizes: Sequence[int], most: int = CHUNK_FILES) -> Iterator[list[int]]:
     """Positions of files in chunks, by number and by bytes.
 
@@ -131,7 +140,7 @@ def on_all(
         if workers is None:
             told = meter.told
             if not is_remote:
-                do = stack.enter_context(in_processes(work, len(positions)))
+                do = stack.enter_context(in_processes(work, len(positions), processes_most()))
             workers = stack.enter_context(Workers(len(first), "kit-content"))
         try:
             for chunk in chain(first, chunks):

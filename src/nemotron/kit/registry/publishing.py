@@ -149,7 +149,9 @@ def gather(
     skip = store.url if store.url.startswith("/") else None
     if skip is not None and not single and os.path.realpath(folder) == os.path.realpath(skip):
         raise MisuseError(f"Cannot publish {folder}: it is the store itself; publish a folder of data")
-    with worker_processes.standing_by(_work(draft, store, folder, executor), parallel.workers_most()) as told:
+    with worker_processes.standing_by(
+        _work(draft, store, folder, executor), parallel.processes_most()
+    ) as told:
         tree = (
             scan.scan_file(path)
             if single

@@ -19,7 +19,11 @@ from nemotron.kit.store import files
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.system_errors import translate
 
+# Given a descriptor of a file and its size, tells the digest and the number of bytes there were.
+Read = Callable[[int, int], tuple[str, int]]
+
 ATTEMPTS_MAX = 3
+_READ = os.O_RDONLY | os.O_CLOEXEC
 SMALL_SIZE_MAX = 1 << 20
 # A buffer that stays in the core's own cache between reading, hashing and writing.
 BUFFER_SIZE = 256 << 10
@@ -33,7 +37,8 @@ def hash_chunk(
     folder: str, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
 ) -> list[Entry]:
     """The entries with the digests of their files."""
-    return [hash_file(folder, entry, threads, told) for entry in entries]
+    read = _hashing(threads, told)
+    return [steadily(folder, entry, read) for entry in entries]
 
 
 def hash_file(folder: str, entry: Entry, threads: int = 1, told: Told | None = None) -> Entry:
@@ -42,19 +47,21 @@ def hash_file(folder: str, entry: Entry, threads: int = 1, told: Told | None = N
     Raises:
         ConflictError: it keeps changing while it is read.
     """
+    return steadily(folder, entry, _hashing(threads, told))
 
+
+def _hashing(threads: int, told: Told | None) -> Read:
     def read(descriptor: int, size: int) -> tuple[str, int]:
         if size <= SMALL_SIZE_MAX:
             data = read_small(descriptor, size)
+            if told is not None:
+                told(len(data))
             return f"{ALGORITHM}:{blake3(data).hexdigest()}", len(data)
         hasher = blake3(max_threads=threads)
         count = read_through(descriptor, hasher.update, threads, told)
         return f"{ALGORITHM}:{hasher.hexdigest()}", count
 
-    done = steadily(folder, entry, read)
-    if told is not None and done.size <= SMALL_SIZE_MAX:
-        told(done.size)
-    return done
+    return read
 
 
 def sample_chunk(
@@ -98,25 +105,25 @@ def is_sampled_whole(entry: Entry) -> bool:
     return entry.size <= 3 * SAMPLE_BLOCK
 
 
-def steadily(folder: str, entry: Entry, read: Callable[[int, int], tuple[str, int]]) -> Entry:
+def steadily(folder: str, entry: Entry, read: Read) -> Entry:
     """Read a file such that what is said of it is true of one state of the file.
 
     Args:
         folder: where it is.
         entry: as it was looked at before.
-        read: given a descriptor and the size, tells the digest and the number of bytes there were.
+        read: tells of it.
 
     Raises:
         ConflictError: it keeps changing while it is read.
         PathNotFoundError: it is gone.
     """
     path = f"{folder}/{entry.path}"
-    known = (entry.size, entry.mtime_ns, entry.ctime_ns)
+    size, mtime_ns, ctime_ns = entry.size, entry.mtime_ns, entry.ctime_ns
     for _ in range(ATTEMPTS_MAX):
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, _READ)
             try:
-                digest, size = read(descriptor, known[0])
+                digest, count = read(descriptor, size)
                 after = os.fstat(descriptor)
             finally:
                 os.close(descriptor)
@@ -126,25 +133,21 @@ def steadily(folder: str, entry: Entry, read: Callable[[int, int], tuple[str, in
             ) from error
         except OSError as error:
             raise translate(error, "read", path) from error
-        now = (after.st_size, kept_time(after.st_mtime_ns), kept_time(after.st_ctime_ns))
-        if now == known and size == after.st_size:
+        before = size, mtime_ns, ctime_ns
+        size, mtime_ns, ctime_ns = after.st_size, kept_time(after.st_mtime_ns), kept_time(after.st_ctime_ns)
+        if count == size and (size, mtime_ns, ctime_ns) == before:
+            # In order: names take half as long again, of each of many files.
             return Entry(
-                entry.path,
-                size,
-                now[1],
-                digest,
-                entry.kind,
-                inode=after.st_ino,
-                ctime_ns=now[2],
+                entry.path, size, mtime_ns, digest, entry.kind, None, None, None, None, after.st_ino, ctime_ns
             )
-        known = now  # it changed since the scan, which is fine, or while it was read: once more
+        # It changed since the scan, which is fine, or while it was read: once more.
     raise ConflictError(f"{path} keeps changing while it is read; save it when its writer is done")
 
 
 def read_small(descriptor: int, size: int) -> bytes:
     """All bytes of a file of about this size; one byte more is asked for, so that growth is seen."""
     data = os.read(descriptor, size + 1)
-    if len(data) in (0, size):
+    if len(data) == size or not data:
         return data
     parts = [data]
     while more := os.read(descriptor, SMALL_SIZE_MAX):

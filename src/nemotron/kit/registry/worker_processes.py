@@ -66,19 +66,20 @@ def standing_by(module: str | None, most: int) -> Iterator[Callable[[int], None]
 
 
 @contextmanager
-def in_processes(work: Work, files: int) -> Iterator[DoPart]:
+def in_processes(work: Work, files: int, most: int) -> Iterator[DoPart]:
     """How to do a work to a part of a listing: by worker processes, if there are many files and it can be
     told by name.
 
     Args:
         work: what is done to a chunk of files; a `partial` of a module-level function.
         files: how many there are.
+        most: how many processes; more threads than these do it here.
     """
-    order = order_of(work) if files >= FILES_MIN and _is_python() else None
+    order = order_of(work) if most > 0 and files >= FILES_MIN and _is_python() else None
     if order is None:
         yield partial(do_part, work)
         return
-    crew = Crew(work, order)
+    crew = Crew(work, order, most)
     try:
         yield crew
     finally:
@@ -150,40 +151,49 @@ _standby: ContextVar[Standby | None] = ContextVar("standby", default=None)
 
 
 class Crew:
-    """A work that is done by as many worker processes as threads ask for it at once.
+    """A work that is done by worker processes.
 
     Args:
         work: what is done to a chunk.
         order: the same, as a worker process is told of it.
+        most: how many processes; who asks while all are at work does it itself.
     """
 
-    def __init__(self, work: Work, order: Order) -> None:
+    def __init__(self, work: Work, order: Order, most: int) -> None:
         self._work, self._order = work, order
         self._idle: list[WorkerProcess] = []
-        self._standby = _standby.get()
+        self._to_start = [_standby.get()] * most
         self._can_start = True
 
     def __call__(self, part: Columns, threads: int = 1, told: Told | None = None) -> Columns:
         """Do it to a part: small files in a process, large ones here."""
+        done = None
         if self._can_start and max(part.sizes) <= SIZE_MAX:
             try:
                 done = self._in_process(part)
             except NoWorkerError as error:
                 log.info("%s; this process goes on with %s", error, part.paths[0])
-            else:
-                if told is not None:
-                    told(sum(done.sizes))
-                return done
-        return do_part(self._work, part, threads, told)
+        if done is None:
+            return do_part(self._work, part, threads, told)
+        if told is not None:
+            told(sum(done.sizes))
+        return done
 
-    def _in_process(self, part: Columns) -> Columns:
-        worker = None
-        with suppress(IndexError):  # all are at work: one more thread asks for the first time
+    def _in_process(self, part: Columns) -> Columns | None:
+        """Have a process do it, if one is free."""
+        worker, standby = None, None
+        try:
             worker = self._idle.pop()
+        except IndexError:
+            try:
+                standby = self._to_start.pop()
+            except IndexError:
+                return None
         is_new = worker is None
         try:
             if worker is None:
-                worker = self._started()
+                worker = (standby and standby.take()) or WorkerProcess(self._order[0])
+                worker.say(self._order)
             done = worker.do(part)
         except NoWorkerError:
             if is_new:  # it can't work here, say: so would end the next, and one for each chunk
@@ -191,13 +201,6 @@ class Crew:
             raise
         self._idle.append(worker)
         return done
-
-    def _started(self) -> "WorkerProcess":
-        worker = self._standby.take() if self._standby else None
-        if worker is None:
-            worker = WorkerProcess(self._order[0])
-        worker.say(self._order)
-        return worker
 
     def end(self) -> None:
         """End all of them; none is at work any more."""
