@@ -33,7 +33,7 @@ ROAD_TO_A_PATH = {
 # Where the listing of the files is in the manifest, as it is of a few hundred files.
 ROAD_WITH_A_LISTING = ROAD_TO_A_PATH | {
     f"nemotron.kit.documents.{name}"
-    for name in ("columns", "entry", "known_keys", "positions", "tree", "tree_text")
+    for name in ("columns", "entry", "known_keys", "positions", "tree", "tree_rows", "tree_text")
 }
 # Of Python's own what costs more than it looks, and is not loaded by what we can't do without.
 NOT_ON_THE_ROAD = {

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -21,6 +22,7 @@ from nemotron.kit.registry import (
     parallel,
     reading,
     scan,
+    work,
     worker_processes,
     worker_program,
 )
@@ -61,6 +63,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[WorkerProcess]:
         started.append(self)
 
     monkeypatch.setattr(worker_processes, "FILES_MIN", FILES)
+    monkeypatch.setattr(parallel, "workers_most", lambda: 3)
     monkeypatch.setattr(WorkerProcess, "__init__", started_too)
     return started
 
@@ -83,7 +86,7 @@ def test_they_find_what_threads_find(data, tmp_path, workers, how, monkeypatch):
     assert not workers
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # earlier digests don't count
     assert listing(data, tmp_path / "store", **how) == expected
-    assert 1 <= len(workers) <= parallel.workers_most()
+    assert 1 <= len(workers) <= parallel.processes_most()
     assert all(worker._process.returncode is not None for worker in workers)
 
 
@@ -122,6 +125,7 @@ def test_one_that_is_killed_is_not_missed(data, tmp_path, workers, monkeypatch, 
     expected = in_threads(data, tmp_path / "threads", snapshot=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(WorkerProcess, "do", killed)
+    monkeypatch.setattr(parallel, "CHUNK_FILES", 8)
     with caplog.at_level(logging.INFO, worker_processes.__name__):
         assert listing(data, tmp_path / "store", snapshot=True) == expected
     assert len(calls) >= at + 1
@@ -144,7 +148,7 @@ def test_where_they_can_not_work_each_thread_tries_once(data, tmp_path, workers,
     expected = in_threads(data, tmp_path / "threads", snapshot=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert listing(data, tmp_path / "store", snapshot=True) == expected
-    assert len(workers) <= parallel.workers_most()
+    assert len(workers) <= parallel.processes_most()
 
 
 def test_another_kit_that_they_would_import_is_not_asked(data, tmp_path, workers, monkeypatch):
@@ -289,10 +293,30 @@ def test_what_can_not_be_told_by_name_is_done_here():
     )
 
 
-def test_few_files_need_none():
+@pytest.mark.parametrize(("fewer", "most"), [(1, 2), (0, 0)])
+def test_few_files_or_one_core_need_none(fewer, most):
     work = reading.hashing("/data")
-    with in_processes(work, worker_processes.FILES_MIN - 1) as done:
+    with in_processes(work, worker_processes.FILES_MIN - fewer, most) as done:
         assert (done.func, done.args) == (do_part, (work,))  # type: ignore[attr-defined]
+
+
+def test_a_process_works_on_one_core_itself_if_no_thread_of_it_computes(monkeypatch):
+    monkeypatch.setattr(threading, "active_count", lambda: 2)
+    assert parallel.processes_most() == parallel.workers_most()
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    assert parallel.processes_most() == parallel.workers_most() - 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_who_publishes_works_too_if_it_has_no_other_thread(data, tmp_path, workers, monkeypatch, threads):
+    monkeypatch.setattr(threading, "active_count", lambda: threads)
+    monkeypatch.setattr(parallel, "CHUNK_FILES", 8)
+    here, real = [], work.do_part
+    monkeypatch.setattr(worker_processes, "do_part", lambda *given: (here.append(given[1]), real(*given))[1])
+    listing(data, tmp_path / "store", snapshot=True)
+    small = [part for part in here if max(part.sizes) <= worker_processes.SIZE_MAX]
+    assert bool(small) is (threads == 1)
+    assert len(workers) == parallel.processes_most()
 
 
 def scanning(monkeypatch: pytest.MonkeyPatch, workers: list[WorkerProcess]) -> list[int]:
@@ -318,8 +342,8 @@ def test_they_start_while_the_folder_is_scanned(data, tmp_path, workers, monkeyp
 
     monkeypatch.setattr(WorkerProcess, "do", do)
     listing(data, tmp_path / "store", **how)
-    assert there == [parallel.workers_most()]
-    assert worked <= set(workers[: parallel.workers_most()])
+    assert there == [parallel.processes_most()]
+    assert worked <= set(workers[: parallel.processes_most()])
     assert worked
     assert all(worker._process.returncode is not None for worker in workers)
 
@@ -352,5 +376,5 @@ def test_a_scan_that_breaks_off_ends_them(data, tmp_path, workers, monkeypatch):
     monkeypatch.setattr(scan, "scan_folder", broken)
     with pytest.raises(KeyboardInterrupt):
         listing(data, tmp_path / "store", snapshot=True)
-    assert len(workers) == parallel.workers_most()
+    assert len(workers) == parallel.processes_most()
     assert all(worker._process.returncode is not None for worker in workers)

@@ -182,13 +182,15 @@ class Tree:
         """The stored form."""
         return self.packed()[1]
 
-    def packed(self, join: tree_text.Join = b"".join) -> tuple[str, bytes]:
+    def packed(self, join: tree_text.Join = b"".join, each: tree_text.Each = map) -> tuple[str, bytes]:
         """The digest of the uncompressed stored form, and the stored form; made in one pass.
 
         Args:
             join: makes one of the pieces that the stored form comes in.
+            each: does something to each piece, in order.
         """
-        return tree_text.packed(self.columns, join)
+        key, self._digest, data = tree_text.packed(self.columns, join, each)
+        return key, data
 
     @classmethod
     def from_bytes(

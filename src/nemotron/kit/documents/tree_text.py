@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from operator import le
 
-from nemotron.kit.documents import codec
-from nemotron.kit.documents.columns import DIGEST, FILE_MAX, HASH_BYTES, KIND_MASK, Columns
-from nemotron.kit.documents.digest import ALGORITHM, SAMPLE, is_digest
-from nemotron.kit.documents.entry import INTEGER_MAX, KINDS, Entry, is_inside, shown
+from nemotron.kit.documents import codec, tree_rows
+from nemotron.kit.documents.columns import Columns
+from nemotron.kit.documents.digest import ALGORITHM, is_digest
+from nemotron.kit.documents.entry import INTEGER_MAX, Entry, is_inside, shown
 from nemotron.kit.documents.known_keys import KnownKeys, of_columns, of_packed
 from nemotron.kit.documents.tags import TAG_FIELDS, Tags
 from nemotron.kit.errors import CorruptError
@@ -21,28 +21,31 @@ from nemotron.kit.errors import CorruptError
 TREE_FORMAT = 1
 TREE_SIZE_MAX = 4 << 30
 
-_quoted = json.encoder.encode_basestring_ascii
-# Rows that are turned into text, or text into rows, at a time: a listing may have millions.
-_BLOCK_ROWS = 10_000
+# Text that is turned into rows at a time: a listing may have millions.
 _BLOCK_BYTES = 1 << 20
 _PACKED_BYTES = 64 << 10
 _KNOWN = KnownKeys()
 # Makes one of many pieces.
 Join = Callable[[Iterable[bytes]], bytes]
+# Does something to each piece, in order: `map`, or what lets the next piece be made meanwhile.
+Each = Callable[[Callable[[bytes], bytes], Iterable[bytes]], Iterable[bytes]]
 
 
 def blocks(columns: Columns) -> Iterator[bytes]:
     """The uncompressed stored form, in pieces."""
+    yield from _head(columns)
+    yield from map(tree_rows.lines, tree_rows.rows_of(columns))
+
+
+def _head(columns: Columns) -> Iterator[bytes]:
     head = json.dumps({"format_version": TREE_FORMAT, "entries": len(columns)})
     yield head[:-1].encode("ascii")
     for name in TAG_FIELDS:
         if tags := getattr(columns, name):
             yield f', "{name}": "'.encode("ascii")
-            yield from (_quoted(piece)[1:-1].encode("ascii") for piece in tags.pieces(_BLOCK_BYTES))
+            yield from (tree_rows.quoted(piece)[1:-1].encode("ascii") for piece in tags.pieces(_BLOCK_BYTES))
             yield b'"'
     yield b"}\n"
-    for start in range(0, len(columns), _BLOCK_ROWS):
-        yield ("\n".join(_lines(columns, start, start + _BLOCK_ROWS)) + "\n").encode("ascii")
 
 
 def key(columns: Columns) -> str:
@@ -60,89 +63,36 @@ def key(columns: Columns) -> str:
     return found
 
 
-def packed(columns: Columns, join: Join = b"".join) -> tuple[str, bytes]:
-    """The digest of the uncompressed stored form, and the stored form; made in one pass."""
+def packed(columns: Columns, join: Join = b"".join, each: Each = map) -> tuple[str, str | None, bytes]:
+    """The digest of the uncompressed stored form, the identity, and the stored form; made in one pass."""
     from blake3 import blake3
 
-    hasher, packer = blake3(), zlib.compressobj(1)
+    hasher, packer, told = blake3(), zlib.compressobj(1), tree_rows.Identity(columns)
 
-    def pieces() -> Iterator[bytes]:
-        for block in blocks(columns):
-            hasher.update(block)
-            yield packer.compress(block)
-        yield packer.flush()
+    def texts() -> Iterator[bytes]:
+        for piece in _head(columns):
+            hasher.update(piece)
+            yield piece
+        for rows in tree_rows.rows_of(columns):
+            spelt = tree_rows.lines(rows)
+            yield spelt
+            hasher.update(spelt)  # these two are done while the lines are packed
+            told.add(rows)
 
-    data = join(pieces())
+    data = join(chain(each(packer.compress, texts()), map(packer.flush, (zlib.Z_FINISH,))))
     found = f"{ALGORITHM}:{hasher.hexdigest()}"
     _KNOWN.put(of_columns(columns), found)
     _KNOWN.put(of_packed(data), found)
-    return found, data
-
-
-def _lines(columns: Columns, start: int, stop: int) -> list[str]:
-    marks, shown_last = columns.marks[start:stop], _last(columns, start, stop)
-    rows = zip(
-        marks,
-        columns.paths[start:stop],
-        columns.sizes[start:stop],
-        columns.mtimes_ns[start:stop],
-        shown_last,
-        strict=True,
-    )
-    return [
-        f"[{mark & KIND_MASK}, {_quoted(path)}, {size}, {mtime_ns}, {last}]"
-        for mark, path, size, mtime_ns, last in rows
-    ]
-
-
-def _last(columns: Columns, start: int, stop: int) -> list[str]:
-    """The last column of some rows: a digest, the digest of a sample, a link's target, or null."""
-    stop = min(stop, len(columns))
-    digits = columns.hashes[HASH_BYTES * start : HASH_BYTES * stop].hex()
-    marks = columns.marks[start:stop]
-    if all(mark & DIGEST for mark in set(marks)):
-        return [
-            f'"{ALGORITHM}:{digits[at : at + 2 * HASH_BYTES]}"'
-            for at in range(0, len(digits), 2 * HASH_BYTES)
-        ]
-    found = ["null"] * (stop - start)
-    if columns.hashes:
-        for at, mark in enumerate(marks):
-            if mark > KIND_MASK:
-                name = ALGORITHM if mark & DIGEST else SAMPLE
-                found[at] = f'"{name}:{digits[2 * HASH_BYTES * at : 2 * HASH_BYTES * (at + 1)]}"'
-    if columns.targets:
-        for at in range(start, stop):
-            if (target := columns.targets.get(at)) is not None:
-                found[at - start] = _quoted(target)
-    return found
+    return found, told.digest(), data
 
 
 def identity(columns: Columns) -> str | None:
     """The digest of the content without its times; None if a file was not read."""
-    from blake3 import blake3
-
-    if any(mark & KIND_MASK <= FILE_MAX and not mark & DIGEST for mark in set(columns.marks)):
-        return None
-    hasher, between = blake3(b"["), ""
-    for start in range(0, len(columns), _BLOCK_ROWS):
-        stop = start + _BLOCK_ROWS
-        rows = zip(
-            columns.marks[start:stop],
-            columns.paths[start:stop],
-            columns.sizes[start:stop],
-            _last(columns, start, stop),
-            strict=True,
-        )
-        # As `json.dumps` spells a list of lists.
-        text = ", ".join(
-            f'["{KINDS[mark & KIND_MASK]}", {_quoted(path)}, {size}, {last}]'
-            for mark, path, size, last in rows
-        )
-        hasher.update(f"{between}{text}".encode("ascii"))
-        between = ", "
-    hasher.update(b"]")
-    return f"{ALGORITHM}:{hasher.hexdigest()}"
+    told = tree_rows.Identity(columns)
+    if told.is_known:
+        for rows in tree_rows.rows_of(columns):
+            told.add(rows)
+    return told.digest()
 
 
 def parsed(
@@ -221,7 +171,7 @@ def file_at(data: bytes, where: str, digest: str, path: str) -> Entry | None:
         CorruptError: it is damaged or cut.
         FormatTooNewError: a newer kit wrote it.
     """
-    spelt, found = f", {_quoted(path)}, ".encode("ascii"), None
+    spelt, found = f", {tree_rows.quoted(path)}, ".encode("ascii"), None
     for lines in _checked((data,), where, digest, Columns()):
         at = lines.find(spelt)
         if at < 0 or found is not None:

@@ -111,16 +111,7 @@ class DigestCache:
             return
         settled = looked_at_ns - SETTLED_NS
         fresh = tree.columns
-        times = zip(fresh.marks, fresh.inodes, fresh.mtimes_ns, fresh.ctimes_ns, strict=True)
-        sure = array(
-            "q",
-            (
-                at
-                for at, (mark, inode, mtime_ns, ctime_ns) in enumerate(times)
-                if mark & KIND_MASK > FILE_MAX
-                or (mark & DIGEST and inode and mtime_ns < settled and ctime_ns < settled)
-            ),
-        )
+        sure = _sure(fresh, settled)
         if not self._is_told(fresh, sure):
             _write(self._place, fresh, sure)
 
@@ -130,6 +121,26 @@ class DigestCache:
             return not sure
         told = map(_told, _sections(fresh, sure))
         return all(map(eq, map(tuple, self._told), told))
+
+
+def _sure(fresh: Columns, settled: int) -> Sequence[int]:
+    """The positions of what is remembered: files whose digests surely are theirs, and what is no file."""
+    if not fresh.marks or (
+        all(mark & DIGEST for mark in set(fresh.marks))
+        and min(fresh.inodes)
+        and max(max(fresh.mtimes_ns), max(fresh.ctimes_ns)) < settled
+    ):  # as it mostly is
+        return range(len(fresh))
+    times = zip(fresh.marks, fresh.inodes, fresh.mtimes_ns, fresh.ctimes_ns, strict=True)
+    return array(
+        "q",
+        (
+            at
+            for at, (mark, inode, mtime_ns, ctime_ns) in enumerate(times)
+            if mark & KIND_MASK > FILE_MAX
+            or (mark & DIGEST and inode and mtime_ns < settled and ctime_ns < settled)
+        ),
+    )
 
 
 class _Stored:

@@ -1,7 +1,7 @@
 """Listings in the store: inline in the manifest while small, else an object of their own."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from io import BytesIO
 
@@ -12,9 +12,12 @@ from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Tree, is_packed
 from nemotron.kit.errors import CorruptError, FormatTooNewError
 from nemotron.kit.registry import layout, objects
 from nemotron.kit.store.protocol import Store
+from nemotron.kit.workers import Workers
 
 log = logging.getLogger(__name__)
 
+# From so many rows on packing them takes longer than having a thread do it.
+ROWS_MEANWHILE = 4_000
 INLINE_ROWS_MAX = INLINE_SIZE_MAX // len('[0, "a", 0, 0, null]')
 
 
@@ -113,10 +116,25 @@ def join(pieces: Iterable[bytes]) -> bytes:
     return whole.getvalue()
 
 
+def meanwhile(work: Callable[[bytes], bytes], items: Iterable[bytes]) -> Iterator[bytes]:
+    """`map` by another thread, while the next item is made."""
+    with Workers(1, "kit-listing") as other:
+        running = None
+        for item in items:
+            if running is not None:
+                yield running.result()
+            running = other.submit(work, item)
+        if running is not None:
+            yield running.result()
+
+
 def with_tree(content: Content, tree: Tree) -> tuple[Content, tuple[str, bytes] | None]:
     """A content with its listing, and the object to create first if the listing is large."""
+    packed = None
+    if len(tree.entries) > INLINE_ROWS_MAX or len(tree.lines()) >= INLINE_SIZE_MAX:
+        packed = tree.packed(join, meanwhile if len(tree.entries) > ROWS_MEANWHILE else map)
     content = replace(content, files=tree.files, size=tree.size, digest=tree.digest)
-    if len(tree.entries) <= INLINE_ROWS_MAX and len(tree.lines()) < INLINE_SIZE_MAX:
+    if packed is None:
         return replace(content, listing=tree), None
-    digest, data = tree.packed(join)
+    digest, data = packed
     return replace(content, tree=digest), (layout.tree(digest), data)

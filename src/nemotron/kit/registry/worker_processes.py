@@ -198,6 +198,8 @@ class Crew:
         except NoWorkerError:
             if is_new:  # it can't work here, say: so would end the next, and one for each chunk
                 self._can_start = False
+            else:
+                self._to_start.append(None)
             raise
         self._idle.append(worker)
         return done
