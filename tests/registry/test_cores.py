@@ -80,14 +80,14 @@ def test_without_control_groups_there_is_no_limit(tmp_path):
 BOUND = """
 import os, sys
 from pathlib import Path
-from nemotron.kit.registry import cores, parallel, reading
+from nemotron.kit.registry import cores, parallel
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
 before = cores.usable()
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-started, make = [], reading.Workers
-reading.Workers = lambda most, name: started.append(most) or make(most, name)
+started, make = [], parallel.Workers
+parallel.Workers = lambda most, name: started.append(most) or make(most, name)
 parallel.CHUNK_FILES = 1
 Registry.open(sys.argv[1]).publish(Draft(name="x", source=Path(sys.argv[2]), snapshot=True))
 print(before, cores.usable(), *started)

@@ -49,7 +49,7 @@ def arm(point):
     elif kind == "half":
         files.copy = half_of(files.copy, int(number))
     elif kind == "sync":
-        local.LocalStore.sync = at_call(local.LocalStore.sync, 1)
+        local.LocalStore.sync_since = at_call(local.LocalStore.sync_since, 1)
     else:
         wanted = {"journal": ".kit/journal", "manifest": "m/v1/manifest.json"}[kind]
         only = lambda store, key, *_: key.startswith(wanted)  # noqa: E731
