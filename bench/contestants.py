@@ -190,13 +190,14 @@ def unsynced() -> Iterator[None]:
     """Nothing of this process is brought to the disk, not even its commits: as `cp` does it."""
     from nemotron.kit.store import files
 
-    synced, started = os.fsync, files.start_write_back
+    before = os.fsync, files.sync_file_system, files.start_write_back
     os.fsync = lambda descriptor: None
+    files.sync_file_system = lambda folder: True
     files.start_write_back = lambda descriptor, start, size: None
     try:
         yield
     finally:
-        os.fsync, files.start_write_back = synced, started
+        os.fsync, files.sync_file_system, files.start_write_back = before
 
 
 def kit(root: Path, *, synced: bool = True, **draft: object) -> Store:
@@ -211,8 +212,6 @@ def kit(root: Path, *, synced: bool = True, **draft: object) -> Store:
     (small / "large.bin").write_bytes(bytes(4 << 20))
     # Others set up their places before they are timed as well, and imports don't count.
     registry.publish(Draft(name="warm", source=small, **draft))  # type: ignore[arg-type]
-    if not synced:
-        registry.store.sync = lambda: None  # type: ignore[method-assign]
     expected = iter((True, False, True))
 
     def store(data: Path) -> None:
