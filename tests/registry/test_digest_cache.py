@@ -13,8 +13,9 @@ from nemotron.kit.documents.tree import Entry
 from nemotron.kit.registry import content, digest_cache, reading
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.registry.scan import scan_folder
+from nemotron.kit.registry.scan import scan_file, scan_folder
 from nemotron.kit.store import proc
+from nemotron.kit.store.user_folder import cache_folder
 from nemotron.kit.testing.faults import failing
 
 
@@ -52,6 +53,11 @@ def hashed(folder: Path) -> dict[str, str | None]:
     return {entry.path: entry.digest for entry in tree.entries}
 
 
+def kept() -> list[Path]:
+    """The files of the cache."""
+    return [path for path in Path(cache_folder(), "nemotron-kit", "digests").rglob("*") if path.is_file()]
+
+
 @pytest.mark.usefixtures("settled")
 def test_what_has_not_changed_is_not_read_again(data: Path, reads: list[str]) -> None:
     first = hashed(data)
@@ -59,6 +65,66 @@ def test_what_has_not_changed_is_not_read_again(data: Path, reads: list[str]) ->
     reads.clear()
     assert hashed(data) == first
     assert reads == []
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_files_of_one_folder_and_the_folder_do_not_push_each_other_out(
+    data: Path, tmp_path: Path, reads: list[str], snapshot: bool
+) -> None:
+    registry = Registry.open(str(tmp_path / "store"))
+    sources = {"p": data / "a.bin", "q": data / "b.bin", "all": data}
+
+    def publish_all() -> list[str | None]:
+        drafts = [
+            Draft(name=name, source=path, snapshot=snapshot, evidence="full")
+            for name, path in sources.items()
+        ]
+        return [registry.publish(draft).record.manifest.content.digest for draft in drafts]
+
+    first = publish_all()
+    assert sorted(reads) == ["a.bin", "a.bin", "b.bin", "b.bin", "c.bin"]
+    reads.clear()
+    assert publish_all() == first
+    assert reads == []
+    (data / "a.bin").write_bytes(b"another one")
+    publish_all()
+    assert reads == ["a.bin", "a.bin"]
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_large_file_that_was_read_with_its_folder_is_not_read_alone(data: Path, reads: list[str]) -> None:
+    (data / "a.bin").write_bytes(bytes(100_000))
+    hashed(data)
+    reads.clear()
+    for path in (data / "a.bin", data / "a.bin", data / "b.bin"):
+        content.hashed(str(data), scan_file(str(path)), alone=True)
+    assert reads == ["b.bin"]  # small: looking for it would cost more
+    hashed(data)
+    assert reads == ["b.bin"]
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_nobody_has_used_for_long_leaves_the_cache(data: Path, reads: list[str]) -> None:
+    hashed(data)
+    [used] = kept()
+    long_ago = time.time() - 2 * digest_cache.UNUSED_S
+    os.utime(used, (long_ago, long_ago))
+    hashed(data)  # which is a use
+    unused = used.with_name("unused")
+    unused.write_bytes(b"")
+    os.utime(unused, (long_ago, long_ago))
+    reads.clear()
+    hashed(data)
+    assert reads == []
+    assert unused.exists()  # nothing new is kept, so nothing is looked for
+    others = (data.parent / f"other-{number}" for number in range(10_000))
+    folder = next(other for other in others if digest_cache._place(str(other)).parent == used.parent)
+    folder.mkdir()
+    (folder / "x").write_bytes(b"x")
+    hashed(folder)
+    assert used in kept()
+    assert unused not in kept()
 
 
 def test_what_changed_a_moment_ago_is_not_believed(data: Path, reads: list[str]) -> None:

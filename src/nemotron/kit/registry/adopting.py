@@ -192,7 +192,7 @@ class _Adopting:
         if not self._dry_run and wanted:
             is_all = len(wanted) == now.files
             part = now if is_all else Tree(now.entries[at] for at in wanted)
-            read = hashed(folder, part, progress=self._progress)
+            read = hashed(folder, part, alone=content.scope == "file", progress=self._progress)
             places = wanted if is_all else range(len(wanted))
             tree = before.with_entries(
                 (at, read.entries[place]) for at, place in zip(wanted, places, strict=True)

@@ -49,6 +49,7 @@ def hashed(
     tree: Tree,
     *,
     only: Sequence[int] | None = None,
+    alone: bool = False,
     trust_cache: bool = True,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -59,6 +60,7 @@ def hashed(
         folder: where the files are.
         tree: what to read.
         only: the positions of the files to read, instead of all.
+        alone: the tree is one file, which need not be all of the folder.
         trust_cache: whether a file that has not changed since it was read for an earlier digest is not read.
         executor: who reads; threads of this process by default.
         progress: told the bytes done and those in all, of what has to be read.
@@ -66,7 +68,7 @@ def hashed(
     Raises:
         ConflictError: a file keeps changing while it is read.
     """
-    cache, started = DigestCache(folder), now_ns(folder)
+    cache, started = _cache(folder, tree, alone), now_ns(folder)
     known = cache.fill(tree) if trust_cache else tree
     unread = known.unread() if only is None else only
     work = parallel.on_all(reading.hashing(folder), known, unread, executor=executor, progress=progress)
@@ -76,6 +78,10 @@ def hashed(
     if unread or cache.files != tree.files:
         cache.remember(done, started)
     return done
+
+
+def _cache(folder: str, tree: Tree, alone: bool) -> DigestCache:
+    return DigestCache(folder, tree.columns.paths[0] if alone else None)
 
 
 def _done(known: Tree, work: Iterator[tuple[list[int], Columns]], cache: DigestCache, started: int) -> Tree:
@@ -128,6 +134,7 @@ def snapshot(
     tree: Tree,
     previous: Previous | None = None,
     *,
+    alone: bool = False,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Tree:
@@ -141,6 +148,7 @@ def snapshot(
         folder: where the files are.
         tree: what to copy.
         previous: a version whose contents the store has.
+        alone: the tree is one file, which need not be all of the folder.
         executor: who copies; threads of this process by default.
         progress: told the bytes done and those in all, of what has to be looked at.
 
@@ -148,7 +156,7 @@ def snapshot(
         ConflictError: a file keeps changing while it is read.
         DiskFullError: the store is full; what was copied is used by the next try.
     """
-    cache, started, mark = DigestCache(folder), now_ns(folder), store.mark()
+    cache, started, mark = _cache(folder, tree, alone), now_ns(folder), store.mark()
     known = with_links_inside(folder, cache.fill(tree))
     # What a living version names is in the store, unless it was set aside just before that was committed.
     is_tidy = previous is None or not store.list(layout.TRASH)

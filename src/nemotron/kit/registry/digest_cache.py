@@ -6,8 +6,13 @@ put back is read again; where it can be, nothing is remembered. A file that chan
 is not remembered either: it could change once more within the clock's granularity and look the same. What
 "shortly before" is, only the clock of the files' times can say, which may be a server's, and wrong.
 
+What is looked at alone, one file of a folder, has a file of its own in the cache: those that are published
+one by one would push each other out, and listing all of them at each would cost more than most take to read.
+It is looked for in the folder's as well where that is less to read than the file. The other way round, a file
+that was read alone is read once more with its folder.
+
 The cache is safe to delete, and safe beside other processes: each replaces the file whole, and what one of
-them forgets of the other's is only read again.
+them forgets of the other's is only read again. What nobody has used for half a year is removed now and then.
 """
 
 import json
@@ -45,6 +50,8 @@ _IMAGES = ("squashfs", "erofs", "iso9660", "udf", "cramfs", "romfs")
 _IMAGES_BY_FUSE = ("squashfuse", "squashfuse_ll", "dwarfs", "ratarmount", "archivemount")
 NO_CTIME = frozenset((*_IMAGES, *(f"fuse.{kind}" for kind in _IMAGES_BY_FUSE), "fuse.sshfs", "vfat", "exfat"))
 
+UNUSED_S = 180 * 86_400.0
+USED_EVERY_S = 86_400.0
 HEAD_SIZE_MAX = 4096
 _BLOCK = 10_000
 _BLOCK_BYTES = 256 << 10
@@ -61,13 +68,16 @@ class DigestCache:
 
     Args:
         folder: an absolute path.
+        alone: the name of the one file in it that is looked at, if it is not all of the folder.
 
     Attributes:
         files: of how many files a digest was known when a tree was filled.
     """
 
-    def __init__(self, folder: str) -> None:
-        self._place = _place(os.path.realpath(folder))
+    def __init__(self, folder: str, alone: str | None = None) -> None:
+        real = os.path.realpath(folder)
+        self._place = _place(real if alone is None else f"{real}/{alone}")
+        self._of_all = None if alone is None else _place(real)
         there = files.looked_at(folder)
         self._is_of_use = there is not None and proc.file_system(there.st_dev) not in NO_CTIME
         self._told: Told = ()
@@ -75,13 +85,22 @@ class DigestCache:
 
     def fill(self, tree: Tree) -> Tree:
         """Another tree like it, with the digests of files that have not changed since they were read."""
-        if not self._is_of_use:
-            return Tree.of_columns(tree.columns.shared())
+        found = self._filled_from(self._place, tree)
+        if self._of_all is not None and found.unread():
+            found = self._filled_from(self._of_all, tree, most=tree.size)
+            self._told, self.files = (), 0  # its own file of the cache says something else
+        return found
+
+    def _filled_from(self, place: Path, tree: Tree, most: int | None = None) -> Tree:
+        """The tree with what a file of the cache knows of it, if that has at most so many bytes."""
         try:
-            with open(self._place, "rb") as file:
-                return Tree.of_columns(self._filled(tree, _Stored(file)))
+            with open(place, "rb") as file:
+                there = os.fstat(file.fileno())
+                if self._is_of_use and (most is None or there.st_size <= most):
+                    _mark_used(place, there.st_mtime)
+                    return Tree.of_columns(self._filled(tree, _Stored(file)))
         except (OSError, ValueError, TypeError, LookupError, zlib.error) as error:
-            log.debug("the digest cache %s is of no use (%s); files are read instead", self._place, error)
+            log.debug("the digest cache %s is of no use (%s); files are read instead", place, error)
             self._told, self.files = (), 0
         return Tree.of_columns(tree.columns.shared())
 
@@ -292,6 +311,28 @@ def _told(section: bytes | bytearray) -> tuple[int, str]:
     return len(section), digest_of(section)
 
 
+def _mark_used(place: Path, last_s: float) -> None:
+    """See that a file of the cache, whose time is `last_s`, is not removed as unused."""
+    if time.time() - last_s < USED_EVERY_S:
+        return
+    try:
+        os.utime(place)
+    except OSError as error:
+        log.debug("that the digest cache %s was used can't be noted (%s)", place, error)
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove from one of the folders of the cache what nobody has used for long."""
+    oldest_s = time.time() - UNUSED_S
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.stat(follow_symlinks=False).st_mtime < oldest_s:
+                    files.unlink(entry.path)
+    except OSError as error:  # another process removed it first, say
+        log.debug("the digest cache %s can't be cleaned up (%s)", folder, error)
+
+
 def _write(place: Path, known: Columns, sure: Sequence[int]) -> None:
     temporary = place.with_name(f"{place.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -304,7 +345,10 @@ def _write(place: Path, known: Columns, sure: Sequence[int]) -> None:
                 file.write(section)
             file.seek(0)
             file.write(json.dumps({"format": FORMAT, "order": sys.byteorder, "sections": told}).encode())
+        is_new = not place.exists()
         os.replace(temporary, place)
+        if is_new:  # so often that the cache can't grow for ever, and looking at a 256th of it
+            _remove_unused(place.parent)
     except OSError as error:
         log.debug("the digest cache %s can't be written (%s)", place, error)
         temporary.unlink(missing_ok=True)

@@ -159,7 +159,7 @@ def gather(
         )
         if draft.entry and not any(item.path == draft.entry for item in tree.entries):
             raise PathNotFoundError(f"Cannot publish {draft.name}: no {draft.entry} in {folder}")
-        tree = _read(store, draft, folder, tree, latest, executor, progress)
+        tree = _read(store, draft, folder, tree, latest, single, executor, progress)
     looked_at = Content(
         mode="snapshot" if draft.snapshot else "reference",
         evidence="full" if draft.snapshot else draft.evidence,
@@ -179,14 +179,17 @@ def _read(
     folder: str,
     tree: Tree,
     latest: Listed | None,
+    single: bool,
     executor: Executor | None,
     progress: Progress | None,
 ) -> Tree:
     """The tree with the digests that are asked for; of a snapshot, whose bytes the store has."""
     if draft.snapshot:
-        return content.snapshot(store, folder, tree, latest, executor=executor, progress=progress)
+        return content.snapshot(
+            store, folder, tree, latest, alone=single, executor=executor, progress=progress
+        )
     if draft.evidence == "full":
-        return content.hashed(folder, tree, executor=executor, progress=progress)
+        return content.hashed(folder, tree, alone=single, executor=executor, progress=progress)
     if draft.evidence == "sampled":
         return content.sampled(folder, tree, executor=executor, progress=progress)
     return tree

@@ -22,7 +22,7 @@ def content_digest(path: str) -> str:
     """
     if os.path.isdir(path):
         return hashed(path, scan_folder(path)).digest or ""
-    return hashed(os.path.dirname(path), scan_file(path)).digest or ""
+    return hashed(os.path.dirname(path), scan_file(path), alone=True).digest or ""
 
 
 def add_upload(made: Any, upload: Upload) -> str | None:
