@@ -1,5 +1,6 @@
 """`evidence="sampled"`: three blocks of a large file, all of a small one, and never taken for more."""
 
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from nemotron.kit.documents.digest import SAMPLE_BLOCK, is_digest, is_sample
 from nemotron.kit.documents.tree import Entry
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.store.local import LocalStore
 
 SIZE = 10 * SAMPLE_BLOCK
 SMALL = 3 * SAMPLE_BLOCK
@@ -90,6 +92,31 @@ def test_asked_for_a_sample_of_what_has_digests_it_reads_all(registry: Registry,
     overwrite(data / "large.bin", 2 * SAMPLE_BLOCK)
     assert registry.verify("x", "sampled").evidence == "full"
     assert verdicts(registry, "sampled") == {"large.bin": "changed"}
+
+
+def give_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As some file systems do: no call reads all that is asked for, nor the same number of bytes twice."""
+    real, most = os.pread, itertools.cycle([1000, 7, SAMPLE_BLOCK - 1])
+    monkeypatch.setattr(os, "pread", lambda file, size, at: real(file, min(size, next(most)), at))
+
+
+def test_reads_that_give_less_than_was_asked_for_make_no_other_sample(
+    registry: Registry, publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish()
+    give_less(monkeypatch)
+    assert verdicts(registry) == {}
+
+
+def test_such_reads_have_a_touched_file_known_all_the_same(
+    data: Path, publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "huge.bin").write_bytes(os.urandom(2 << 20))
+    assert publish(snapshot=True) == "art://x:v1"
+    os.utime(data / "huge.bin", (0, 0))
+    give_less(monkeypatch)
+    monkeypatch.setattr(LocalStore, "stage", None)  # nothing is copied
+    assert publish(snapshot=True) == "art://x:v1"
 
 
 @pytest.mark.parametrize("at", [0, SIZE // 2, SIZE - 1])

@@ -1,6 +1,5 @@
 """Taking files into the store: each byte is read once, hashed, and written under the name of its digest."""
 
-import os
 from collections.abc import Sequence
 
 from blake3 import blake3
@@ -9,6 +8,7 @@ from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
 from nemotron.kit.documents.entry import Entry
 from nemotron.kit.registry import layout, reading
 from nemotron.kit.registry.work import Told
+from nemotron.kit.store import files
 from nemotron.kit.store.protocol import Store
 
 # What an earlier try has brought into the store lies together, and asking for a small file is less work than
@@ -112,8 +112,8 @@ class _Copying:
             ):
                 starts = (0, (entry.size - SAMPLE_BLOCK) // 2, entry.size - SAMPLE_BLOCK)
                 return all(
-                    os.pread(one.fileno(), SAMPLE_BLOCK, start)
-                    == os.pread(other.fileno(), SAMPLE_BLOCK, start)
+                    files.read_at(one.fileno(), SAMPLE_BLOCK, start)
+                    == files.read_at(other.fileno(), SAMPLE_BLOCK, start)
                     for start in starts
                 )
         except OSError:

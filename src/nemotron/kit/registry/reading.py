@@ -82,7 +82,7 @@ def sample_file(folder: str, entry: Entry, told: Told | None = None) -> Entry:
 
     def read(descriptor: int, size: int) -> tuple[str, int]:
         starts = (0, (size - SAMPLE_BLOCK) // 2, size - SAMPLE_BLOCK)
-        first, middle, last = (os.pread(descriptor, SAMPLE_BLOCK, max(0, start)) for start in starts)
+        first, middle, last = (files.read_at(descriptor, SAMPLE_BLOCK, max(0, start)) for start in starts)
         return sample_of(size, first, middle, last), size
 
     done = steadily(folder, entry, read)

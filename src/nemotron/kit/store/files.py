@@ -67,6 +67,14 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
             view = view[os.write(descriptor, view) :]
 
 
+def read_at(descriptor: int, size: int, start: int) -> bytes:
+    """The bytes of a file from `start` on, `size` of them unless it ends sooner: one call may give less."""
+    data = os.pread(descriptor, size, start)
+    while 0 < len(data) < size and (more := os.pread(descriptor, size - len(data), start + len(data))):
+        data += more
+    return data
+
+
 def unlink(path: str) -> None:
     """Take a file away, if it is there."""
     try:
