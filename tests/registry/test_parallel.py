@@ -86,6 +86,21 @@ def test_progress_ends_at_the_total(registry: Registry, data: Path, how: dict[st
     assert told[-1][0] <= size
 
 
+class FalseExecutor(ThreadPoolExecutor):
+    """One that counts as false, as what has a length may."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_any_executor_has_progress_told(registry: Registry, data: Path) -> None:
+    told: list[tuple[int, int]] = []
+    with FalseExecutor(2) as executor:
+        draft = Draft(name="x", source=data, evidence="full")
+        registry.publish(draft, executor=executor, progress=lambda done, total: told.append((done, total)))
+    assert told[-1][0] == told[-1][1] > 0
+
+
 @pytest.mark.parametrize("snapshot", [True, False])
 def test_an_interrupt_leaves_no_version_and_nothing_half_done(
     registry: Registry, data: Path, snapshot: bool

@@ -145,10 +145,10 @@ def on_all(
         try:
             for chunk in chain(first, chunks):
                 if len(running) >= ahead:
-                    yield _next(running, sizes, meter if executor else None)
+                    yield _next(running, sizes, meter if executor is not None else None)
                 running.append((chunk, workers.submit(do, tree.columns.taken(chunk), threads, told)))
             while running:
-                yield _next(running, sizes, meter if executor else None)
+                yield _next(running, sizes, meter if executor is not None else None)
         except BaseException:  # an interrupt among them: what runs stops at its next block
             meter.stopped = True
             for _, future in running:
