@@ -1,5 +1,6 @@
 """What a scan finds in a folder: all that is there, each thing once, in the order of the listing."""
 
+import errno
 import inspect
 import os
 import resource
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron.kit.documents.entry import INTEGER_MAX
-from nemotron.kit.errors import RefusedError
+from nemotron.kit.errors import PathNotFoundError, RefusedError, UnavailableError
 from nemotron.kit.registry.scan import scan_folder
 
 # Names whose order is not that of their paths once something is in them: "a/x" lies between "a.b" and "a0".
@@ -129,6 +130,24 @@ def test_what_may_not_be_looked_at_is_named(data, monkeypatch, name):
     monkeypatch.setattr(os, refused, refuse)
     with pytest.raises(RefusedError, match=str(data / name)):
         found(data)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(errno.EACCES, RefusedError), (errno.ENOTCONN, UnavailableError)]
+)
+def test_a_folder_that_can_not_be_looked_at_is_not_called_absent(data, monkeypatch, number, expected):
+    def refuse(path, **how):
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(expected, match=f"{data}.*{os.strerror(number)}"):
+        found(data)
+
+
+@pytest.mark.parametrize("what", ["none", "part.txt"])
+def test_what_is_no_folder(data, what):
+    with pytest.raises(PathNotFoundError, match=f"No such folder: {data / what}"):
+        found(data / what)
 
 
 def test_deep_folders_need_few_files_open(tmp_path):

@@ -14,6 +14,7 @@ from nemotron.kit.documents.columns import OWNER_EXECUTES, Columns
 from nemotron.kit.documents.entry import CODES, INTEGER_MAX, kept_time
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import PathNotFoundError, RefusedError
+from nemotron.kit.store.files import looked_at
 from nemotron.kit.store.system_errors import translate
 
 log = logging.getLogger(__name__)
@@ -78,9 +79,10 @@ def scan_folder(
 
     Raises:
         PathNotFoundError: there is no such folder.
-        RefusedError: something in it may not be read.
+        RefusedError: something in it, or it, may not be looked at.
     """
-    if not os.path.isdir(folder):
+    there = looked_at(folder)
+    if there is None or not stat.S_ISDIR(there.st_mode):
         raise PathNotFoundError(f"No such folder: {folder}. Check the path, or write the data first")
     seen = {os.path.realpath(folder)} if follow_links else None
     found = Columns()
