@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from nemotron.kit.documents.columns import Columns
 from nemotron.kit.errors import MisuseError, PathNotFoundError
-from nemotron.kit.registry import content, parallel
+from nemotron.kit.registry import content, parallel, worker_processes
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import scan_folder
@@ -118,6 +120,35 @@ def test_an_interrupt_leaves_no_version_and_nothing_half_done(
     assert not list(Path(registry.root).rglob(".tmp-*"))
     record = registry.publish(draft).record
     assert (record.version, registry.verify(record.uri, "full").ok) == (1, True)
+
+
+@pytest.mark.parametrize("what", ["snapshot", "full", "uncached", "sampled", "again"])
+def test_workers_end_with_who_was_interrupted_between_two_chunks(
+    registry: Registry, data: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    tree = content.snapshot(registry.store, str(data), scan_folder(str(data)))
+    monkeypatch.setattr(parallel, "CHUNK_FILES", 8)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Columns, "put_all", interrupted)
+    monkeypatch.setattr(type(registry.store), "rely_on_all", interrupted)
+    monkeypatch.setattr(worker_processes, "FILES_MIN", 10**9 if what != "again" else 1)
+    monkeypatch.setattr(worker_processes, "_is_python", lambda: False)
+    folder, bare, new = str(data), scan_folder(str(data)), Registry.open(f"{registry.root}-new").store
+    call: dict[str, Callable[[], object]] = {
+        "snapshot": lambda: content.snapshot(new, folder, bare),
+        "full": lambda: content.hashed(folder, bare),
+        "uncached": lambda: content.hashed(folder, bare, trust_cache=False),
+        "sampled": lambda: content.sampled(folder, bare),
+        "again": lambda: content.take_again(registry.store, folder, tree),
+    }
+    with pytest.raises(KeyboardInterrupt) as caught:
+        call[what]()
+    # A notebook keeps the error, and with it all that was on its way.
+    assert caught.tb is not None
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("kit-content")]
 
 
 INTERRUPTED = """

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -216,9 +217,9 @@ def read(
         ConflictError: an object is in another state than the one that was found.
     """
     work = partial(read_chunk, objects, scope == "file", evidence == "sampled")
-    return tree.with_parts(
-        parallel.on_all(work, tree, positions, executor=executor, progress=progress, is_remote=True)
-    )
+    reading = parallel.on_all(work, tree, positions, executor=executor, progress=progress, is_remote=True)
+    with closing(reading):
+        return tree.with_parts(reading)
 
 
 def read_chunk(

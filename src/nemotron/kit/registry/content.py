@@ -4,8 +4,9 @@ import logging
 import os
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from functools import partial
 from typing import Protocol
 
@@ -72,9 +73,10 @@ def hashed(
     known = cache.fill(tree) if trust_cache else tree
     unread = known.unread() if only is None else only
     work = parallel.on_all(reading.hashing(folder), known, unread, executor=executor, progress=progress)
-    if not trust_cache or only is not None:
-        return known.with_parts(work)
-    done = _done(known, work, cache, started)
+    with closing(work):
+        if not trust_cache or only is not None:
+            return known.with_parts(work)
+        done = _done(known, work, cache, started)
     if unread or cache.files != tree.files:
         cache.remember(done, started)
     return done
@@ -123,9 +125,9 @@ def sampled(
         ConflictError: a file keeps changing while it is read.
     """
     unread = tree.unread(DIGEST | SAMPLED) if only is None else only
-    return tree.with_parts(
-        parallel.on_all(reading.sampling(folder), tree, unread, executor=executor, progress=progress)
-    )
+    work = parallel.on_all(reading.sampling(folder), tree, unread, executor=executor, progress=progress)
+    with closing(work):
+        return tree.with_parts(work)
 
 
 def snapshot(
@@ -164,8 +166,8 @@ def snapshot(
         return known
     wanted, likely = _to_copy(store, known, previous, is_tidy)
     work = partial(copy_chunk if executor is None else copy_chunk_durably, store, folder, likely)
-    copying = _copied(store, work, known, wanted, executor, progress)
-    taken = _done(known, copying, cache, started) if wanted else known
+    with closing(_copied(store, work, known, wanted, executor, progress)) as copying:
+        taken = _done(known, copying, cache, started) if wanted else known
     _warn_of_links(folder, taken)
     store.sync_since(mark)
     if wanted or cache.files != taken.files:
@@ -180,14 +182,17 @@ def _copied(
     files: Sequence[int],
     executor: Executor | None,
     progress: Progress | None,
-) -> Iterator[tuple[list[int], Columns]]:
-    """Copy files of a tree; yields positions of some, and a part with their entries."""
+) -> Generator[tuple[list[int], Columns], None, None]:
+    """Copy files of a tree; yields positions of some, and a part with their entries. To be closed, as
+    `parallel.on_all` is.
+    """
     is_remote = store.at_once > 1
     copying = parallel.on_all(work, tree, files, executor=executor, progress=progress, is_remote=is_remote)
-    for positions, part in copying:
-        if len(files) >= worker_processes.FILES_MIN:  # another process may have written it: this one syncs
-            store.rely_on_all(layout.blob(part.digest(at) or "") for at in range(len(part)))
-        yield positions, part
+    with closing(copying):
+        for positions, part in copying:
+            if len(files) >= worker_processes.FILES_MIN:  # another process may have written it
+                store.rely_on_all(layout.blob(part.digest(at) or "") for at in range(len(part)))
+            yield positions, part
 
 
 def _to_copy(
@@ -264,12 +269,13 @@ def take_again(store: Store, folder: str, tree: Tree, *, progress: Progress | No
         ConflictError: something is gone from the store, and the file is another one by now.
     """
     work, mark = partial(copy_chunk, store, folder, {}), store.mark()
-    for positions, part in _copied(store, work, tree, tree.unread(known=0), None, progress):
-        for at, taken in enumerate(positions):
-            if part.raw_digest(at) != tree.columns.raw_digest(taken):
-                raise ConflictError(
-                    f"Cannot publish {folder}: {part.paths[at]} changed meanwhile; publish it again"
-                )
+    with closing(_copied(store, work, tree, tree.unread(known=0), None, progress)) as copying:
+        for positions, part in copying:
+            for at, taken in enumerate(positions):
+                if part.raw_digest(at) != tree.columns.raw_digest(taken):
+                    raise ConflictError(
+                        f"Cannot publish {folder}: {part.paths[at]} changed meanwhile; publish it again"
+                    )
     store.sync_since(mark)
 
 

@@ -6,7 +6,7 @@ other processes or machines included.
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from functools import partial
@@ -108,8 +108,10 @@ def on_all(
     executor: Executor | None = None,
     progress: Progress | None = None,
     is_remote: bool = False,
-) -> Iterator[tuple[list[int], Columns]]:
+) -> Generator[tuple[list[int], Columns], None, None]:
     """Do some work to many files; yields positions of some, and a part with their entries, completed.
+
+    Who may leave it before its end closes it (`contextlib.closing`): until then the workers go on.
 
     Args:
         work: picklable if the executor needs that.
