@@ -104,6 +104,26 @@ def test_what_a_sync_that_broke_off_took_is_synced_by_the_next(disk, monkeypatch
     assert disk.written <= disk.durable
 
 
+def test_an_interrupt_right_after_it_took_them_loses_none(disk, monkeypatch):
+    class Interrupted:
+        def __enter__(self) -> None:
+            lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            monkeypatch.setattr(to_sync, "_lock", lock)
+            lock.release()
+            raise KeyboardInterrupt
+
+    to_sync = Unsynced("/root")
+    lock = to_sync._lock
+    disk.write(to_sync, 2)
+    monkeypatch.setattr(to_sync, "_lock", Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        to_sync.sync()
+    to_sync.sync()
+    assert disk.written <= disk.durable
+
+
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("before", [0, 1, 3 * SINGLY_MAX])
 def test_no_more_is_known_than_tells_how_to_sync(disk, together, before):

@@ -72,10 +72,12 @@ class Unsynced:
         """
         # Who finds its files taken by another thread's sync waits until that is done.
         with self._turn:
-            with self._lock:
-                paths, self._paths, added = self._paths, [], self._added
+            paths: list[tuple[int, str]] = []
             failed: dict[int, OSError] = {}
+            added = 0
             try:
+                with self._lock:
+                    paths, self._paths, added = self._paths, [], self._added
                 self._sync(paths, failed)
             except OSError as error:  # which may be about any of them
                 self._put_back([one for one in paths if not _is_gone(failed.get(one[0]))])
