@@ -31,6 +31,7 @@ from nemotron.kit.errors import (
 from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
 from nemotron.kit.integrations.place import Place
+from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.records import Copied, Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.system_errors import translate
@@ -76,6 +77,7 @@ def copy_out(
             what is there was copied. A snapshot's: `CorruptError`.
         RefusedError, DiskFullError: it could not be written; what was copied before stays.
     """
+    check_flags(force=force)
     fs = ArtifactFileSystem.over(registry)
     place = _place(registry, ref, file_alone=True)
     drift.look(registry, place.record)

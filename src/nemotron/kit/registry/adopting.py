@@ -24,6 +24,7 @@ from nemotron.kit.errors import (
 from nemotron.kit.registry import changes, layout, stamps
 from nemotron.kit.registry.content import hashed
 from nemotron.kit.registry.differences import Difference
+from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.founding import prepare
 from nemotron.kit.registry.publishing import gather, within
 from nemotron.kit.registry.records import Draft
@@ -88,6 +89,7 @@ def adopt(
     >>> [(one.uri, one.status, one.files) for one in adopt(Registry.open(root))]
     [('art://data:v1', 'adopted', 1)]
     """
+    check_flags(full=full, dry_run=dry_run)
     versions = Versions(registry.store)  # its own, which has nothing remembered
     if not versions.older.present:
         return []

@@ -99,8 +99,11 @@ class Aliases:
             MisuseError: the alias is `latest`.
         """
         from nemotron.kit.documents.alias import AliasMove
+        from nemotron.kit.registry.flags import check_flag, check_flags
 
         self.check(alias)
+        check_flags(force=force)
+        check_flag("protect", protect, may_be_none=True)
         moves, write_id, taken = self._moves(name, alias), stamps.uuid7(), 0
         for _ in range(ATTEMPTS_MAX):
             last, highest = moves.last(taken, patient=True)

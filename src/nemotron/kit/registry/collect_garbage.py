@@ -19,6 +19,7 @@ from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, DiskFullError
 from nemotron.kit.registry import census, copying, garbage, layout, leftovers, newer_stats, stamps
 from nemotron.kit.registry.census import Census
+from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.founding import is_founded
 from nemotron.kit.registry.garbage import Action, Item, Sweep, What
 from nemotron.kit.registry.trees import read_tree
@@ -41,6 +42,7 @@ def collect(
     progress: Progress | None = None,
 ) -> Sweep:
     """See `Registry.gc`."""
+    check_flags(apply=apply, forget_damaged=forget_damaged)
     if not is_founded(store):  # a root that is misspelt is not made, either
         return Sweep(root=store.url, applied=apply, grace=grace, items=())
     run = _Run(store, grace, apply, progress or (lambda done, total: None))

@@ -14,6 +14,7 @@ from nemotron.kit.registry import layout, probing
 from nemotron.kit.registry.aliases import Aliases
 from nemotron.kit.registry.checkup import Checkup
 from nemotron.kit.registry.findings import Finding, said_of
+from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.garbage import GRACE_DEFAULT, is_over
 from nemotron.kit.registry.leftovers import in_folder
 from nemotron.kit.registry.registry import Registry
@@ -48,6 +49,7 @@ def examine(
     >>> examine(Registry.open(tempfile.mkdtemp()))
     []
     """
+    check_flags(probe=probe, repair=repair)
     doctor = _Doctor(registry)
     found = list(doctor.findings(probe, progress or (lambda done, total: None)))
     return [_repaired(finding) for finding in found] if repair else found
