@@ -1,9 +1,11 @@
 """`load` and `from_uri`: the right kind, from wherever it lies now."""
 
+import errno
 import io
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +34,8 @@ from nemotron.kit.errors import (
     MisuseError,
     NotInitializedError,
     PathNotFoundError,
+    RefusedError,
+    UnavailableError,
 )
 from nemotron.kit.integrations.pins import in_store
 from nemotron.kit.registry.records import Draft
@@ -373,6 +377,42 @@ def test_drift_can_be_an_error_or_nothing(
         with pytest.raises(DriftError, match=r"part\.txt changed"):
             Artifact.from_uri("art://m")
     assert context.used() == ("art://m:v1",), "what failed was not used"
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(errno.EACCES, RefusedError), (errno.ENOTCONN, UnavailableError)]
+)
+@pytest.mark.parametrize("reaction", ["warn", "error", "ignore"])
+def test_what_can_not_be_checked_is_not_used_where_drift_is_an_error(
+    tmp_path: Path,
+    folder: Folder,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    reaction: context.Reaction,
+    number: int,
+    expected: type[Exception],
+) -> None:
+    path = folder("m")
+    start.init(root=tmp_path / "store", on_drift=reaction)
+    Artifact(path=path).save(name="m")
+    real = os.stat
+
+    def refuse(at: Any, **how: Any) -> os.stat_result:
+        if str(at).startswith(str(path)):
+            raise OSError(number, os.strerror(number), at)
+        return real(at, **how)
+
+    said = f"Cannot tell whether art://m:v1 is still .* {path}: {os.strerror(number)}"
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", refuse)
+        for _ in range(2):
+            if reaction == "error":
+                with pytest.raises(expected, match=rf"{said}.* with 'warn' it is"):
+                    Artifact.from_uri("art://m")
+            else:
+                assert Artifact.from_uri("art://m").uri == "art://m:v1"
+    assert len(re.findall(said, caplog.text)) == (reaction == "warn")
+    assert context.used() == (() if reaction == "error" else ("art://m:v1",))
 
 
 def test_a_snapshot_does_not_drift(store: Registry, folder: Folder, caplog: pytest.LogCaptureFixture) -> None:

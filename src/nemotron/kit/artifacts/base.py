@@ -175,6 +175,7 @@ class Artifact(ArtifactValue):
             CorruptError: the metadata is damaged.
             NotFoundError: the tracker has no such artifact.
             DriftError: its files are no longer those that were published, and `on_drift` is "error".
+            RefusedError, UnavailableError: they can't be looked at, and `on_drift` is "error".
         """
         from nemotron.kit.artifacts.loading import load
 
@@ -197,6 +198,7 @@ class Artifact(ArtifactValue):
             MisuseError: it is of another kind than the class.
             NotInitializedError: there is no store.
             DriftError: the files differ, and `on_drift` is "error".
+            RefusedError, UnavailableError: they can't be looked at, and `on_drift` is "error".
         """
         from nemotron.kit.artifacts.loading import from_uri
 

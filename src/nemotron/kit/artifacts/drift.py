@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from nemotron.kit import context
-from nemotron.kit.errors import DriftError, KitError
+from nemotron.kit.errors import CorruptError, DriftError, KitError, RefusedError, UnavailableError
 from nemotron.kit.registry.differences import Difference
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
@@ -21,6 +21,8 @@ def look(registry: Registry, record: Record) -> None:
 
     Raises:
         DriftError: they differ, and `on_drift` is "error".
+        RefusedError, UnavailableError, CorruptError: they can't be looked at, or their listing can't be read,
+            and `on_drift` is "error".
     """
     reaction = context.settings().on_drift
     key = (registry.root, record.uri)
@@ -30,7 +32,15 @@ def look(registry: Registry, record: Record) -> None:
     try:
         differences = registry.check(record)
     except KitError as error:
-        log.warning("Cannot tell whether %s is still what was published: %s", record.uri, error)
+        said = f"Cannot tell whether {record.uri} is still what was published: {error}"
+        if reaction == "error":
+            kind = next(
+                (kind for kind in (UnavailableError, CorruptError) if isinstance(error, kind)), RefusedError
+            )
+            raise kind(
+                f"{said} (on_drift='error' lets nothing be used that can't be checked; with 'warn' it is)"
+            ) from error
+        log.warning("%s", said)
         return
     changed = [difference for difference in differences if difference.verdict != "touched"]
     if changed and reaction == "error":
