@@ -1,5 +1,7 @@
 """Resolving: what a reference means, what is said when there is nothing, and what it sees."""
 
+import errno
+import os
 import shutil
 
 import pytest
@@ -12,6 +14,7 @@ from nemotron.kit.errors import (
     NotFoundError,
     OutsideRootError,
     PathNotFoundError,
+    RefusedError,
     WithdrawnError,
 )
 
@@ -209,6 +212,25 @@ def test_data_that_is_gone_is_named(publish, opened, data):
     assert record.path == str(data)
     with pytest.raises(PathNotFoundError, match="which is gone"):
         opened().inside("m/part.txt")
+
+
+def test_data_that_can_not_be_looked_at_is_not_called_gone(publish, opened, data, monkeypatch):
+    publish()
+    registry, real = opened(), os.stat
+
+    def refuse(path, **how):
+        if str(path).startswith(str(data)):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return real(path, **how)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(RefusedError, match=f"Cannot look at {data}/part.txt: Permission denied. Check its"):
+        registry.inside("m/part.txt")
+
+
+def test_a_path_that_is_too_long_has_advice_about_itself(tmp_path, publish):
+    with pytest.raises(RefusedError, match=r"File name too long\. Shorten its name, or the names of"):
+        publish(source=tmp_path / "/".join(["d" * 200] * 25))
 
 
 # -- listing -----------------------------------------------------------------------------------------------

@@ -239,6 +239,7 @@ def test_every_error_number_is_an_error_of_the_kit(number):
         (errno.EPERM, "look into", "Check its owner and mode, and those of the folders above it"),
         (errno.EROFS, "write", "Mount it such that it can be written, or choose another root"),
         (errno.ENAMETOOLONG, "lay out", "Choose a root that is shorter, or shorter names"),
+        (errno.ENAMETOOLONG, "look at", "Shorten its name, or the names of the folders above it"),
         (errno.EMFILE, "read", "Close what this process has open, or allow it more (ulimit -n)"),
     ],
 )

@@ -13,6 +13,7 @@ from nemotron.kit.names import Alias, ArtifactName, ArtifactRef, Version, parse_
 from nemotron.kit.registry.catalog import Catalog
 from nemotron.kit.registry.resolved import Record
 from nemotron.kit.store.connect import open_store
+from nemotron.kit.store.files import looked_at
 from nemotron.kit.store.protocol import Store
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class Registry(Catalog):
 
         Raises:
             PathNotFoundError: there is none.
+            RefusedError, UnavailableError: it can't be looked at.
             OutsideRootError: a link there leads out of the artifact.
         """
         record, path = self.find(ref)
@@ -175,8 +177,8 @@ class Registry(Catalog):
         entry = record.manifest.content.entry if record.manifest.content else None
         if record.scope == "file" and path not in ("", entry):
             raise PathNotFoundError(f"No {path} in {record.uri}: it is the file {entry} alone")
-        if not os.path.lexists(found):
-            where = "" if os.path.isdir(folder) else ", which is gone: its data was moved or deleted"
+        if looked_at(str(found), follow_links=False) is None:
+            where = "" if looked_at(str(folder)) else ", which is gone: its data was moved or deleted"
             raise PathNotFoundError(f"No {path or 'data'} in {record.uri}: looked in {folder}{where}")
         from nemotron.kit.registry.scan import leaves
 

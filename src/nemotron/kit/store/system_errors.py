@@ -44,6 +44,8 @@ def translate(error: OSError, doing: str, path: object) -> KitError:
         return PathNotFoundError(said)
     if error.errno == errno.ELOOP:
         return OutsideRootError(f"{said}. It is a link, and links are not followed: they may lead anywhere")
+    if error.errno == errno.ENAMETOOLONG and doing in _READING:
+        return RefusedError(f"{said}. Shorten its name, or the names of the folders above it")
     if error.errno == errno.ENAMETOOLONG:
         return RefusedError(f"{said}. Choose a root that is shorter, or shorter names")
     if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
