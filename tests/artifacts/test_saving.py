@@ -1,5 +1,6 @@
 """`save`: the file beside the data, the version in the store, and both when something is off."""
 
+import io
 import json
 import logging
 import os
@@ -169,6 +170,27 @@ def test_it_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, termina
     assert showing is not None
     with showing("Copying") as progress:
         assert (progress is not None) is terminal
+
+
+class Written:
+    """What programs put in the place of standard error: it has what `print` needs."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_whatever_stands_for_standard_error_keeps_nobody_from_saving(
+    store: Registry, folder: Folder, monkeypatch: pytest.MonkeyPatch, is_closed: bool
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed if is_closed else Written())
+    Artifact(path=folder("d", "a.txt")).save(name="a")
+    assert store.resolve("a").version == 1
 
 
 def test_a_file_does_not_take_the_record_of_the_folder_it_is_in(

@@ -188,11 +188,9 @@ def add_wandb(project: str | None = None, entity: str | None = None) -> None:
 
 def _shown(what: str) -> "AbstractContextManager[Progress | None]":
     """Show a person on a terminal how far long work is, once it takes more than a second."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        return nullcontext()
-    from nemotron.kit.console.output import HumanOutput
+    from nemotron.kit.console.output import HumanOutput, is_seen
 
-    return HumanOutput().progress(what, of_bytes=True)
+    return HumanOutput().progress(what, of_bytes=True) if is_seen(sys.stderr) else nullcontext()
 
 
 context.set_showing(_shown)

@@ -89,9 +89,7 @@ class Output(ABC):
 
     def progress(self, what: str, *, of_bytes: bool = False) -> "Progress":
         """Show that something goes on, if it takes long and a person looks; what is counted may be bytes."""
-        return Progress(
-            what, visible=self.human and sys.stderr is not None and sys.stderr.isatty(), of_bytes=of_bytes
-        )
+        return Progress(what, visible=self.human and is_seen(sys.stderr), of_bytes=of_bytes)
 
 
 class HumanOutput(Output):
@@ -234,6 +232,20 @@ def is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
+def is_seen(stream: TextIO | None) -> bool:
+    """Whether what is written to a stream appears on a terminal.
+
+    A program may have put anything in the place of a standard one.
+
+    >>> is_seen(None)
+    False
+    """
+    try:
+        return stream is not None and stream.isatty()
+    except (AttributeError, ValueError):  # an object with `write` alone; a stream that was closed
+        return False
+
+
 def _escapes(text: str, encoding: str) -> bool:
     try:
         text.encode(encoding, "surrogateescape")
@@ -335,4 +347,5 @@ class Progress:
             if timer is not None:
                 timer.cancel()
             if self._bar is not None:
-                self._bar.stop()
+                with suppress(OSError, ValueError):  # the terminal is gone by now, and the work is done
+                    self._bar.stop()
