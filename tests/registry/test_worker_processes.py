@@ -30,7 +30,7 @@ from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import scan_folder
 from nemotron.kit.registry.work import do_part
-from nemotron.kit.registry.worker_processes import WorkerProcess, in_processes, order_of
+from nemotron.kit.registry.worker_processes import Standby, WorkerProcess, in_processes, order_of
 from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.store.unsynced import SINGLY_MAX, Unsynced
@@ -366,6 +366,25 @@ def test_none_starts_for_few_files_or_for_an_executor(data, tmp_path, workers, m
     monkeypatch.setattr(worker_processes, "FILES_MIN", FILES + 4)
     listing(data, tmp_path / "other", snapshot=True)
     assert there == [0, 0]
+
+
+def test_an_interrupt_before_one_is_known_ends_it(workers):
+    class Interrupted(list[WorkerProcess]):
+        def append(self, worker: WorkerProcess) -> None:
+            raise KeyboardInterrupt
+
+    pids = []
+
+    def start() -> None:
+        standby = Standby(reading.__name__, 1)
+        standby._ready = Interrupted()
+        try:
+            standby.told(FILES)
+        except KeyboardInterrupt:
+            pids.append(workers.pop()._process.pid)
+
+    start()
+    assert not Path(f"/proc/{pids[0]}").exists()
 
 
 def test_a_scan_that_breaks_off_ends_them(data, tmp_path, workers, monkeypatch):

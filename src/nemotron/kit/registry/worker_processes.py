@@ -210,6 +210,23 @@ class Crew:
             worker.end()
 
 
+class _Process(subprocess.Popen[bytes]):
+    """One that ends when nobody holds it: an interrupt may come before it has a name."""
+
+    def __del__(self) -> None:
+        # What Popen does is to keep it, and its pipes open. Without a number it was never started.
+        if getattr(self, "pid", None) is not None and self.returncode is None:
+            self.end()
+
+    def end(self) -> None:
+        """End it; it is not at work."""
+        self.kill()
+        self.wait()
+        for pipe in (self.stdin, self.stdout):
+            with suppress(OSError):  # what was not sent has no reader any more
+                pipe.close()  # type: ignore[union-attr]
+
+
 class WorkerProcess:
     """A process that does one kind of work, once it has been told which.
 
@@ -225,7 +242,7 @@ class WorkerProcess:
         command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _PROGRAM]
         pipe = subprocess.PIPE
         try:
-            self._process = subprocess.Popen(
+            self._process = _Process(
                 [*command, _HERE, module, *import_path(), _HERE],
                 stdin=pipe,
                 stdout=pipe,
@@ -264,11 +281,7 @@ class WorkerProcess:
 
     def end(self) -> None:
         """End it. It is not at work, so nothing is left half done."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):  # what was not sent has no reader any more
-                pipe.close()  # type: ignore[union-attr]
+        self._process.end()
 
 
 def import_path() -> list[str]:
