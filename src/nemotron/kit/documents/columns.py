@@ -151,6 +151,13 @@ class Columns:
             getattr(self, name).extend(getattr(files, name)[start:stop])
 
     def share_paths(self, others: list[str], start: int) -> None:
+    def remove(self, at: int) -> None:
+        """Take away an entry that was looked at; the others stay where they are in memory."""
+        for name in _OF_FILES:
+            del getattr(self, name)[at]
+        self.targets.pop(at, None)
+        self.targets = {there - (there > at): target for there, target in self.targets.items()}
+
         """Hold, from a position on, the texts of another listing where it has the same ones.
 
         Args:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, overload
 
 Verdict = Literal["touched", "changed", "missing", "extra"]
@@ -94,7 +95,7 @@ class Differences(Sequence[Difference]):
     def without(self, positions: Iterable[int]) -> "Differences":
         """All but those at some positions, which rise."""
         found, start = Differences(), 0
-        for at in (*positions, len(self)):
+        for at in chain(positions, (len(self),)):
             found._paths += self._paths[start:at]
             found._codes += self._codes[start:at]
             start = at + 1

@@ -92,10 +92,9 @@ def scan_folder(
     except RecursionError as error:  # by far deeper than any data
         raise RefusedError(f"Cannot look into {folder}: it has hundreds of folders in each other") from error
     tree = Tree.of_columns(found)
-    own = _own(folder, tree.columns.paths)
-    if not own:
-        return tree
-    return Tree.of_columns(tree.columns.taken([at for at in range(len(found)) if at not in own]))
+    for at in sorted(_own(folder, tree.columns.paths), reverse=True):
+        tree.columns.remove(at)
+    return tree
 
 
 class _Scan(NamedTuple):
