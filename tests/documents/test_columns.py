@@ -117,3 +117,35 @@ def test_no_digest_is_told_before_it_is_there(together: bool) -> None:
         sys.settrace(before)
     assert steps <= {None, digest}
     assert [seen.digest(at) for at in positions] == [digest, digest]
+
+
+@given(st.lists(entries(), min_size=1, max_size=8), st.data())
+def test_read_from_a_listing(found: list[Entry], data: st.DataObject) -> None:
+    stored = [entry._replace(inode=0, ctime_ns=0) for entry in found]
+    read, plain = Columns(), Columns(stored)
+    for entry in stored:
+        read.append(entry, is_read=True)
+    assert not read.inodes
+    assert told_of(read) == told_of(plain)
+    positions = data.draw(st.lists(st.integers(0, len(found) - 1), min_size=1, max_size=8))
+    assert told_of(read.taken(positions)) == told_of(plain.taken(positions))
+    assert read.entries(positions) == plain.entries(positions)
+    other, again = read.shared(), plain.shared()
+    for columns in (other, again):
+        columns.put_all([positions[0]], Columns([found[positions[0]]]))
+    assert told_of(other) == told_of(again)
+    assert told_of(read) == told_of(plain)
+
+
+@given(st.lists(entries(files=True), min_size=1, max_size=8), st.data())
+def test_remove(found: list[Entry], data: st.DataObject) -> None:
+    kinds = st.sampled_from(("file", "link"))
+    seen = [
+        Entry(one.path, kind="link", target="there")
+        if data.draw(kinds) == "link"
+        else Entry(one.path, one.size, one.mtime_ns, inode=one.inode, ctime_ns=one.ctime_ns)
+        for one in found
+    ]
+    columns, at = Columns(seen), data.draw(st.integers(0, len(seen) - 1))
+    columns.remove(at)
+    assert all_of(columns) == all_of(Columns(seen[:at] + seen[at + 1 :]))

@@ -17,7 +17,8 @@ KIND_MASK, DIGEST, SAMPLED = 3, 4, 8
 FILE_MAX = CODES["exec"]  # kinds up to this one have bytes
 _NO_HASH = bytes(HASH_BYTES)
 _FILE, _EXEC = CODES["file"], CODES["exec"]
-_NUMBERS = ("sizes", "mtimes_ns", "inodes", "ctimes_ns")
+_STORED_NUMBERS = ("sizes", "mtimes_ns")
+_NUMBERS = (*_STORED_NUMBERS, "inodes", "ctimes_ns")
 # What a scan fills of a file, each entry of which is one item.
 _OF_FILES = ("paths", "marks", *_NUMBERS)
 OWNER_EXECUTES = 0o100  # S_IXUSR of stat(2)
@@ -35,7 +36,8 @@ class Columns:
         targets: of links, by position.
         etags: what object stores call the state of each.
         object_versions: what stores that keep earlier contents call each.
-        inodes: as a scan found them; 0 where nobody looked.
+        inodes: as a scan found them, 0 where nobody looked; nothing at all in a listing that was read, where
+            nobody did.
         ctimes_ns: likewise.
     """
 
@@ -91,15 +93,16 @@ class Columns:
         found.hashes = bytearray.fromhex("".join(digest[-2 * HASH_BYTES :] for digest in digests))
         return found
 
-    def append(self, entry: Entry) -> None:
-        """Add an entry."""
+    def append(self, entry: Entry, *, is_read: bool = False) -> None:
+        """Add an entry; or one that was read from a listing, where all are."""
         at = len(self.paths)
         self.paths.append(entry.path)
         self.sizes.append(entry.size)
         self.mtimes_ns.append(entry.mtime_ns)
         self.marks.append(CODES[entry.kind])
-        self.inodes.append(entry.inode)
-        self.ctimes_ns.append(entry.ctime_ns)
+        if not is_read:
+            self.inodes.append(entry.inode)
+            self.ctimes_ns.append(entry.ctime_ns)
         if entry.target is not None:
             self.targets[at] = entry.target
         self.etags.put(at, entry.etag)
@@ -109,12 +112,10 @@ class Columns:
         self._set_hash(at, entry)
 
     def append_file(self, code: int, path: str, size: int, mtime_ns: int, digest: str | None) -> None:
-        """Add a file that was read from a listing: `append` without the object."""
+        """Add a file that was read from a listing, where all are: `append` without the object."""
         self.paths.append(path)
         self.sizes.append(size)
         self.mtimes_ns.append(mtime_ns)
-        self.inodes.append(0)
-        self.ctimes_ns.append(0)
         if digest is None:
             self.marks.append(code)
             if self.hashes:
@@ -150,7 +151,6 @@ class Columns:
         for name in _OF_FILES:
             getattr(self, name).extend(getattr(files, name)[start:stop])
 
-    def share_paths(self, others: list[str], start: int) -> None:
     def remove(self, at: int) -> None:
         """Take away an entry that was looked at; the others stay where they are in memory."""
         for name in _OF_FILES:
@@ -158,6 +158,7 @@ class Columns:
         self.targets.pop(at, None)
         self.targets = {there - (there > at): target for there, target in self.targets.items()}
 
+    def share_paths(self, others: list[str], start: int) -> None:
         """Hold, from a position on, the texts of another listing where it has the same ones.
 
         Args:
@@ -179,7 +180,9 @@ class Columns:
     def put(self, at: int, entry: Entry) -> None:
         """Put another entry of the same path, and of the same object, in the place of one."""
         looked_at = (entry.size, entry.mtime_ns, entry.inode, entry.ctime_ns)
-        if looked_at != (self.sizes[at], self.mtimes_ns[at], self.inodes[at], self.ctimes_ns[at]):
+        if looked_at != (self.sizes[at], self.mtimes_ns[at], *self._looked_at(at)):
+            if not self.inodes:  # a listing that was read
+                self.inodes, self.ctimes_ns = (array(code, bytes(8 * len(self.paths))) for code in "Qq")
             if self._is_shared:
                 self.sizes, self.mtimes_ns = self.sizes[:], self.mtimes_ns[:]
                 self.inodes, self.ctimes_ns = self.inodes[:], self.ctimes_ns[:]
@@ -202,6 +205,9 @@ class Columns:
         # In this order: whoever is interrupted in between keeps what there is, and believes the marks.
         self.hashes[HASH_BYTES * start : HASH_BYTES * end] = others.hashes
         self.marks[start:end] = others.marks
+
+    def _looked_at(self, at: int) -> tuple[int, int]:
+        return (self.inodes[at], self.ctimes_ns[at]) if self.inodes else (0, 0)
 
     def _set_hash(self, at: int, entry: Entry) -> None:
         spelt = entry.digest or entry.sample
@@ -251,8 +257,7 @@ class Columns:
             sample,
             self.etags[at],
             self.object_versions[at],
-            self.inodes[at],
-            self.ctimes_ns[at],
+            *self._looked_at(at),
         )
 
     def entries(self, positions: Sequence[int]) -> list[Entry]:
@@ -272,8 +277,8 @@ class Columns:
             nothing,
             map(KINDS.__getitem__, marks),
             *(nothing, nothing, nothing, nothing),
-            self.inodes[start:end],
-            self.ctimes_ns[start:end],
+            self.inodes[start:end] or repeat(0),
+            self.ctimes_ns[start:end] or repeat(0),
             strict=False,  # there is no end of nothing
         )
         return list(map(Entry._make, rows))
@@ -300,7 +305,7 @@ class Columns:
             found.hashes = self.hashes[HASH_BYTES * start : HASH_BYTES * end]
             return found
         found.paths = [self.paths[at] for at in positions]
-        for name in _NUMBERS:
+        for name in _NUMBERS if self.inodes else _STORED_NUMBERS:
             getattr(found, name).extend(map(getattr(self, name).__getitem__, positions))
         found.marks = bytearray(map(self.marks.__getitem__, positions))
         found.etags, found.object_versions = (

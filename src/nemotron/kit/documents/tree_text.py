@@ -215,7 +215,7 @@ def _add(columns: Columns, lines: bytearray, where: str) -> None:
         if _is_plain(row):
             columns.append_file(*row)
         else:
-            columns.append(Entry.from_row(row, where))
+            columns.append(Entry.from_row(row, where), is_read=True)
 
 
 def check_order(paths: list[str], where: str) -> None:

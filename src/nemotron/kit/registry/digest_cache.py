@@ -126,10 +126,10 @@ class DigestCache:
             tree: with digests.
             looked_at_ns: what `now_ns` said before the first file was read.
         """
-        if not self._is_of_use:
+        fresh = tree.columns
+        if not self._is_of_use or len(fresh.inodes) < len(fresh):  # or nobody looked
             return
         settled = looked_at_ns - SETTLED_NS
-        fresh = tree.columns
         sure = _sure(fresh, settled)
         if not self._is_told(fresh, sure):
             _write(self._place, fresh, sure)
