@@ -11,7 +11,7 @@ True
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
 from nemotron.kit.documents import tree_text
@@ -191,6 +191,15 @@ class Tree:
         """
         key, self._digest, data = tree_text.packed(self.columns, join, each)
         return key, data
+
+    def write(self, take: Callable[[Iterable[bytes]], object]) -> str:
+        """Write the stored form in pieces; returns the digest of its uncompressed form.
+
+        Args:
+            take: takes the pieces.
+        """
+        key, self._digest, _ = tree_text.write(self.columns, take)
+        return key
 
     @classmethod
     def from_bytes(

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from operator import le
+from typing import TypeVar
 
 from nemotron.kit.documents import codec, tree_rows
 from nemotron.kit.documents.columns import Columns
@@ -25,6 +26,7 @@ TREE_SIZE_MAX = 4 << 30
 _BLOCK_BYTES = 1 << 20
 _PACKED_BYTES = 64 << 10
 _KNOWN = KnownKeys()
+T = TypeVar("T")
 # Makes one of many pieces.
 Join = Callable[[Iterable[bytes]], bytes]
 # Does something to each piece, in order: `map`, or what lets the next piece be made meanwhile.
@@ -63,8 +65,12 @@ def key(columns: Columns) -> str:
     return found
 
 
-def packed(columns: Columns, join: Join = b"".join, each: Each = map) -> tuple[str, str | None, bytes]:
-    """The digest of the uncompressed stored form, the identity, and the stored form; made in one pass."""
+def write(
+    columns: Columns, take: Callable[[Iterable[bytes]], T], each: Each = map
+) -> tuple[str, str | None, T]:
+    """The digest of the uncompressed stored form, the identity, and what is made of the stored form's pieces;
+    made in one pass.
+    """
     from blake3 import blake3
 
     hasher, packer, told = blake3(), zlib.compressobj(1), tree_rows.Identity(columns)
@@ -79,11 +85,17 @@ def packed(columns: Columns, join: Join = b"".join, each: Each = map) -> tuple[s
             hasher.update(spelt)  # these two are done while the lines are packed
             told.add(rows)
 
-    data = join(chain(each(packer.compress, texts()), map(packer.flush, (zlib.Z_FINISH,))))
+    taken = take(chain(each(packer.compress, texts()), map(packer.flush, (zlib.Z_FINISH,))))
     found = f"{ALGORITHM}:{hasher.hexdigest()}"
     _KNOWN.put(of_columns(columns), found)
+    return found, told.digest(), taken
+
+
+def packed(columns: Columns, join: Join = b"".join, each: Each = map) -> tuple[str, str | None, bytes]:
+    """`write` where the stored form is wanted whole, and will be asked for its digest."""
+    found, told, data = write(columns, join, each)
     _KNOWN.put(of_packed(data), found)
-    return found, told.digest(), data
+    return found, told, data
 
 
 def identity(columns: Columns) -> str | None:

@@ -19,7 +19,7 @@ from nemotron.kit.errors import CorruptError, FormatTooNewError, KitError
 from nemotron.kit.registry import changes, layout, objects, stamps
 from nemotron.kit.registry.differences import Difference, Differences
 from nemotron.kit.registry.findings import Finding
-from nemotron.kit.registry.trees import INLINE_ROWS_MAX, join
+from nemotron.kit.registry.trees import INLINE_ROWS_MAX
 from nemotron.kit.store.protocol import Found, Store
 
 log = logging.getLogger(__name__)
@@ -227,13 +227,26 @@ def _remember(
         if len(tree.entries) <= INLINE_ROWS_MAX and len(tree.lines()) < INLINE_SIZE_MAX:
             seen = replace(seen, listing=tree)
         else:
-            digest, data = tree.packed(join)
-            store.create(layout.tree(digest), data)
-            seen = replace(seen, tree=digest)
+            seen = replace(seen, tree=_stored(store, tree))
         key = layout.stats(name, version, max(numbers, default=0) + 1)
         if store.create(key, seen.to_bytes(), durable=False):
             return True
     return False  # others keep writing it: what they saw is as good
+
+
+def _stored(store: Store, tree: Tree) -> str:
+    """Bring a listing into the store in pieces: beside two of a million files it would be too much whole."""
+    mark = store.mark()
+    with store.stage() as staging:
+
+        def keep(pieces: Iterable[bytes]) -> None:
+            for piece in pieces:
+                staging.write(piece)
+
+        digest = tree.write(keep)
+        staging.commit(layout.tree(digest))
+    store.sync_since(mark)
+    return digest
 
 
 def _key(seen: NewerStats) -> str | None:
