@@ -273,6 +273,22 @@ def test_a_checkout_that_stands_is_read(bucket: str, proxy: Proxy, tmp_path: Pat
     assert sum(asked(proxy, "blobs").values()) == 1
 
 
+def test_a_checkout_that_lies_about_its_time_is_not_copied(bucket: str, tmp_path: Path) -> None:
+    registry = Registry.open(bucket)
+    folder = registry.folder(publish(bucket, tmp_path / "data", 1))
+    for name in ("000.csv", "large.bin"):
+        file = folder / name
+        before = file.stat().st_mtime_ns
+        damage(file)
+        os.utime(file, ns=(before, before))
+        with pytest.raises(CorruptError, match=rf"{name} is not what was published.*Remove it"):
+            copy_out(registry, f"m:v1/{name}", str(tmp_path / name))
+        assert not (tmp_path / name).exists()
+        file.unlink()
+        copy_out(registry, f"m:v1/{name}", str(tmp_path / name))
+        assert (tmp_path / name).read_bytes() == (tmp_path / "data" / name).read_bytes()
+
+
 # -- listings ----------------------------------------------------------------------------------------------
 
 

@@ -17,10 +17,10 @@ from fsspec.spec import AbstractBufferedFile
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.look_up import Seen
 from nemotron.kit.documents.tree import Entry
-from nemotron.kit.errors import OutsideRootError, PathNotFoundError, RefusedError
+from nemotron.kit.errors import CorruptError, OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.integrations.place import Place, seconds
 from nemotron.kit.registry import checkouts
-from nemotron.kit.registry.blobs import Blobs, Parts, Whole
+from nemotron.kit.registry.blobs import Blobs, Parts, Whole, compared
 from nemotron.kit.registry.companions import companion
 from nemotron.kit.registry.look_ups import LookUps
 from nemotron.kit.registry.scan import METADATA_FILE
@@ -100,9 +100,12 @@ class InSnapshot(Place):
         if entry is None:
             yield self._record_file
         elif (path := self._laid_out(entry)) is not None:
+            changed = CorruptError(
+                f"{path} is not what was published, although its size and time are. Remove it: then what the "
+                f"store has of {self.uri} is read"
+            )
             with open(path, "rb") as file:
-                while chunk := file.read(BLOCK_BYTES):
-                    yield chunk
+                yield from compared(iter(lambda: file.read(BLOCK_BYTES), b""), entry, changed)
         else:
             yield from self._blobs.pieces(entry)
 

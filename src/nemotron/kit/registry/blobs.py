@@ -87,15 +87,7 @@ class Blobs:
             if data := self.small(entry):
                 yield data
             return
-        hasher, held = blake3(), b""
-        for chunk in self.chunks(entry):
-            hasher.update(chunk)
-            if held:
-                yield held
-            held = chunk
-        if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
-            raise self.damaged(entry)
-        yield held
+        yield from compared(self.chunks(entry), entry, self.damaged(entry))
 
     def verified(self, entry: Entry) -> Path | None:
         """The file on a disk that holds the bytes, compared with its digest; None if the store is on none.
@@ -161,6 +153,24 @@ class Blobs:
         if entry.size > WHOLE_MAX and self.store.reads_parts:
             return Ranges(self, entry)
         return Whole(self.pieces(entry))
+
+
+def compared(chunks: Iterable[bytes], entry: Entry, otherwise: CorruptError) -> Iterator[bytes]:
+    """All bytes of a file, the last of them once the digest of all is right.
+
+    Raises:
+        CorruptError: `otherwise`, if it is wrong.
+    """
+    hasher, held = blake3(), b""
+    for chunk in chunks:
+        hasher.update(chunk)
+        if held:
+            yield held
+        held = chunk
+    if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
+        raise otherwise
+    if held:
+        yield held
 
 
 class Parts(Protocol):
