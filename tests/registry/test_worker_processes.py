@@ -387,6 +387,28 @@ def test_an_interrupt_before_one_is_known_ends_it(workers):
     assert not Path(f"/proc/{pids[0]}").exists()
 
 
+@pytest.mark.parametrize("taken", [True, False])
+def test_an_interrupt_while_they_end_leaves_none(data, workers, monkeypatch, taken):
+    def end(self, real=WorkerProcess.end):
+        real(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(WorkerProcess, "end", end)
+    monkeypatch.setattr(parallel, "CHUNK_FILES", 8)
+    tree = scan_folder(str(data))
+
+    def work() -> None:
+        with worker_processes.standing_by(reading.__name__, 2) as told:
+            told(FILES)
+            if taken:
+                content.hashed(str(data), tree)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert len(workers) >= 2
+    assert all(worker._process.returncode is not None for worker in workers)
+
+
 def test_a_scan_that_breaks_off_ends_them(data, tmp_path, workers, monkeypatch):
     def broken(*arguments, real=scan.scan_folder, **how):
         real(*arguments, **how)

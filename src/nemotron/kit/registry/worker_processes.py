@@ -14,8 +14,8 @@ import marshal
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -143,8 +143,7 @@ class Standby:
 
     def end(self) -> None:
         """End those that nobody took."""
-        for worker in self._ready:
-            worker.end()
+        _end(self._ready)
 
 
 _standby: ContextVar[Standby | None] = ContextVar("standby", default=None)
@@ -206,8 +205,7 @@ class Crew:
 
     def end(self) -> None:
         """End all of them; none is at work any more."""
-        for worker in self._idle:
-            worker.end()
+        _end(self._idle)
 
 
 class _Process(subprocess.Popen[bytes]):
@@ -282,6 +280,13 @@ class WorkerProcess:
     def end(self) -> None:
         """End it. It is not at work, so nothing is left half done."""
         self._process.end()
+
+
+def _end(workers: Iterable[WorkerProcess]) -> None:
+    """End all of them, also if an interrupt comes while one is waited for."""
+    with ExitStack() as stack:
+        for worker in workers:
+            stack.callback(worker.end)
 
 
 def import_path() -> list[str]:
