@@ -19,7 +19,7 @@ from nemotron.kit.integrations import snapshot_place
 from nemotron.kit.integrations.artifact_places import _OnDisk
 from nemotron.kit.integrations.copying import chunks, copy_out
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
-from nemotron.kit.registry import layout, look_ups
+from nemotron.kit.registry import blobs, cores, layout, look_ups
 from nemotron.kit.registry.look_ups import LookUps
 from nemotron.kit.registry.records import Draft, Record
 from nemotron.kit.registry.registry import Registry
@@ -158,6 +158,21 @@ def test_a_large_file_that_is_damaged_never_comes_whole(tmp_path: Path) -> None:
     with pytest.raises(CorruptError, match="damaged"):
         came.extend(len(piece) for piece in chunks(registry, "m"))
     assert 0 < sum(came) < LARGE
+
+
+def test_a_large_file_is_read_through_with_the_cores_of_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "large.bin").write_bytes(bytes(LARGE))
+    registry = Registry.open(tmp_path / "store")
+    registry.publish(Draft(name="m", source=tmp_path / "large.bin", snapshot=True))
+    threads: list[int] = []
+    monkeypatch.setattr(cores, "usable", lambda: 3)
+    monkeypatch.setattr(
+        blobs, "blake3", lambda max_threads, real=blobs.blake3: threads.append(max_threads) or real()
+    )
+    assert ArtifactFileSystem.over(registry).cat_file("m:v1/large.bin", 0, 1) == b"\0"
+    assert threads == [3]
 
 
 def test_what_the_trash_holds_is_read_from_there(local: Registry) -> None:

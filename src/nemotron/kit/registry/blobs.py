@@ -106,7 +106,7 @@ class Blobs:
             seen = os.fstat(file.fileno())
             mark = (key, seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
             if mark not in _read_through:
-                threads = parallel.WORKERS if entry.size > reading.SMALL_SIZE_MAX else 1
+                threads = parallel.workers_most() if entry.size > reading.SMALL_SIZE_MAX else 1
                 hasher = blake3(max_threads=threads)
                 size = reading.buffer_size(threads)
                 files.show(file.fileno(), hasher.update, size, ahead=threads > 1)
