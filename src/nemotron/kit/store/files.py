@@ -153,7 +153,8 @@ def copy(
     """Copy all of a file behind another, and show every byte that was *written*, in order.
 
     A file system that shares blocks (xfs, btrfs) copies nothing; one that can copy by itself (NFS 4.2) does.
-    A block is shown right after it was written, while it is still in the processor's cache.
+    A block is shown right after it was written, while it is still in the processor's cache. Where the one has
+    holes, so has the other.
 
     Args:
         source: a descriptor for reading.
@@ -192,7 +193,11 @@ def copy(
 
 def _copying(source: int, target: int, share: bool) -> blocks.Fetch:
     """Copies a block, and has it in the buffer."""
-    by_itself = share and copies_by_itself(target)
+    from nemotron.kit.store import sparse  # who only looks a path up needs none of it
+
+    has_holes = sparse.has_holes(source)
+    by_itself = share and not has_holes and copies_by_itself(target)
+    write = _write_with_holes if has_holes else _write_at
 
     def copy_block(buffer: memoryview, at: int) -> int:
         nonlocal by_itself
@@ -207,11 +212,29 @@ def _copying(source: int, target: int, share: bool) -> blocks.Fetch:
             if by_itself:
                 return os.preadv(target, [buffer[:count]], at)  # which may be less
         if count := os.preadv(source, [buffer], at):
-            os.lseek(target, at, os.SEEK_SET)
-            write_all(target, buffer[:count])
+            write(target, buffer[:count], at)
         return count
 
     return copy_block
+
+
+def _write_at(descriptor: int, block: memoryview, at: int) -> None:
+    os.lseek(descriptor, at, os.SEEK_SET)
+    write_all(descriptor, block)
+
+
+def _write_with_holes(descriptor: int, block: memoryview, at: int) -> None:
+    """Write a block at the end of a file; where it is zeros for long, the file gets a hole."""
+    from nemotron.kit.store import sparse
+
+    end = 0
+    for start, end in sparse.data_in(block):
+        _write_at(descriptor, block[start:end], at + start)
+    if end < len(block):
+        try:
+            os.ftruncate(descriptor, at + len(block))
+        except OSError:  # some file systems can't; if it is full, this tells
+            _write_at(descriptor, block[end:], at + end)
 
 
 def _follow(copy_block: blocks.Fetch, target: int, seen: Seen, buffer_size: int, start: int) -> None:
