@@ -115,6 +115,22 @@ def test_a_changed_checkout_is_laid_out_anew(registry, record, data):
     assert (folder / "part.txt").read_text() == "hello"
 
 
+def test_a_checkout_that_was_changed_and_looks_the_same_is_laid_out_anew(registry, record, caplog):
+    """From the version itself: its store has the bytes. What was there is kept."""
+    file = registry.folder(record) / "part.txt"
+    before = file.stat()
+    file.chmod(0o644)
+    file.write_text("hellp")
+    file.chmod(before.st_mode)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    [note] = registry.verify(record.uri).notes
+    assert "`nemotron kit verify m:v1 --repair-from m:v1`" in note
+    assert repair(registry, record, "m:v1") == ([], True)
+    assert file.read_text() == "hello"
+    assert (file.parent.parent / "v1.changed-1/part.txt").read_text() == "hellp"
+    assert "part.txt changed" in caplog.text
+
+
 def test_a_path_that_is_not_there_is_called_that(registry, record, damage):
     damage("part.txt")
     with pytest.raises(NotFoundError, match=r"^Nothing to repair from: no file or folder /nope$"):

@@ -2,12 +2,16 @@
 
 import logging
 import os
+import stat
+from array import array
+from collections.abc import Sequence
 
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.digest import digest_of, hex_of
+from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, DiskFullError, RefusedError
-from nemotron.kit.registry import checkout_cache, layout
+from nemotron.kit.registry import checkout_cache, layout, parallel, reading
 from nemotron.kit.registry.checkout_options import CheckoutOptions, Way
 from nemotron.kit.registry.companions import companion
 from nemotron.kit.registry.findings import some
@@ -93,6 +97,35 @@ def _in_cache(
 def laid_out(store: Store, record: Record) -> list[str]:
     """The folders where a snapshot is laid out: in the store, in the user's cache, or nowhere yet."""
     return [place for place in _places(store, record) if os.path.isdir(place) and not os.path.islink(place)]
+
+
+def set_aside_changed(store: Store, record: Record, tree: Tree, paths: Sequence[str]) -> None:
+    """Move away each checkout in which a file that was seen to be changed is so, whatever its size and time.
+
+    Looking at a checkout goes by size and time, and finds nothing where these were put back. Here the bytes
+    of some files are read again.
+
+    Args:
+        store: of the snapshot.
+        record: the snapshot.
+        tree: its listing.
+        paths: of the files that a check found changed, in whichever of the folders.
+    """
+    then = Positions(tree.columns.paths)
+    for folder in laid_out(store, record):
+        there = array("q")
+        for path in paths:
+            at, found = then.find(path), looked_at(f"{folder}/{path}", follow_links=False)
+            if at is not None and found is not None and stat.S_ISREG(found.st_mode):
+                there.append(at)
+        changed = [
+            f"{tree.columns.paths[at]} changed"
+            for positions, part in parallel.on_all(reading.hashing(folder), tree, there)
+            for place, at in enumerate(positions)
+            if part.raw_digest(place) != tree.columns.raw_digest(at)
+        ]
+        if changed:
+            _set_aside(record, folder, some(sorted(changed)))
 
 
 def would_lie(store: Store, record: Record) -> str:

@@ -59,6 +59,13 @@ def _notes(record: Record, asked: Evidence | None, found: Verification) -> Itera
             yield f"{place} is gone: put it back, or where it was moved, say so with `nemotron kit remap`"
         elif not (os.path.isfile if record.scope == "file" else os.path.isdir)(place):
             yield f"{place} is no {record.scope} any more"
+    places = {file.place for file in found.files if file.verdict in ("changed", "missing")}
+    if places == {"checkout"}:
+        ref = f"{record.name}:v{record.version}"
+        yield (
+            "the store's copy is whole, only where it is laid out it was changed: "
+            f"`nemotron kit verify {ref} --repair-from {ref}` sets that aside, and lays it out anew"
+        )
     if asked is not None and _SURE[found.evidence] < _SURE[asked]:
         yield (
             "not all files could be compared by their bytes: no digests were kept when they were published. "

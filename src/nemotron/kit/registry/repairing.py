@@ -114,7 +114,11 @@ def repair(
         )
     lost = [file.path for file in found.files if file.place == "store"]
     taken = take_again(store, tree, lost, sources(), progress)
-    return taken, len(taken) == len(lost) and any(file.place == "checkout" for file in found.files)
+    if len(taken) < len(lost) or not any(file.place == "checkout" for file in found.files):
+        return taken, False
+    changed = [file.path for file in found.files if (file.place, file.verdict) == ("checkout", "changed")]
+    checkouts.set_aside_changed(store, record, tree, changed)
+    return taken, True
 
 
 def places(store: Store, source: str, resolve: Callable[[str], Record]) -> list[Place]:
