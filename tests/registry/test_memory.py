@@ -3,7 +3,7 @@
 import json
 import tracemalloc
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from nemotron.kit.documents.columns import Columns
 from nemotron.kit.documents.digest import digest_of
 from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import Entry, Tree
-from nemotron.kit.registry import changes, layout, newer_stats, scan
+from nemotron.kit.registry import changes, content, layout, newer_stats, scan
 from nemotron.kit.registry.digest_cache import DigestCache
 from nemotron.kit.registry.trees import Listed, with_tree
 from nemotron.kit.store.local import LocalStore
@@ -61,11 +61,11 @@ def test_known_digests_are_held_once(cache: DigestCache, mtime_ns: int) -> None:
 
 def test_an_earlier_listing_is_never_held_whole(tmp_path: Path) -> None:
     tree, store = listing(), LocalStore(tmp_path)
-    content, large = with_tree(Content(mode="snapshot", evidence="full"), tree)
+    looked_at, large = with_tree(Content(mode="snapshot", evidence="full"), tree)
     assert large is not None
     store.create(*large)
-    manifest = Manifest(name="x", version=1, type="artifact", path="x", created_at="", content=content)
-    assert store.exists(layout.tree(content.tree or ""))
+    manifest = Manifest(name="x", version=1, type="artifact", path="x", created_at="", content=looked_at)
+    assert store.exists(layout.tree(looked_at.tree or ""))
     seen: list[Entry] = []
 
     def read() -> None:
@@ -110,3 +110,20 @@ def test_what_the_kit_wrote_is_left_out_without_a_second_listing(
     (tmp_path / scan.METADATA_FILE).write_text(json.dumps(dict.fromkeys(scan.METADATA_KEYS, "")))
     assert bytes_a_file(lambda: scan.scan_folder(str(tmp_path)), files) < plain * 1.1
     assert scan.scan_folder(str(tmp_path)) == without
+
+
+def test_files_that_all_changed_are_held_by_their_places(tmp_path: Path) -> None:
+    class Empty(Listed):
+        def parts(self) -> Iterator[Columns]:
+            return iter(())
+
+    manifest = Manifest(name="x", version=1, type="artifact", path="x", created_at="")
+    store, now = LocalStore(tmp_path), listing(digests=False)
+    wanted: list[Sequence[int]] = []
+
+    def look() -> None:
+        wanted.append(content._to_copy(store, now, Empty(store, manifest), True)[0])
+
+    # Three times 8 bytes, which grow ahead.
+    assert bytes_a_file(look) < 35
+    assert [*wanted[0]] == [*range(FILES)]

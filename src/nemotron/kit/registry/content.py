@@ -238,7 +238,7 @@ def _not_in(
             at = there.find(path)
             if at is not None and columns.marks[at] & DIGEST:
                 is_same[at] = part.raw_digest(then) == columns.raw_digest(at) and has(part, then)
-    left = [at for at in files if not is_same[at]]
+    left = array("q", (at for at in files if not is_same[at]))
     moved, held = {raw for at in left if (raw := columns.raw_digest(at))}, set()
     for part in previous.parts() if moved else ():
         raws = enumerate(map(part.raw_digest, range(len(part))))

@@ -113,6 +113,8 @@ class DigestCache:
             found.marks, found.hashes = stored.marks, stored.part("hashes")
             return found
         at, then = stored.unchanged(now, tree.unread())
+        if not at:
+            return found
         known = Columns()
         known.marks, known.hashes = stored.marks, stored.part("hashes")
         for new, old in zip(at, then, strict=True):
