@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,7 @@ SCRIPT = """
 import sys
 {first}
 from pathlib import Path
+from typing import Any
 from nemotron import kit
 
 def late():
@@ -125,3 +127,45 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_a_first_save_in_a_bucket_at_the_end_of_the_process(bucket: str, data: Path) -> None:
     _run(BEFORE["threading"], AT_EXIT, bucket)
+
+
+def test_an_interrupt_while_a_thread_starts_leaves_none_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, done = threading.Event(), []
+
+    def started(self: threading.Thread, real: Any = threading.Thread.start) -> None:
+        real(self)
+        raise KeyboardInterrupt
+
+    def work() -> None:
+        go_on.wait(60)
+        done.append(True)
+
+    def used() -> None:
+        with Workers(2, "kit-test") as pool:
+            inner: Any = pool._pool
+
+            def shutdown(*how: Any, real: Any = inner.shutdown, **more: Any) -> None:
+                real(*how, **more)  # which waits for the threads that the pool knows
+                go_on.set()
+
+            monkeypatch.setattr(inner, "shutdown", shutdown)
+            with monkeypatch.context() as patch:
+                patch.setattr(threading.Thread, "start", started)
+                pool.submit(work)
+
+    with pytest.raises(KeyboardInterrupt):
+        used()
+    assert done == [True]
+
+
+def test_an_interrupt_before_work_is_handed_over_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(task: object) -> None:
+        raise KeyboardInterrupt
+
+    def used() -> None:
+        with Workers(1, "kit-test") as pool:
+            monkeypatch.setattr(pool._pool, "submit", interrupted)
+            pool.submit(print)
+
+    with pytest.raises(KeyboardInterrupt):
+        used()

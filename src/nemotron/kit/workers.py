@@ -31,6 +31,7 @@ class Workers(Executor):
 
     def __init__(self, most: int, name: str) -> None:
         self._pool: Executor | None = None
+        self._undone: set[Future[Any]] = set()
         with suppress(RuntimeError):  # Python ends: the import of the pool is refused
             from concurrent.futures import ThreadPoolExecutor
 
@@ -44,6 +45,8 @@ class Workers(Executor):
         """
         task = _Task(partial(fn, *args, **kwargs))
         if self._pool is not None:
+            self._undone.add(task.future)
+            task.future.add_done_callback(self._undone.discard)
             with suppress(RuntimeError):  # Python ends: it takes no more work, or has it lie
                 self._pool.submit(task)
                 return task.future
@@ -54,6 +57,10 @@ class Workers(Executor):
         """Wait for what runs; what waits is done too, or left."""
         if self._pool is not None:
             self._pool.shutdown(wait, cancel_futures=cancel_futures)
+            # A pool neither knows nor waits for the thread that it was starting when an interrupt came.
+            for future in [*self._undone] if wait else ():
+                if not future.cancel():
+                    future.exception()
 
 
 class _Task:
