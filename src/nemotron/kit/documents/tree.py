@@ -114,7 +114,10 @@ class Tree:
     def unread(self, known: int = DIGEST) -> Sequence[int]:
         """The positions of the files of which none of these marks (DIGEST, SAMPLED) says what is in them."""
         marks = self.columns.marks
-        wanted = {mark for mark in set(marks) if not mark & known and mark & KIND_MASK <= FILE_MAX}
+        there = set(marks)
+        wanted = {mark for mark in there if not mark & known and mark & KIND_MASK <= FILE_MAX}
+        if wanted == there:
+            return range(len(marks))
         return array("q", (at for at, mark in enumerate(marks) if mark in wanted) if wanted else ())
 
     def with_entries(self, changed: Iterable[tuple[int, Entry]]) -> "Tree":

@@ -86,7 +86,9 @@ def _cache(folder: str, tree: Tree, alone: bool) -> DigestCache:
     return DigestCache(folder, tree.columns.paths[0] if alone else None)
 
 
-def _done(known: Tree, work: Iterator[tuple[list[int], Columns]], cache: DigestCache, started: int) -> Tree:
+def _done(
+    known: Tree, work: Iterator[tuple[Sequence[int], Columns]], cache: DigestCache, started: int
+) -> Tree:
     """The tree, which is nobody else's, once all work is done. What is done is remembered now and then, and
     when the work breaks off, so that the next try reads none of it again.
     """
@@ -182,7 +184,7 @@ def _copied(
     files: Sequence[int],
     executor: Executor | None,
     progress: Progress | None,
-) -> Generator[tuple[list[int], Columns], None, None]:
+) -> Generator[tuple[Sequence[int], Columns], None, None]:
     """Copy files of a tree; yields positions of some, and a part with their entries. To be closed, as
     `parallel.on_all` is.
     """

@@ -6,7 +6,7 @@ other processes or machines included.
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from functools import partial
@@ -80,7 +80,9 @@ def processes_most() -> int:
     return workers_most() - (threading.active_count() == 1)
 
 
-def chunked(positions: Iterable[int], sizes: Sequence[int], most: int = CHUNK_FILES) -> Iterator[list[int]]:
+def chunked(
+    positions: Sequence[int], sizes: Sequence[int], most: int = CHUNK_FILES
+) -> Iterator[Sequence[int]]:
     """Positions of files in chunks, by number and by bytes.
 
     Args:
@@ -88,16 +90,18 @@ def chunked(positions: Iterable[int], sizes: Sequence[int], most: int = CHUNK_FI
         sizes: of the files at all positions, bytes.
         most: files in a chunk.
     """
-    chunk: list[int] = []
-    size = 0
-    for at in positions:
-        if size >= CHUNK_BYTES or len(chunk) >= most:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(at)
-        size += sizes[at]
-    if chunk:
-        yield chunk
+    for start in range(0, len(positions), most):
+        block = positions[start : start + most]
+        if sum(map(sizes.__getitem__, block)) <= CHUNK_BYTES:
+            yield block
+            continue
+        begin = size = 0
+        for at, position in enumerate(block):
+            if size >= CHUNK_BYTES:
+                yield block[begin:at]
+                begin, size = at, 0
+            size += sizes[position]
+        yield block[begin:]
 
 
 def on_all(
@@ -108,7 +112,7 @@ def on_all(
     executor: Executor | None = None,
     progress: Progress | None = None,
     is_remote: bool = False,
-) -> Generator[tuple[list[int], Columns], None, None]:
+) -> Generator[tuple[Sequence[int], Columns], None, None]:
     """Do some work to many files; yields positions of some, and a part with their entries, completed.
 
     Who may leave it before its end closes it (`contextlib.closing`): until then the workers go on.
@@ -132,11 +136,11 @@ def on_all(
     first_most, files_most = (REMOTE_WORKERS, REMOTE_CHUNK_FILES) if is_remote else (at_once, CHUNK_FILES)
     chunks = chunked(_large_first(positions, sizes), sizes, files_most)
     first = list(islice(chunks, first_most))
-    meter = Meter(progress, sum(sizes[at] for at in positions))
+    meter = Meter(progress, sum(map(sizes.__getitem__, positions)))
     threads = max(1, at_once // len(first))
     # What waits or is done and not yet asked for is held twice, so that is never all of it.
     ahead = 4 * first_most if executor is None else AHEAD_EXECUTOR
-    running: deque[tuple[list[int], Future[Columns]]] = deque()
+    running: deque[tuple[Sequence[int], Future[Columns]]] = deque()
     with ExitStack() as stack:
         workers, do, told = executor, cast(DoPart, partial(do_part, work)), None
         if workers is None:
@@ -158,19 +162,22 @@ def on_all(
             raise
 
 
-def _large_first(positions: Sequence[int], sizes: Sequence[int]) -> Iterator[int]:
+def _large_first(positions: Sequence[int], sizes: Sequence[int]) -> Sequence[int]:
     """The largest files first, so that none is left alone at the end; small ones as they lie on the disk."""
-    large = [at for at in positions if sizes[at] > SMALL_SIZE_MAX]
-    yield from sorted(large, key=sizes.__getitem__, reverse=True)
-    yield from (at for at in positions if sizes[at] <= SMALL_SIZE_MAX) if large else positions
+    if max(sizes) <= SMALL_SIZE_MAX:
+        return positions
+    large = sorted(
+        (at for at in positions if sizes[at] > SMALL_SIZE_MAX), key=sizes.__getitem__, reverse=True
+    )
+    return [*large, *(at for at in positions if sizes[at] <= SMALL_SIZE_MAX)]
 
 
 def _next(
-    running: "deque[tuple[list[int], Future[Columns]]]", sizes: Sequence[int], meter: Meter | None
-) -> tuple[list[int], Columns]:
+    running: "deque[tuple[Sequence[int], Future[Columns]]]", sizes: Sequence[int], meter: Meter | None
+) -> tuple[Sequence[int], Columns]:
     chunk, future = running[0]
     done = future.result()
     running.popleft()
     if meter is not None:
-        meter.told(sum(sizes[at] for at in chunk))
+        meter.told(sum(map(sizes.__getitem__, chunk)))
     return chunk, done
