@@ -213,6 +213,25 @@ def test_each_is_judged_on_its_own_files(monkeypatch):
     assert "/root/d/1" in disk.synced
 
 
+def test_a_failure_that_the_system_tells_once_is_told_to_all_who_were_writing(disk, monkeypatch):
+    def broken(folder: str) -> bool:
+        raise OSError(5, "Input/output error", folder)
+
+    to_sync = Unsynced("/root")
+    disk.write(to_sync, SINGLY_MAX + 1)
+    writing = to_sync.mark()
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "sync_file_system", broken)
+        with pytest.raises(OSError, match="Input/output error"):
+            to_sync.sync(0)
+    later = to_sync.mark()
+    disk.write(to_sync, SINGLY_MAX + 1, together=True)  # as worker processes have written them meanwhile
+    with pytest.raises(OSError, match="Input/output error"):
+        to_sync.sync(writing)
+    to_sync.sync(later)
+    assert disk.written <= disk.durable
+
+
 def test_what_the_disk_refuses_is_tried_again_and_is_no_business_of_the_next(monkeypatch):
     disk = Removed(monkeypatch)
     disk.broken = {"/root/a/1"}

@@ -81,7 +81,7 @@ class Unsynced:
                 self._sync(paths, failed)
             except OSError as error:  # which may be about any of them
                 self._put_back([one for one in paths if not _is_gone(failed.get(one[0]))])
-                failed[added] = error
+                failed[added if _is_gone(error) else self._number()] = error
             except BaseException:  # an interrupt among them: who waits here must not take them for durable
                 self._put_back(paths)
                 raise
@@ -99,6 +99,15 @@ class Unsynced:
                     "committed; do the same again"
                 ) from why
             raise why
+
+    def _number(self) -> int:
+        """One that is the business of all who have a mark by now.
+
+        The system tells of a failure once, and it may be about what somebody wrote and has not added yet.
+        """
+        with self._lock:
+            self._added += 1
+            return self._added
 
     def _put_back(self, paths: list[tuple[int, str]]) -> None:
         with self._lock:
