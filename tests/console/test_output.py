@@ -157,6 +157,18 @@ def test_progress_shows_what_takes_long_and_leaves_nothing(monkeypatch: pytest.M
     assert sys.stdout.bytes() == b""
 
 
+def test_progress_of_bytes_counts_as_results_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 GiB are no 2.1 GB: the line that comes after the bar says GiB."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(output, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(sys, "stderr", Stream("utf-8", terminal=True))
+    with HumanOutput().progress("Reading", of_bytes=True) as step:
+        deadline = time.monotonic() + 20
+        while b"GiB" not in sys.stderr.bytes() and time.monotonic() < deadline:
+            step(1 << 30, 2 << 30)
+    assert b"1.0/2.0 GiB" in sys.stderr.bytes()
+
+
 def test_progress_of_what_is_quick_or_unseen_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Stream("utf-8", terminal=True))
     for way in (HumanOutput(), JsonOutput(), QuietOutput()):

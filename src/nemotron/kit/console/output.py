@@ -322,7 +322,9 @@ class Progress:
         from rich.progress import Progress as RichProgress
         from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        count = progress.DownloadColumn() if self._of_bytes else progress.MofNCompleteColumn()
+        count = (
+            progress.DownloadColumn(binary_units=True) if self._of_bytes else progress.MofNCompleteColumn()
+        )
         counted = (progress.BarColumn(), count) if self._total else ()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), *counted, TimeElapsedColumn())
         bar = RichProgress(*columns, console=_console(sys.stderr), transient=True)
