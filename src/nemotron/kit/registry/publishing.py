@@ -114,7 +114,8 @@ def _source(draft: Draft) -> str:
     if "://" in text:
         if draft.snapshot:
             raise MisuseError(
-                f"Cannot take a snapshot of {clean(text)}: this version copies local files only"
+                f"Cannot take a snapshot of {clean(text)}: only local files can be copied. "
+                "Leave out the snapshot, and it is referred to"
             )
         url = str(clean(text))
         return f"{url.rstrip('/')}/{draft.entry}" if draft.entry else url
