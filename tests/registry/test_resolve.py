@@ -143,6 +143,20 @@ def test_hostile_references_reach_nothing(publish, opened, ref):
 # -- find and inside ---------------------------------------------------------------------------------------
 
 
+def test_a_path_of_a_snapshot_may_go_through_a_link(publish, opened, data):
+    """With a version and without one it is the same file."""
+    (data / "again").symlink_to("sub")
+    (data / "out").symlink_to("../elsewhere")
+    (data / "nowhere").symlink_to("gone")
+    publish("a", snapshot=True)
+    assert opened().find("a/again/more.bin")[1] == "again/more.bin"
+    assert opened().inside("a/again/more.bin") == opened().inside("a:v1/again/more.bin")
+    assert opened().find("a/nowhere")[1] == "nowhere"
+    for none in ("a/again/less.bin", "a/out/more.bin", "a/nowhere/more.bin"):
+        with pytest.raises(NotFoundError, match="and no artifact"):
+            opened().find(none)
+
+
 def test_the_longest_name_that_exists_wins(publish, opened, tmp_path, data):
     publish("a")
     assert opened().find("a/part.txt") == (opened().resolve("a"), "part.txt")

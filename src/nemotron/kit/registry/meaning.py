@@ -4,12 +4,15 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from nemotron.kit.documents.look_up import LookUp
+from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     AmbiguousReferenceError,
     ArtifactNotFoundError,
     ArtifactVersionNotFoundError,
     CorruptError,
     KitError,
+    OutsideRootError,
     PathNotFoundError,
 )
 from nemotron.kit.names import LATEST, ArtifactRef, meant
@@ -91,4 +94,15 @@ def holds(store: Store, record: Record, inside: str) -> bool | None:
     if tree is None:
         return False if is_local and os.path.isdir(record.folder) else None
     is_listed = any(entry.path == inside or entry.path.startswith(f"{inside}/") for entry in tree.entries)
+    is_listed = is_listed or (record.is_snapshot and _is_behind_a_link(tree, inside))
     return True if is_listed else None if record.is_at_url else False
+
+
+def _is_behind_a_link(tree: Tree, inside: str) -> bool:
+    """Whether links of a listing lead from a path to something in it."""
+    if not tree.columns.targets:
+        return False
+    try:
+        return LookUp(tree).at(inside) is not None
+    except OutsideRootError:
+        return False
