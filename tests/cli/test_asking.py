@@ -57,6 +57,17 @@ def test_diff(kit, store: Registry) -> None:
     assert "nothing that was recorded is different" in kit("diff", "base", "base").out
 
 
+def test_diff_refuses_a_path_inside(kit, store: Registry) -> None:
+    """It compares all of both, which is not what was asked for."""
+    for ref in ("base:v1/b.txt", "nano3/data:v2/train"):
+        said = kit("diff", "base", ref)
+        assert said.code == 2
+        assert f"{ref} names a path inside art://" in said.err
+        assert "name the artifact alone" in said.err
+    for ref in ("nano3-data", "art://nano3/data", "nano3/data:latest"):
+        assert kit("diff", "nano3/data:v1", ref).code == 0
+
+
 def test_diff_counts_files_and_bytes(kit, registry: Registry, data: Path) -> None:
     for snapshot in ((), ("--snapshot",)):
         name = f"m{len(snapshot)}"

@@ -140,13 +140,19 @@ def diff(registry: Registry, one: str, other: str) -> Compared:
 
     Raises:
         NotFoundError: one of them is not there.
-        MisuseError: one of them is no artifact.
+        MisuseError: one of them is no artifact, or a path inside one.
     """
     before, after = (collect(registry, ref) for ref in (one, other))
-    for graph in (before, after):
+    for ref, graph in ((one, before), (other, after)):
         if graph.root.kind != "artifact":
             raise MisuseError(
                 f"{graph.uri} is no artifact of {registry.root}: nothing is known of it to compare"
+            )
+        named = ArtifactRef.parse(ref)
+        if named.inside or named.name.key != graph.root.name:
+            raise MisuseError(
+                f"{ref} names a path inside {graph.uri}, and versions are compared as a whole; "
+                "name the artifact alone"
             )
     return _compared(registry, before, after)
 
