@@ -14,6 +14,7 @@ from nemotron.kit.errors import (
     MisuseError,
     NotFoundError,
     OutsideRootError,
+    RefusedError,
 )
 from nemotron.kit.integrations import copying
 from nemotron.kit.integrations.copying import chunks, copy_out
@@ -271,3 +272,31 @@ def _folder(store: Registry, tmp_path: Path) -> str:
     (tmp_path / "folder").mkdir()
     store.publish(Draft(name="folder", source=tmp_path / "folder"))
     return "folder"
+
+
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_folders_that_hold_nothing_are_copied(tmp_path: Path, snapshot: bool) -> None:
+    (tmp_path / "data/logs/of/nobody").mkdir(parents=True)
+    (tmp_path / "data/x").write_text("x")
+    registry = Registry.open(tmp_path / "store")
+    registry.publish(Draft(name="d", source=tmp_path / "data", snapshot=snapshot))
+    copy_out(registry, "d", "out")
+    assert (tmp_path / "out/logs/of/nobody").is_dir()
+    copied = copy_out(registry, "d:v1/logs/of", "again")
+    assert (tmp_path / "again/nobody").is_dir()
+    assert (copied.files, copied.size, copied.skipped) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["new\nline", "esc\x1b[31m", "a%2fb"])
+def test_a_name_that_no_reference_can_hold_is_refused_before_anything_is_copied(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "data/deep").mkdir(parents=True)
+    (tmp_path / "data/a").write_text("a")
+    (tmp_path / "data/deep" / name).write_text("x")
+    registry = Registry.open(tmp_path / "store")
+    registry.publish(Draft(name="d", source=tmp_path / "data", snapshot=True))
+    with pytest.raises(RefusedError, match=r"Nothing was copied: art://d:v1/deep .*`nemotron kit resolve`"):
+        copy_out(registry, "d", "out")
+    assert not (tmp_path / "out").exists()
+    assert (registry.folder(registry.resolve("d")) / "deep" / name).read_text() == "x"

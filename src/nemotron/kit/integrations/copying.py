@@ -31,6 +31,7 @@ from nemotron.kit.errors import (
 from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
 from nemotron.kit.integrations.place import Place
+from nemotron.kit.names import normalise_inside
 from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.records import Copied, Record
 from nemotron.kit.registry.registry import Registry
@@ -86,8 +87,10 @@ def copy_out(
     is_folder = not place.inside or fs.isdir(name)
     if not is_folder and (os.path.isdir(target) or to.endswith("/")):
         target = os.path.join(target, place.inside.rpartition("/")[2])
+    empty: list[str] = []
     if is_folder:
-        items = list(_Walk(fs, place, target).below(name, place.inside, target))
+        walk = _Walk(fs, place, target)
+        items, empty = list(walk.below(name, place.inside, target)), walk.empty
     else:
         items = list(_single(fs, name, place.inside, target))
     missing = [item for item in items if not _is_there(fs, item)]
@@ -104,7 +107,8 @@ def copy_out(
     published = {entry.path: entry for entry in tree.entries} if tree else {}
     meter = _Meter(progress, sum(item.size for item in missing))
     if is_folder:
-        _make(target)
+        for folder in (target, *empty):
+            _make(folder)
     far = place.record.is_snapshot and registry.store.at_once > 1
     _do(
         lambda item: _copy(fs, item, published.get(item.inside), meter, place.record),
@@ -164,6 +168,8 @@ class _Walk:
     def __init__(self, fs: ArtifactFileSystem, place: Place, target: str) -> None:
         self._fs, self._top, self._target = fs, place.inside, target
         self._whole = place.record.uri.removeprefix("art://")
+        # Folders to make that hold nothing, of what was walked.
+        self.empty: list[str] = []
 
     @cached_property
     def _holds_links(self) -> bool:
@@ -179,10 +185,14 @@ class _Walk:
         return True
 
     def below(self, name: str, inside: str, to: str) -> Iterator[_Item]:
-        for info in self._fs.ls(name, detail=True):
+        found = self._fs.ls(name, detail=True)
+        if not found:
+            self.empty.append(to)
+        for info in found:
             child = info["name"].rpartition("/")[2]
             if child in ("", ".", "..") or "\x00" in child or os.sep in child:
                 raise OutsideRootError(f"art://{name} holds a file named {child!r}, which no folder can")
+            _check_name(name, child)
             below, target = f"{inside}/{child}" if inside else child, os.path.join(to, child)
             if (info["islink"] or info["type"] == "link") and (link := self._link(info, below)):
                 yield _Item(info["name"], below, target, link=link)
@@ -203,6 +213,17 @@ class _Walk:
             return None
         there = leads_to.removeprefix(_ANYWHERE)
         return link if info["type"] == "link" or self._fs.exists(f"{self._whole}{there}") else None
+
+
+def _check_name(name: str, child: str) -> None:
+    """Refuse what no reference can name, before anything is copied."""
+    try:
+        normalise_inside(child)
+    except OutsideRootError as error:
+        raise RefusedError(
+            f"Nothing was copied: art://{name} holds a file that no reference can name, {child!r}. "
+            "`nemotron kit resolve` tells the folder; copy it from there"
+        ) from error
 
 
 def _not_copied(place: Place, info: dict[str, Any]) -> KitError:
