@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable
@@ -157,16 +158,20 @@ def test_progress_shows_what_takes_long_and_leaves_nothing(monkeypatch: pytest.M
     assert sys.stdout.bytes() == b""
 
 
-def test_progress_of_bytes_counts_as_results_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """2 GiB are no 2.1 GB: the line that comes after the bar says GiB."""
+@pytest.mark.parametrize("late", [False, True])
+def test_progress_of_bytes_counts_as_results_do(monkeypatch: pytest.MonkeyPatch, late: bool) -> None:
+    """2 GiB are no 2.1 GB: the line behind the bar says GiB. It counts, however late that begins."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(output, "PATIENCE_S", 0.0)
     monkeypatch.setattr(sys, "stderr", Stream("utf-8", terminal=True))
     with HumanOutput().progress("Reading", of_bytes=True) as step:
         deadline = time.monotonic() + 20
+        if late:
+            while b"Reading" not in sys.stderr.bytes() and time.monotonic() < deadline:
+                pass
         while b"GiB" not in sys.stderr.bytes() and time.monotonic() < deadline:
             step(1 << 30, 2 << 30)
-    assert b"1.0/2.0 GiB" in sys.stderr.bytes()
+    assert b"1.0/2.0 GiB" in re.sub(rb"\x1b\[[0-9;]*m", b"", sys.stderr.bytes())
 
 
 def test_progress_of_what_is_quick_or_unseen_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

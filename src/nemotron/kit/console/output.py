@@ -19,6 +19,7 @@ from nemotron.kit.errors import RefusedError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress as RichProgress
+    from rich.progress import ProgressColumn
 
 # No wrapping when nobody looks: a line of a table stays a line for grep and awk.
 PIPE_WIDTH = 10_000
@@ -313,27 +314,36 @@ class Progress:
     def __call__(self, done: int, total: int) -> None:
         """Say how far it is."""
         with self._lock:
+            is_first = bool(total) and not self._total
             self._done, self._total = done, total
             if self._bar is not None:
+                if is_first:  # what came before, such as looking at many files, took longer than patience
+                    self._bar.columns = self._columns()
                 self._bar.update(self._bar.task_ids[0], completed=done, total=total)
 
     def _begin(self) -> None:
-        from rich import progress
         from rich.progress import Progress as RichProgress
-        from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        count = (
-            progress.DownloadColumn(binary_units=True) if self._of_bytes else progress.MofNCompleteColumn()
-        )
-        counted = (progress.BarColumn(), count) if self._total else ()
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), *counted, TimeElapsedColumn())
-        bar = RichProgress(*columns, console=_console(sys.stderr), transient=True)
+        bar = RichProgress(*self._columns(), console=_console(sys.stderr), transient=True)
         with self._lock:
             if self._timer is None:
                 return  # it was done in this very moment
+            bar.columns = self._columns()
             bar.add_task(self._what, completed=self._done, total=self._total or None)
             bar.start()
             self._bar = bar
+
+    def _columns(self) -> "tuple[ProgressColumn, ...]":
+        """What is shown; a bar and a count once there is something to count."""
+        from rich import progress
+
+        named = progress.SpinnerColumn(), progress.TextColumn("{task.description}")
+        time = progress.TimeElapsedColumn()
+        if not self._total:
+            return *named, time
+        if self._of_bytes:  # in the units of what is said when it is done
+            return *named, progress.BarColumn(), progress.DownloadColumn(binary_units=True), time
+        return *named, progress.BarColumn(), progress.MofNCompleteColumn(), time
 
     def __enter__(self) -> Self:
         if self._timer is not None:
