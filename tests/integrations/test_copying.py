@@ -1,6 +1,9 @@
 """Copying out of an artifact: whole files, nothing overwritten unasked, and a broken copy goes on."""
 
 import os
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -18,6 +21,7 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.integrations import copying
 from nemotron.kit.integrations.copying import chunks, copy_out
+from nemotron.kit.integrations.snapshot_place import InSnapshot
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
@@ -300,3 +304,28 @@ def test_a_name_that_no_reference_can_hold_is_refused_before_anything_is_copied(
         copy_out(registry, "d", "out")
     assert not (tmp_path / "out").exists()
     assert (registry.folder(registry.resolve("d")) / "deep" / name).read_text() == "x"
+
+
+def test_what_is_on_its_way_stops_where_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.bin", "b.bin"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / name).write_bytes(b"x")
+    registry = Registry.open(tmp_path / "store")
+    registry.publish(Draft(name="data", source=tmp_path / "data", snapshot=True))
+    begun, until, came = threading.Event(), time.monotonic() + 60, []
+
+    def chunks(self: InSnapshot, name: str, fs: object) -> Iterator[bytes]:
+        if self.inside == "a.bin":
+            begun.wait(60)
+            raise CorruptError("a.bin is damaged")
+        while time.monotonic() < until:  # a file of any size
+            yield b"x"
+            begun.set()
+        came.append(name)
+
+    monkeypatch.setattr(type(registry.store), "at_once", 2)
+    monkeypatch.setattr(InSnapshot, "chunks", chunks)
+    with pytest.raises(CorruptError, match=r"a\.bin is damaged"):
+        copy_out(registry, "data", str(tmp_path / "out"))
+    assert came == []
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.name != "metadata.json"] == []

@@ -33,6 +33,7 @@ from nemotron.kit.integrations.fsspec import ArtifactFileSystem
 from nemotron.kit.integrations.place import Place
 from nemotron.kit.names import normalise_inside
 from nemotron.kit.registry.flags import check_flags
+from nemotron.kit.registry.parallel import Stopped
 from nemotron.kit.registry.records import Copied, Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.system_errors import translate
@@ -113,6 +114,7 @@ def copy_out(
     _do(
         lambda item: _copy(fs, item, published.get(item.inside), meter, place.record),
         [item for item in missing if item.link is None],
+        meter,
         at_once=FAR_AT_ONCE if far else 1,
     )
     for item in missing:
@@ -311,15 +313,22 @@ def _make_link(item: _Item) -> None:
             os.unlink(part)
 
 
-def _do(copy: Callable[[_Item], object], items: Sequence[_Item], at_once: int) -> None:
+def _do(copy: Callable[[_Item], object], items: Sequence[_Item], meter: "_Meter", at_once: int) -> None:
     """Copy files one after another, or several at the same time where each is waited for."""
     if at_once == 1:
         for item in items:
             copy(item)
         return
     with Workers(at_once, "kit-copy") as pool:
-        for _ in pool.map(copy, items):
-            pass
+        copying = [pool.submit(copy, item) for item in items]
+        try:
+            for future in copying:
+                future.result()
+        except BaseException:  # an interrupt among them: what runs stops at its next piece
+            meter.stopped = True
+            for future in copying:
+                future.cancel()
+            raise
 
 
 def _make(folder: str) -> None:
@@ -337,8 +346,11 @@ class _Meter:
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total, self.done = progress, total, 0
         self._lock = threading.Lock()
+        self.stopped = False
 
     def add(self, count: int) -> None:
+        if self.stopped:
+            raise Stopped
         with self._lock:
             self.done += count
             if self._progress is not None:
