@@ -13,7 +13,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from nemotron.kit.errors import KitError, MissingExtraError, OutsideRootError, PathNotFoundError
+from nemotron.kit.errors import (
+    ConflictError,
+    KitError,
+    MissingExtraError,
+    OutsideRootError,
+    PathNotFoundError,
+)
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.testing.store_races import StoreRaces, stage
 from nemotron.kit.testing.store_upkeep import StoreUpkeep
@@ -238,6 +244,23 @@ class StoreSuite(StoreRaces, StoreUpkeep):
         store.rely_on("c/x")
         store.sync()
         store.sync()
+
+    def test_each_who_shares_it_syncs_what_came_since_a_mark(self, store: Store) -> None:
+        """What is gone before it is on disk is the business of who needed it, not of the next."""
+        mark = store.mark()
+        assert store.put("c/x", b"one") is True
+        assert stage(store, "c/y", b"two") is True
+        store.rely_on_all(["c/x", "c/y"])
+        store.sync_since(mark)
+        assert (store.read("c/x"), store.read("c/y")) == (b"one", b"two")
+        mark = store.mark()
+        assert store.put("c/z", b"three") is True
+        store.remove("c/z")
+        with suppress(ConflictError):  # a store that has nothing to sync has nothing to miss
+            store.sync_since(mark)
+        mark = store.mark()
+        store.rely_on_all(["c/x"])
+        store.sync_since(mark)
 
     def test_staged_content_of_any_size(self, store: Store) -> None:
         """Empty, and larger than one chunk."""
