@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from nemotron.kit.console.differences import FIRST_SHOWN_MAX, NEAREST_SHOWN_MAX
 from nemotron.kit.console.questions import NODES_SHOWN_MAX
 from nemotron.kit.documents.edge import InputEdge
@@ -66,6 +68,21 @@ def test_diff_refuses_a_path_inside(kit, store: Registry) -> None:
         assert "name the artifact alone" in said.err
     for ref in ("nano3-data", "art://nano3/data", "nano3/data:latest"):
         assert kit("diff", "nano3/data:v1", ref).code == 0
+
+
+@pytest.mark.parametrize("path", ["data/b.txt", "blend"])
+def test_diff_of_a_reference_and_a_snapshot_of_one_place_tells_no_other(
+    kit, registry: Registry, data: Path, path: str
+) -> None:
+    """Also of an artifact that is a file, or whose path names a file in its folder."""
+    (data.parent / "blend").mkdir()
+    (data.parent / "blend/blend.json").write_text("{}")
+    named = ("--type", "PretrainBlendsArtifact", "--metadata", "total_tokens=1")
+    for snapshot in ((), ("--snapshot",)):
+        assert kit("register", path, "--name", "m", *snapshot, *(named if path == "blend" else ())).code == 0
+    document = kit("diff", "m:v1", "m:v2", "--json").json
+    assert document["content"]["mode"] == {"a": "reference", "b": "snapshot"}
+    assert document["place"] is None
 
 
 def test_diff_counts_files_and_bytes(kit, registry: Registry, data: Path) -> None:

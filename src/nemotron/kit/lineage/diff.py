@@ -245,7 +245,11 @@ def _totals(content: Content | None) -> dict[str, Any]:
 
 def _place(node: Node, content: Content | None) -> str | None:
     """Where the content was; None for a version's own folder in the store, of which its URI tells."""
-    place = content.origin if content and content.mode == "snapshot" else node.path
+    place = node.path
+    if content and content.mode == "snapshot":
+        place = content.origin
+        if place and content.entry:  # a reference's path names the file as well
+            place = f"{place.rstrip('/')}/{content.entry}"
     return None if not place or place.endswith(f"{node.name}/v{node.version}") else place
 
 
