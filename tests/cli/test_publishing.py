@@ -21,6 +21,17 @@ def test_register_says_what_it_made(kit, registry: Registry, data: Path) -> None
     assert kit("register", "data", "--name", "nano3/x", "-q").out == "art://nano3-x:v1\n"
 
 
+def test_register_says_that_there_is_nothing_yet(kit, registry: Registry, data: Path) -> None:
+    (data.parent / "later/deep").mkdir(parents=True)
+    said = kit("register", "later", "--name", "m")
+    assert (said.code, said.out) == (0, "published art://m:v1\n")
+    assert "art://m:v1 is empty: there was no file in later" in said.err
+    assert kit("register", "later", "--name", "m").err == ""  # it was said
+    assert kit("register", "data", "--name", "m").err == ""
+    (data.parent / "empty.bin").touch()
+    assert kit("register", "empty.bin", "--name", "one").err == ""
+
+
 def test_register_as_json(kit, store: Registry, data: Path) -> None:
     call = (
         "register",

@@ -177,6 +177,11 @@ def register(
     also = f"  ({', '.join(draft.aliases)})" if draft.aliases else ""
     extra = {"created": published.created, "aliases": list(draft.aliases)}
     output.show(DoneView(record, f"{said}{also}", extra))
+    content = record.manifest.content
+    if published.created and content is not None and not content.files:
+        output.note(
+            f"{record.uri} is empty: there was no file in {path}. Register it again once it is written"
+        )
 
 
 def _looked_at(path: str, type_: str, facts: dict[str, Any]) -> tuple[str, dict[str, Any], str | None]:
