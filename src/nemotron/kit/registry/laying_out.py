@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 
 from blake3 import blake3
@@ -65,8 +65,11 @@ def lay_out(
         _make_folders(tree, building)
         work = partial(write_chunk, store, building, uri=uri, way=way, goes_on=is_far)
         is_remote = store.at_once > 1
-        for _ in parallel.on_all(work, tree, tree.unread(known=0), progress=progress, is_remote=is_remote):
-            pass  # nothing is learnt of what is written
+        files = tree.unread(known=0)
+        writing = parallel.on_all(work, tree, files, progress=progress, is_remote=is_remote)
+        with closing(writing):
+            for _ in writing:
+                pass  # nothing is learnt of what is written
         _make_links(tree, building)  # last: nothing is written through a link
         for name, data in extra.items():
             _create(f"{building}/{name}", data, 0o644)

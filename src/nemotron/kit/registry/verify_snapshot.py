@@ -4,6 +4,7 @@ import os
 from array import array
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from functools import partial
 
 from blake3 import blake3
@@ -50,13 +51,14 @@ def in_store(
     files, is_remote = tree.unread(known=0), store.at_once > 1
     sizes, raw_digest = tree.columns.sizes, tree.columns.raw_digest
     looking = parallel.on_all(work, tree, files, executor=executor, progress=told, is_remote=is_remote)
-    for positions, part in looking:
-        read += 0 if evidence == "stat" else sum(size for size in part.sizes if size != MISSING)
-        for at, there in enumerate(positions):
-            if part.sizes[at] == MISSING:
-                lost[there] = "missing"
-            elif (part.sizes[at], part.raw_digest(at)) != (sizes[there], raw_digest(there)):
-                lost[there] = "changed"
+    with closing(looking):
+        for positions, part in looking:
+            read += 0 if evidence == "stat" else sum(size for size in part.sizes if size != MISSING)
+            for at, there in enumerate(positions):
+                if part.sizes[at] == MISSING:
+                    lost[there] = "missing"
+                elif (part.sizes[at], part.raw_digest(at)) != (sizes[there], raw_digest(there)):
+                    lost[there] = "changed"
     found = Differences()
     for at in sorted(lost):  # they were read in another order
         found.add(tree.columns.paths[at], lost[at], "store")
@@ -207,12 +209,12 @@ def settled_checkout(store: Store, record: Record, folder: str, tree: Tree) -> D
         return found
     then = Positions(tree.columns.paths)
     wanted = array("q", (at for path in found.of("touched").paths() if (at := then.find(path)) is not None))
-    changed = {
-        there
-        for positions, part in parallel.on_all(reading.hashing(folder), tree, wanted)
-        for at, there in enumerate(positions)
-        if part.raw_digest(at) != tree.columns.raw_digest(there)
-    }
+    raw_digest, changed = tree.columns.raw_digest, set()
+    with closing(parallel.on_all(reading.hashing(folder), tree, wanted)) as looking:
+        for positions, part in looking:
+            changed |= {
+                there for at, there in enumerate(positions) if part.raw_digest(at) != raw_digest(there)
+            }
     settled = Differences()
     for item in found:
         if item.verdict != "touched":

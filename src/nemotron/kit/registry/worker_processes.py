@@ -175,7 +175,7 @@ class Crew:
         if done is None:
             return do_part(self._work, part, threads, told)
         if told is not None:
-            told(sum(done.sizes))
+            told(sum(part.sizes))
         return done
 
     def _in_process(self, part: Columns) -> Columns | None:
