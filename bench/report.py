@@ -44,8 +44,8 @@ PARTS: dict[str, dict[str, tuple[list[str], float]]] = {
         "house": (["house.py"], 150),
         "lineage": (["lineage.py", "--versions", "100000"], 170),
         "large": (
-            ["content.py", "--small", "0", "--large-mib", "256", "--rounds", "7", "--seconds", "560"],
-            640,
+            ["content.py", "--small", "0", "--large-mib", "256", "--rounds", "7", "--seconds", "420"],
+            500,
         ),
         "scaling": (["scaling.py", "--files", "1000000", "--mib", "1024", "--seconds", "400"], 460),
         "small": (
