@@ -105,8 +105,9 @@ class LocalStore(Store):
         return self._prefix + (key if self._is_usable(key) else check_key(key))
 
     def _safe_path(self, key: str) -> str:
-        self._refuse_links(check_key(key))
-        return self._path(key)
+        path = self._path(key)
+        self._refuse_links(key)
+        return path
 
     def _is_usable(self, key: str) -> bool:
         """Whether a key is plain, and its folder was looked at: there are many files and few folders."""
