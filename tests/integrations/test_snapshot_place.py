@@ -13,7 +13,7 @@ import pytest
 
 from bucket_server import Proxy, new_bucket
 from bucket_server.fixtures import proxy, server
-from nemotron.kit.documents.tree import Tree
+from nemotron.kit.documents import tree_text
 from nemotron.kit.errors import CorruptError, OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.integrations import snapshot_place
 from nemotron.kit.integrations.artifact_places import _OnDisk
@@ -318,8 +318,8 @@ def test_the_first_look_into_a_large_listing_keeps_nothing(
     record = registry.publish(Draft(name="m", source=folder, snapshot=True)).record
     monkeypatch.setattr(look_ups, "LARGE_SIZE", 0)
     looks, parsed = LookUps(), []
-    real = Tree.from_bytes
-    monkeypatch.setattr(Tree, "from_bytes", lambda *args, **more: parsed.append(1) or real(*args, **more))
+    real = tree_text.parsed
+    monkeypatch.setattr(tree_text, "parsed", lambda *args, **more: parsed.append(1) or real(*args, **more))
     for expected in (0, 1, 1):
         seen = looks.at(registry.store, record, '7 "ä".txt')
         assert seen is not None

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
+from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import OutsideRootError
 
@@ -40,6 +41,7 @@ class LookUp:
     def __init__(self, tree: Tree) -> None:
         self._columns = tree.columns
         self._paths = tree.columns.paths
+        self._there = Positions(self._paths)
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -114,7 +116,7 @@ class LookUp:
 
     def target(self, path: str) -> str | None:
         """Where a link leads, as it is written; None for what is no link."""
-        at = self._position(path)
+        at = self._there.find(path)
         return None if at is None else self._columns.targets.get(at)
 
     def _leaves(self, path: str) -> bool:
@@ -135,12 +137,8 @@ class LookUp:
             return Seen("file", entry, is_link)
         return Seen("directory", is_link=is_link) if self._is_folder(real) else None
 
-    def _position(self, path: str) -> int | None:
-        at = bisect_left(self._paths, path)
-        return at if at < len(self._paths) and self._paths[at] == path else None
-
     def _entry(self, path: str) -> Entry | None:
-        at = self._position(path)
+        at = self._there.find(path)
         return None if at is None else self._columns.entry(at)
 
     def _is_folder(self, path: str) -> bool:

@@ -23,7 +23,7 @@ from typing import BinaryIO, Protocol
 
 from blake3 import blake3
 
-from nemotron.kit.documents.digest import ALGORITHM
+from nemotron.kit.documents.digest import ALGORITHM, digest_of
 from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import CorruptError, PathNotFoundError
 from nemotron.kit.registry import layout, objects, parallel, reading
@@ -59,7 +59,7 @@ class Blobs:
         data = objects.read(self.store, self.key(entry))
         if data is None:
             raise self.missing(entry)
-        if f"{ALGORITHM}:{blake3(data).hexdigest()}" != entry.digest:
+        if digest_of(data) != entry.digest:
             raise self.damaged(entry)
         return data
 

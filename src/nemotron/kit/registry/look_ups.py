@@ -8,8 +8,8 @@ from nemotron.kit.documents import tree_text
 from nemotron.kit.documents.look_up import LookUp, Seen
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError
-from nemotron.kit.registry import layout, objects
 from nemotron.kit.registry.records import Record
+from nemotron.kit.registry.trees import read_tree, stored
 from nemotron.kit.store.protocol import Store
 
 # Packed bytes; some ten thousand files.
@@ -36,7 +36,8 @@ class LookUps:
         """
         digest = _digest(record)
         if digest is not None and digest not in self._kept and digest not in self._glanced_at:
-            data, where = _packed(store, record, digest)
+            pieces, where = stored(store, record.manifest, digest)
+            data = b"".join(pieces)
             if len(data) > LARGE_SIZE:
                 self._glanced_at.add(digest)
                 if entry := tree_text.file_at(data, where, digest, path):
@@ -51,18 +52,15 @@ class LookUps:
             CorruptError: it is missing or damaged.
         """
         digest = _digest(record)
-        if digest is None:
-            content = record.manifest.content
-            if content is None or content.listing is None:
-                raise CorruptError(
-                    f"{record.uri} is a snapshot without a listing; `nemotron kit doctor` tells more"
-                )
-            return LookUp(content.listing)
-        if (kept := self._kept.pop(digest, None)) is not None:
+        if digest is not None and (kept := self._kept.pop(digest, None)) is not None:
             self._kept[digest] = kept
             return kept
-        data, where = _packed(store, record, digest)
-        return self._keep(digest, Tree.from_bytes(data, where, digest))
+        tree = read_tree(store, record.manifest)
+        if tree is None:
+            raise CorruptError(
+                f"{record.uri} is a snapshot without a listing; `nemotron kit doctor` tells more"
+            )
+        return LookUp(tree) if digest is None else self._keep(digest, tree)
 
     def _keep(self, digest: str, tree: Tree) -> LookUp:
         found = LookUp(tree)
@@ -81,12 +79,3 @@ def _digest(record: Record) -> str | None:
     """Of the listing, where it is an object of its own."""
     content = record.manifest.content
     return content.tree if content is not None and content.listing is None else None
-
-
-def _packed(store: Store, record: Record, digest: str) -> tuple[bytes, str]:
-    key = layout.tree(digest)
-    data = objects.read(store, key)
-    where = f"{store.url}/{key}"
-    if data is None:
-        raise CorruptError(f"The listing of {record.uri} is missing: no {where}")
-    return data, where

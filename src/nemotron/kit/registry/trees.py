@@ -35,12 +35,16 @@ def read_tree(store: Store, manifest: Manifest, like: Tree | None = None) -> Tre
     content = manifest.content
     if content is None or content.tree is None:
         return content.listing if content else None
-    pieces, where = _stored(store, manifest, content.tree)
+    pieces, where = stored(store, manifest, content.tree)
     return Tree.from_pieces(pieces, where, content.tree, like=like)
 
 
-def _stored(store: Store, manifest: Manifest, digest: str) -> tuple[Iterator[bytes], str]:
-    """The stored form of a large listing, and where it was found."""
+def stored(store: Store, manifest: Manifest, digest: str) -> tuple[Iterator[bytes], str]:
+    """The stored form of a large listing, and where it was found.
+
+    Raises:
+        CorruptError: it is missing.
+    """
     key = layout.tree(digest)
     pieces, where = objects.pieces(store, key), f"{store.url}/{key}"
     if pieces is None:
@@ -102,7 +106,7 @@ class Listed:
         """
         content = self._manifest.content
         if content is not None and content.tree is not None:
-            pieces, where = _stored(self._store, self._manifest, content.tree)
+            pieces, where = stored(self._store, self._manifest, content.tree)
             yield from tree_text.parts(pieces, where, content.tree)
         elif content is not None and content.listing is not None:
             yield content.listing.columns
