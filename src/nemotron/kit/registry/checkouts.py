@@ -11,14 +11,14 @@ from nemotron.kit.documents.digest import digest_of, hex_of
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, DiskFullError, RefusedError
-from nemotron.kit.registry import checkout_cache, layout, parallel, reading
+from nemotron.kit.registry import checkout_cache, layout
 from nemotron.kit.registry.checkout_options import CheckoutOptions, Way
 from nemotron.kit.registry.companions import companion
 from nemotron.kit.registry.findings import some
 from nemotron.kit.registry.laying_out import lay_out
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import METADATA_FILE
-from nemotron.kit.registry.verify_snapshot import settled_checkout
+from nemotron.kit.registry.verify_snapshot import changed_in, settled_checkout
 from nemotron.kit.registry.work import Progress
 from nemotron.kit.store.files import looked_at
 from nemotron.kit.store.protocol import Store
@@ -118,14 +118,8 @@ def set_aside_changed(store: Store, record: Record, tree: Tree, paths: Sequence[
             at, found = then.find(path), looked_at(f"{folder}/{path}", follow_links=False)
             if at is not None and found is not None and stat.S_ISREG(found.st_mode):
                 there.append(at)
-        changed = [
-            f"{tree.columns.paths[at]} changed"
-            for positions, part in parallel.on_all(reading.hashing(folder), tree, there)
-            for place, at in enumerate(positions)
-            if part.raw_digest(place) != tree.columns.raw_digest(at)
-        ]
-        if changed:
-            _set_aside(record, folder, some(sorted(changed)))
+        if changed := changed_in(folder, tree, there):
+            _set_aside(record, folder, some(sorted(f"{tree.columns.paths[at]} changed" for at in changed)))
 
 
 def would_lie(store: Store, record: Record) -> str:

@@ -199,6 +199,23 @@ def _is_link(blob: os.PathLike[str] | None, path: str, committed_ns: int) -> boo
         return False
 
 
+def changed_in(folder: str, tree: Tree, files: Sequence[int]) -> set[int]:
+    """The positions of those of some files whose bytes in a folder are others than a listing says.
+
+    Args:
+        folder: has these files.
+        tree: the listing, with digests.
+        files: positions in it.
+    """
+    raw_digest, changed = tree.columns.raw_digest, set()
+    with closing(parallel.on_all(reading.hashing(folder), tree, files)) as looking:
+        for positions, part in looking:
+            changed |= {
+                there for at, there in enumerate(positions) if part.raw_digest(at) != raw_digest(there)
+            }
+    return changed
+
+
 def settled_checkout(store: Store, record: Record, folder: str, tree: Tree) -> Differences:
     """`in_checkout` by size and time; where only the time differs, the bytes settle it.
 
@@ -209,12 +226,7 @@ def settled_checkout(store: Store, record: Record, folder: str, tree: Tree) -> D
         return found
     then = Positions(tree.columns.paths)
     wanted = array("q", (at for path in found.of("touched").paths() if (at := then.find(path)) is not None))
-    raw_digest, changed = tree.columns.raw_digest, set()
-    with closing(parallel.on_all(reading.hashing(folder), tree, wanted)) as looking:
-        for positions, part in looking:
-            changed |= {
-                there for at, there in enumerate(positions) if part.raw_digest(at) != raw_digest(there)
-            }
+    changed = changed_in(folder, tree, wanted)
     settled = Differences()
     for item in found:
         if item.verdict != "touched":
