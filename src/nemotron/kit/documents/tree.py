@@ -12,7 +12,7 @@ True
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import overload
+from typing import TypeVar, overload
 
 from nemotron.kit.documents import tree_text
 from nemotron.kit.documents.columns import DIGEST, FILE_MAX, KIND_MASK, Columns
@@ -24,6 +24,8 @@ from nemotron.kit.errors import CorruptError
 __all__ = ["INLINE_SIZE_MAX", "TAG_FIELDS", "Entries", "Entry", "EntryKind", "Tree", "is_packed"]
 
 INLINE_SIZE_MAX = 16 * 1024
+Where = TypeVar("Where")
+What = TypeVar("What")
 
 
 class Entries(Sequence[Entry]):
@@ -122,24 +124,20 @@ class Tree:
 
     def with_entries(self, changed: Iterable[tuple[int, Entry]]) -> "Tree":
         """The same tree with other entries of the same paths at some positions."""
-        columns = None
-        for at, entry in changed:
-            if columns is None:
-                columns = self.columns.shared()
-            columns.put(at, entry)
-        if columns is None:
-            return self
-        tree = Tree()
-        tree.columns = columns
-        return tree
+        return self._with(Columns.put, changed)
 
     def with_parts(self, changed: Iterable[tuple[Sequence[int], Columns]]) -> "Tree":
         """The same tree with the entries of other columns, of the same paths, at their positions."""
+        return self._with(Columns.put_all, changed)
+
+    def _with(
+        self, put: Callable[[Columns, Where, What], None], changed: Iterable[tuple[Where, What]]
+    ) -> "Tree":
         columns = None
-        for positions, part in changed:
+        for where, what in changed:
             if columns is None:
                 columns = self.columns.shared()
-            columns.put_all(positions, part)
+            put(columns, where, what)
         if columns is None:
             return self
         tree = Tree()

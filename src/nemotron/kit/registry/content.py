@@ -15,7 +15,7 @@ from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import ConflictError, CorruptError, FormatTooNewError
 from nemotron.kit.registry import layout, parallel, reading, worker_processes
-from nemotron.kit.registry.copying import copy_chunk, copy_chunk_durably, holds
+from nemotron.kit.registry.copying import copy_chunk, holds
 from nemotron.kit.registry.digest_cache import DigestCache, now_ns
 from nemotron.kit.registry.scan import leaves, with_links_inside
 from nemotron.kit.registry.work import Progress, Work
@@ -167,7 +167,7 @@ def snapshot(
     if previous is not None and is_tidy and not known.unread() and previous.is_listed(known):
         return known
     wanted, likely = _to_copy(store, known, previous, is_tidy)
-    work = partial(copy_chunk if executor is None else copy_chunk_durably, store, folder, likely)
+    work = partial(copy_chunk, store, folder, likely, durably=executor is not None)
     with closing(_copied(store, work, known, wanted, executor, progress)) as copying:
         taken = _done(known, copying, cache, started) if wanted else known
     _warn_of_links(folder, taken)

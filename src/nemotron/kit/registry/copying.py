@@ -23,6 +23,8 @@ def copy_chunk(
     entries: Sequence[Entry],
     threads: int = 1,
     told: Told | None = None,
+    *,
+    durably: bool = False,
 ) -> list[Entry]:
     """Copy files into the store, and return their entries with digests.
 
@@ -33,23 +35,12 @@ def copy_chunk(
         entries: the files.
         threads: how many hash one large file.
         told: hears of the bytes done.
+        durably: sync them: what another process wrote, such as an executor's, nobody else can.
     """
-    copying = _Copying(store, folder, threads, told)
-    return [copying.file(entry, likely.get(entry.path)) for entry in entries]
-
-
-def copy_chunk_durably(
-    store: Store,
-    folder: str,
-    likely: dict[str, str],
-    entries: Sequence[Entry],
-    threads: int = 1,
-    told: Told | None = None,
-) -> list[Entry]:
-    """`copy_chunk` in another process: what it wrote, nobody else can sync."""
-    mark = store.mark()
-    taken = copy_chunk(store, folder, likely, entries, threads, told)
-    store.sync_since(mark)
+    copying, mark = _Copying(store, folder, threads, told), store.mark()
+    taken = [copying.file(entry, likely.get(entry.path)) for entry in entries]
+    if durably:
+        store.sync_since(mark)
     return taken
 
 
