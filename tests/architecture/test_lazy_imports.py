@@ -110,6 +110,21 @@ def test_the_road_from_a_name_to_a_path_loads_what_it_needs(
     assert {name.partition(".")[0] for name in modules} <= {"nemotron", *sys.stdlib_module_names}
 
 
+def test_loading_a_reference_loads_nothing_that_reads_or_lays_out_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data.txt").write_text("x")
+    Registry.open(tmp_path / "store").publish(Draft(name="x", source=tmp_path / "data.txt"))
+    monkeypatch.setenv("NEMO_ARTIFACT_ROOT", str(tmp_path / "store"))
+
+    modules = loaded_by("from nemotron.kit import Artifact; Artifact.from_uri('art://x')")
+
+    assert "nemotron.kit.registry.verify" in modules, "this load has looked whether the file is as it was"
+    readers = ("checkouts", "content", "laying_out", "parallel", "reading", "verify_at_url")
+    assert modules & {"blake3", "subprocess", *(f"nemotron.kit.registry.{name}" for name in readers)} == set()
+    assert heavy(modules) == set()
+
+
 def test_the_siblings_load_nothing_heavy() -> None:
     assert heavy(loaded_by("import nemo_runspec")) == set()
 

@@ -11,7 +11,7 @@ from typing import Any
 from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import MisuseError
-from nemotron.kit.registry import newer_stats, verify, verify_at_url
+from nemotron.kit.registry import newer_stats, verify
 from nemotron.kit.registry.differences import Differences
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.verify import Verification
@@ -29,6 +29,8 @@ def check_on_load(store: Store, record: Record, tree: Tree) -> Differences:
         return found.without(known) if known else found
 
     if record.is_at_url:
+        from nemotron.kit.registry import verify_at_url  # who loads local data needs none of it
+
         looked, found = verify_at_url.peek(record, tree)
         return settle(looked.then, looked.now, found)
     return verify.check(store, record, tree, partial(settle, tree))
@@ -88,6 +90,8 @@ def _check(
     if record.is_snapshot:
         return verify.verify_snapshot_of(store, record, tree, wanted, executor=executor, progress=progress)
     if record.is_at_url:
+        from nemotron.kit.registry import verify_at_url
+
         found, looked = verify_at_url.verify(
             record, tree, wanted, options=options, executor=executor, progress=progress
         )

@@ -12,7 +12,7 @@ from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import MisuseError, PathNotFoundError
-from nemotron.kit.registry import changes, checkouts, content, verify_snapshot
+from nemotron.kit.registry import changes
 from nemotron.kit.registry.differences import Difference, Differences
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_file, scan_folder
@@ -102,6 +102,8 @@ def _read_again(
     record: Record, tree: Tree, now: Tree, executor: Executor | None, progress: Progress | None
 ) -> tuple[Tree, int]:
     """The files as they are now, each read as closely as is known what it was; and the bytes read."""
+    from nemotron.kit.registry import content  # a load that only looks at sizes and times needs none of it
+
     by_digest, by_sample = places(now, tree, DIGEST), places(now, tree, SAMPLED)
     now = content.hashed(
         record.folder, now, only=by_digest, trust_cache=False, executor=executor, progress=progress
@@ -152,6 +154,8 @@ def check(
     found = settle(now, changes.compare(tree, now))
     if "touched" not in found.verdicts:
         return found
+    from nemotron.kit.registry import content  # a load that only looks at sizes and times needs none of it
+
     if sampled := places(now, tree, SAMPLED, found.of("touched").paths()):
         found = settle(now, changes.compare(tree, content.sampled(record.folder, now, only=sampled)))
     touched = places(now, tree, DIGEST, found.of("touched").paths())
@@ -203,6 +207,8 @@ def verify_snapshot_of(
     progress: Progress | None = None,
 ) -> Verification:
     """Compare a snapshot's bytes in the store, and where it is laid out, with what was published."""
+    from nemotron.kit.registry import checkouts, verify_snapshot  # who loads a reference needs none of it
+
     found, read = verify_snapshot.in_store(store, tree, wanted, executor=executor, progress=progress)
     for folder in checkouts.laid_out(store, record):
         more, count = verify_snapshot.in_checkout(
