@@ -84,7 +84,8 @@ PEERS = [
     *ahead(SNAPSHOT, ("DVC add (command)", "wandb add_dir")),
     *ahead(BARE, ("cp -r, then hash",)),
     *ahead(FULL, ("wandb file references",)),
-    *far_ahead(SNAPSHOT, ("DVC add (command)", "wandb add_dir")),
+    # Neither of them brings anything to the disk.
+    *far_ahead(BARE, ("DVC add (command)", "wandb add_dir")),
 ]
 COMMIT_FLOOR = ("floor: walk, stat and one commit",)
 CONTENT: dict[str, list[Bar]] = {

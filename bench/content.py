@@ -34,6 +34,8 @@ FEW_FILES = 100
 # How often the data is on the disk at the end of a round, about.
 COPIES_IN_A_ROUND = 30
 LIMIT_S = 60
+# After a step that wrote much, what takes a millisecond takes ten for a moment.
+SETTLE_S = 1.0
 # Who is given one large file.
 ALONE = (BASE, "cp -r, synced", "floor: hash", "kit: reference, full", bars.SNAPSHOT, bars.BARE)
 Found = dict[str, Any]
@@ -136,6 +138,7 @@ def one_round(
     stores = begin(data, chosen, found, roots)
     spent = dict.fromkeys(chosen, 0.0)
     for step in found["steps"]:
+        time.sleep(SETTLE_S)
         if step == "one changed":
             change(data)
             for root in roots.values():
