@@ -60,6 +60,17 @@ def test_a_grace_period_that_is_none(kit, store: Registry, grace: str, message: 
     assert message in said.err
 
 
+def test_a_grace_period_too_short_has_one_answer_however_it_is_written(kit, store: Registry) -> None:
+    answers = set()
+    for grace in ("0", "0h", "0d", "59m", "-1d", "14", "soon", ""):
+        said = kit("gc", f"--grace={grace}")
+        assert said.code == 2
+        assert f"Invalid grace period: {grace!r}; " in said.err
+        answers.add(said.err.replace(repr(grace), ""))
+    assert len(answers) == 1
+    assert "expected at least an hour (1h), " in answers.pop()
+
+
 def test_a_damaged_version_stops_it(kit, old: Registry) -> None:
     Path(old.root, "base/v1/manifest.json").write_text('{"half": ')
     said = kit("gc", "--apply")

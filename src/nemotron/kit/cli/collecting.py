@@ -12,7 +12,8 @@ Grace = Annotated[
     typer.Option(
         "--grace",
         metavar="D",
-        help="Leave alone what is younger, and keep in the trash for so long what is set aside: 7d, 12h, …",
+        help="Leave alone what is younger, and keep in the trash for so long what is set aside: 7d, 12h, …; "
+        "an hour at least.",
     ),
 ]
 Forget = Annotated[

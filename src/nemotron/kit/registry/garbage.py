@@ -131,17 +131,16 @@ def parse_grace(text: str | timedelta | None) -> timedelta:
         text: `7d`, `12h`, `90m`, `2w`, or ISO 8601 such as `P1DT12H`; None for the default of 14 days.
 
     Raises:
-        MisuseError: it is none, or shorter than an hour.
+        MisuseError: it is none, or shorter than an hour; either way the least is named.
 
     >>> parse_grace("7d"), parse_grace("12h")
     (datetime.timedelta(days=7), datetime.timedelta(seconds=43200))
     """
     grace = _duration(text) if isinstance(text, str) else GRACE_DEFAULT if text is None else text
-    if grace is None:
-        raise MisuseError(f"Not a grace period: {text!r}; expected one such as 7d, 12h or P1DT12H")
-    if grace < GRACE_MIN:
+    if grace is None or grace < GRACE_MIN:
         raise MisuseError(
-            f"A grace period of {text} is too short: whoever publishes meanwhile needs at least an hour (1h)"
+            f"Invalid grace period: {str(text)!r}; expected at least an hour (1h), such as 7d, 12h or P1DT12H"
+            ": what is being published is there before a version names it, and must not be taken for garbage"
         )
     return grace
 
