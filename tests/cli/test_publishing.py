@@ -13,7 +13,7 @@ from nemotron.kit.registry.registry import Registry
 
 def test_register_says_what_it_made(kit, registry: Registry, data: Path) -> None:
     said = kit("register", "data", "--name", "nano3/x", "--alias", "a", "--alias", "b")
-    assert (said.code, said.out) == (0, "published art://nano3-x:v1  (a, b)\n")
+    assert (said.code, said.out) == (0, "published art://nano3-x:v1: 2 files, 8 B, stat evidence  (a, b)\n")
     again = kit("register", str(data), "--name", "nano3/x")
     assert again.out == "art://nano3-x:v1 is the same already\n"
     assert registry.aliases("nano3/x") == {"a": 1, "b": 1}
@@ -24,12 +24,21 @@ def test_register_says_what_it_made(kit, registry: Registry, data: Path) -> None
 def test_register_says_that_there_is_nothing_yet(kit, registry: Registry, data: Path) -> None:
     (data.parent / "later/deep").mkdir(parents=True)
     said = kit("register", "later", "--name", "m")
-    assert (said.code, said.out) == (0, "published art://m:v1\n")
+    assert (said.code, said.out) == (0, "published art://m:v1: 0 files, 0 B, stat evidence\n")
     assert "art://m:v1 is empty: there was no file in later" in said.err
     assert kit("register", "later", "--name", "m").err == ""  # it was said
     assert kit("register", "data", "--name", "m").err == ""
     (data.parent / "empty.bin").touch()
     assert kit("register", "empty.bin", "--name", "one").err == ""
+
+
+def test_register_says_how_much_it_is_and_how_closely_it_looked(kit, registry: Registry, data: Path) -> None:
+    one = kit("register", "data/b.txt", "--name", "one", "--evidence", "full")
+    assert one.out == "published art://one:v1: 1 file, 2 B, full evidence\n"
+    snapshot = kit("register", "data", "--name", "s", "--snapshot")
+    assert snapshot.out == "published art://s:v1: 2 files, 8 B, full evidence\n"
+    far = kit("register", "http://127.0.0.1:1/x", "--name", "far")  # nobody is there
+    assert far.out == "published art://far:v1: no evidence\n"
 
 
 def test_register_as_json(kit, store: Registry, data: Path) -> None:

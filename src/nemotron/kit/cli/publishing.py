@@ -15,6 +15,7 @@ from nemotron.kit.errors import MisuseError, RefusedError
 if TYPE_CHECKING:
     from nemotron.kit.console.output import Progress
     from nemotron.kit.console.views import DoneView
+    from nemotron.kit.registry.records import Record
     from nemotron.kit.registry.registry import Registry
 
 AUTO, GENERIC = "auto", "artifact"
@@ -173,7 +174,7 @@ def register(
     with output.progress("Copying" if snapshot else "Reading", of_bytes=True) as progress:
         published = registry.publish(draft, progress=progress)
     record = published.record
-    said = f"published {record.uri}" if published.created else f"{record.uri} is the same already"
+    said = f"published {_described(record)}" if published.created else f"{record.uri} is the same already"
     also = f"  ({', '.join(draft.aliases)})" if draft.aliases else ""
     extra = {"created": published.created, "aliases": list(draft.aliases)}
     output.show(DoneView(record, f"{said}{also}", extra))
@@ -182,6 +183,17 @@ def register(
         output.note(
             f"{record.uri} is empty: there was no file in {path}. Register it again once it is written"
         )
+
+
+def _described(record: "Record") -> str:
+    """A version, and how much it is, if that is known: a URL may be out of reach."""
+    from nemotron.kit.console import words
+
+    content = record.manifest.content
+    if content is None:
+        return f"{record.uri}: no evidence"
+    much = f"{words.many(content.files, 'file')}, {words.size(content.size)}"
+    return f"{record.uri}: {much}, {content.evidence} evidence"
 
 
 def _looked_at(path: str, type_: str, facts: dict[str, Any]) -> tuple[str, dict[str, Any], str | None]:

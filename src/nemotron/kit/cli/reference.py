@@ -21,7 +21,7 @@ Artifacts, their versions, and where they come from, without writing Python.
 $ mkdir -p out && echo "some text" > out/part.txt
 $ export NEMO_ARTIFACT_ROOT=artifacts
 $ nemotron kit register out --name my-data --metadata total_tokens=25000000000 --alias production
-published art://my-data:v1  (production)
+published art://my-data:v1: 1 file, 10 B, stat evidence  (production)
 $ nemotron kit resolve my-data:production
 /home/me/out
 $ nemotron kit versions my-data
