@@ -34,6 +34,7 @@ from nemotron.kit.registry.scan import METADATA_FILE, is_kit_metadata
 from nemotron.kit.registry.trees import read_tree, with_tree
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.registry.work import Progress
+from nemotron.kit.store import plain
 
 Status = Literal["adopted", "already", "skipped"]
 
@@ -266,7 +267,7 @@ def _shape(path: str) -> tuple[str, str | None]:
     beside = f"{folder}/{METADATA_FILE}"
     if not os.path.isfile(path) or not is_kit_metadata(beside):
         return path, None
-    with open(beside, "rb") as file:
+    with open(beside, "rb", opener=plain.opener) as file:
         told = json.loads(file.read()).get("path")
     return (folder, name) if isinstance(told, str) and os.path.basename(told) == name else (path, None)
 

@@ -8,7 +8,7 @@ from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
 from nemotron.kit.documents.entry import Entry
 from nemotron.kit.registry import layout, reading
 from nemotron.kit.registry.work import Told
-from nemotron.kit.store import files
+from nemotron.kit.store import files, plain
 from nemotron.kit.store.protocol import Store
 
 # What an earlier try has brought into the store lies together, and asking for a small file is less work than
@@ -87,9 +87,12 @@ class _Copying:
             probed = reading.hash_file(self._folder, entry, self._threads)
             if probed.digest == likely:
                 return probed
-        if entry.size <= reading.SMALL_SIZE_MAX:
-            return reading.steadily(self._folder, entry, lambda file, size: self._small(file, size, likely))
-        return reading.steadily(self._folder, entry, self._large)
+
+        def take(descriptor: int, size: int) -> tuple[str, int]:  # as large as it is by now
+            is_small = size <= reading.SMALL_SIZE_MAX
+            return self._small(descriptor, size, likely) if is_small else self._large(descriptor, size)
+
+        return reading.steadily(self._folder, entry, take)
 
     def _looks_like(self, entry: Entry, digest: str) -> bool:
         """Whether a few blocks of a file are those of a blob, so that reading all of it may save a copy."""
@@ -98,7 +101,7 @@ class _Copying:
             return False
         try:
             with (
-                open(f"{self._folder}/{entry.path}", "rb", buffering=0) as one,
+                open(f"{self._folder}/{entry.path}", "rb", buffering=0, opener=plain.opener) as one,
                 open(blob, "rb", buffering=0) as other,
             ):
                 starts = (0, (entry.size - SAMPLE_BLOCK) // 2, entry.size - SAMPLE_BLOCK)
@@ -113,9 +116,12 @@ class _Copying:
     def _small(self, descriptor: int, size: int, likely: str | None) -> tuple[str, int]:
         """Put what a small file holds into the store under its digest; tells that, and how much it was."""
         data = reading.read_small(descriptor, size)
-        digest, count = f"{ALGORITHM}:{blake3(data).hexdigest()}", len(data)
+        count = len(data)
         if self._told is not None:
             self._told(count)
+        if count != size:
+            return "", count  # nobody will want it
+        digest = f"{ALGORITHM}:{blake3(data).hexdigest()}"
         if digest == likely and self._holds(digest, count):
             return digest, count
         key = layout.blob(digest)
@@ -133,7 +139,8 @@ class _Copying:
         hasher = blake3(max_threads=self._threads)
         with self._store.stage() as staging:
             staging.told = self._told
-            count = staging.fill(descriptor, hasher.update, reading.COPY_BUFFER_SIZE, ahead=self._threads > 1)
+            seen = reading.up_to(size, hasher.update)
+            count = staging.fill(descriptor, seen, reading.COPY_BUFFER_SIZE, ahead=self._threads > 1)
             digest = f"{ALGORITHM}:{hasher.hexdigest()}"
             created = staging.commit(layout.blob(digest))
         return digest, self._kept(digest, count, created=created)

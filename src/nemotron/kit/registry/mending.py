@@ -14,6 +14,7 @@ from nemotron.kit.registry import layout, objects
 from nemotron.kit.registry.copying import holds
 from nemotron.kit.registry.findings import some
 from nemotron.kit.registry.records import Record
+from nemotron.kit.store import plain
 from nemotron.kit.store.protocol import CHUNK_SIZE, Store
 from nemotron.kit.store.system_errors import translating
 
@@ -77,7 +78,7 @@ def _places(store: Store, record: Record, entry: Entry) -> Iterator[Callable[[],
 
 
 def _opener(path: str) -> Callable[[], BinaryIO]:
-    return lambda: open(path, "rb")
+    return lambda: open(path, "rb", opener=plain.opener)
 
 
 def take_from(
@@ -94,7 +95,7 @@ def take_from(
     key, hasher = layout.blob(entry.digest or ""), blake3()
     try:
         file = opened()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, plain.NotPlainError, PermissionError):
         return False  # not here
     with translating("read", entry.path), file, store.stage() as staging:
         while chunk := file.read(CHUNK_SIZE):

@@ -5,6 +5,7 @@ therefore loads little else.
 """
 
 import os
+import stat
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -13,9 +14,9 @@ from blake3 import blake3
 
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
 from nemotron.kit.documents.entry import Entry, kept_time
-from nemotron.kit.errors import ConflictError, PathNotFoundError
+from nemotron.kit.errors import ConflictError, KitError, PathNotFoundError
 from nemotron.kit.registry.work import Told, Work
-from nemotron.kit.store import files
+from nemotron.kit.store import files, plain
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.system_errors import translate
 
@@ -23,7 +24,6 @@ from nemotron.kit.store.system_errors import translate
 Read = Callable[[int, int], tuple[str, int]]
 
 ATTEMPTS_MAX = 3
-_READ = os.O_RDONLY | os.O_CLOEXEC
 SMALL_SIZE_MAX = 1 << 20
 # A buffer that stays in the core's own cache between reading, hashing and writing.
 BUFFER_SIZE = 256 << 10
@@ -58,7 +58,7 @@ def _hashing(threads: int, told: Told | None) -> Read:
                 told(len(data))
             return f"{ALGORITHM}:{blake3(data).hexdigest()}", len(data)
         hasher = blake3(max_threads=threads)
-        count = read_through(descriptor, hasher.update, threads, told)
+        count = read_through(descriptor, up_to(size, hasher.update), threads, told)
         return f"{ALGORITHM}:{hasher.hexdigest()}", count
 
     return read
@@ -119,20 +119,25 @@ def steadily(folder: str, entry: Entry, read: Read) -> Entry:
     """
     path = f"{folder}/{entry.path}"
     size, mtime_ns, ctime_ns = entry.size, entry.mtime_ns, entry.ctime_ns
+    may_wait = False
     for _ in range(ATTEMPTS_MAX):
         try:
-            descriptor = os.open(path, _READ)
+            # What a small one is shows afterwards: asking first would take a tenth of the time.
+            is_quick = size <= SMALL_SIZE_MAX and not may_wait
+            descriptor = os.open(path, plain.READ) if is_quick else plain.opener(path)
             try:
-                digest, count = read(descriptor, size)
+                try:
+                    digest, count = read(descriptor, size)
+                except Grown:
+                    digest, count = "", -1
                 after = os.fstat(descriptor)
             finally:
                 os.close(descriptor)
-        except FileNotFoundError as error:
-            raise PathNotFoundError(
-                f"{path} was there a moment ago, and is gone; try again when nobody deletes files"
-            ) from error
+        except BlockingIOError:
+            may_wait = True  # for who has a lease of it, or for another machine
+            continue
         except OSError as error:
-            raise translate(error, "read", path) from error
+            raise _not_read(path, error) from error
         before = size, mtime_ns, ctime_ns
         size, mtime_ns, ctime_ns = after.st_size, kept_time(after.st_mtime_ns), kept_time(after.st_ctime_ns)
         if count == size and (size, mtime_ns, ctime_ns) == before:
@@ -140,19 +145,48 @@ def steadily(folder: str, entry: Entry, read: Read) -> Entry:
             return Entry(
                 entry.path, size, mtime_ns, digest, entry.kind, None, None, None, None, after.st_ino, ctime_ns
             )
+        if not stat.S_ISREG(after.st_mode):
+            raise _not_read(path, plain.NotPlainError(path))
         # It changed since the scan, which is fine, or while it was read: once more.
     raise ConflictError(f"{path} keeps changing while it is read; save it when its writer is done")
 
 
+def _not_read(path: str, error: OSError) -> KitError:
+    if isinstance(error, FileNotFoundError):
+        return PathNotFoundError(
+            f"{path} was there a moment ago, and is gone; try again when nobody deletes files"
+        )
+    if plain.is_other(error):
+        return ConflictError(
+            f"{path} was a file a moment ago, and is none any more; try again when nobody replaces files"
+        )
+    return translate(error, "read", path)
+
+
 def read_small(descriptor: int, size: int) -> bytes:
-    """All bytes of a file of about this size; one byte more is asked for, so that growth is seen."""
+    """All bytes of a file of this size; one byte more is asked for, so that growth is seen, and no more."""
     data = os.read(descriptor, size + 1)
-    if len(data) == size or not data:
-        return data
-    parts = [data]
-    while more := os.read(descriptor, SMALL_SIZE_MAX):
-        parts.append(more)
-    return b"".join(parts)
+    while 0 < len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
+        data += more
+    return data
+
+
+class Grown(Exception):
+    """A file has more bytes than it had. Who writes faster than we read would have us read for ever."""
+
+
+def up_to(size: int, seen: Seen) -> Seen:
+    """Shows blocks of a file, and raises `Grown` when these are more than its size."""
+    left = size
+
+    def looked_at(block: memoryview) -> None:
+        nonlocal left
+        left -= len(block)
+        if left < 0:
+            raise Grown
+        seen(block)
+
+    return looked_at
 
 
 def read_through(descriptor: int, seen: Seen, threads: int, told: Told | None) -> int:

@@ -17,6 +17,7 @@ from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_file, scan_folder
 from nemotron.kit.registry.verify import Verification
 from nemotron.kit.registry.work import Progress
+from nemotron.kit.store import plain
 from nemotron.kit.store.connect import open_store
 from nemotron.kit.store.protocol import Store
 
@@ -63,7 +64,7 @@ class FolderPlace:
 
 
 def _opener(path: str) -> Opener:
-    return lambda: open(path, "rb")
+    return lambda: open(path, "rb", opener=plain.opener)
 
 
 class StorePlace:

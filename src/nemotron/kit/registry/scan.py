@@ -14,6 +14,7 @@ from nemotron.kit.documents.columns import OWNER_EXECUTES, Columns
 from nemotron.kit.documents.entry import CODES, INTEGER_MAX, kept_time
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import PathNotFoundError, RefusedError
+from nemotron.kit.store import plain
 from nemotron.kit.store.files import looked_at
 from nemotron.kit.store.system_errors import translate
 
@@ -37,7 +38,7 @@ def is_reserved(name: str) -> bool:
 def is_kit_metadata(path: str) -> bool:
     """Whether a `metadata.json` was written by the kit: it has the keys that the kit writes."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=plain.opener) as file:
             document = json.loads(file.read(METADATA_SIZE_MAX))
     except (OSError, ValueError, RecursionError):
         return False  # unreadable, or the user's own: then it is content like any other file
