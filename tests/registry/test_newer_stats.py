@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from nemotron.kit.documents import tree_rows
 from nemotron.kit.documents.digest import digest_of
 from nemotron.kit.documents.newer_stats import NewerStats
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import CorruptError, FormatTooNewError, RefusedError
-from nemotron.kit.registry import changes, content, layout, newer_stats
+from nemotron.kit.registry import changes, content, layout, newer_stats, scan
 from nemotron.kit.registry.doctor import examine
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.memory import MemoryStore
+
+# Of every twenty files these become something else than touched.
+FATES = {1: "changed", 2: "same", 3: "missing"}
 
 
 def rewrite(path: Path, seconds: int = 5) -> None:
@@ -134,6 +138,47 @@ def test_what_is_known_of_one_object_outlives_news_of_another() -> None:
     differences = changes.compare(published, looked)
     known = newer_stats.recognised(store, "m", 1, published, looked, differences)
     assert [differences[at].path for at in known] == ["a", "b"]
+
+
+def test_of_a_mix_just_what_was_only_touched_is_kept(publish, opened, root, data, reads, monkeypatch) -> None:
+    """Made some rows at a time, it is the listing that these files alone would have."""
+    monkeypatch.setattr(tree_rows, "BLOCK_ROWS", 64)
+    (data / "empty").mkdir()
+    (data / "link").symlink_to("part.txt")
+    for number in range(400):
+        (data / f"{number:03}.txt").write_text(f"{number:03}")
+    publish(evidence="full")
+    fates: dict[str, str] = {}
+    for number in range(400):
+        path, fate = data / f"{number:03}.txt", FATES.get(number % 20, "touched")
+        if fate == "touched":
+            rewrite(path)
+        elif fate == "changed":
+            path.write_text("abc")
+            os.utime(path, (9, 9))
+        elif fate == "missing":
+            path.unlink()
+        if fate != "same":
+            fates[path.name] = fate
+    (data / "extra.txt").touch()
+    (data / "empty too").mkdir()
+    (data / "empty").rmdir()
+    (data / "link").unlink()
+    (data / "link").symlink_to("000.txt")
+    others = {"extra.txt": "extra", "empty too": "extra", "empty": "missing", "link": "changed"}
+    found = opened().verify("m").files
+    assert {item.path: item.verdict for item in found} == fates | others
+    kept = newer_stats.newest(LocalStore(root), "m", 1)
+    now = content.hashed(str(data), scan.scan_folder(str(data)))
+    expected = Tree(entry for entry in now.entries if fates.get(entry.path) == "touched")
+    assert kept == expected
+    assert newer_stats.listings(LocalStore(root)) == {layout.tree(expected.key)}
+    # The next load reads only what was changed, and the next check has nothing to add.
+    left = {path: fate for path, fate in (fates | others).items() if fate != "touched"}
+    assert {item.path: item.verdict for item in opened().check(opened().resolve("m"))} == left
+    assert reads[-1] == list(fates.values()).count("changed")
+    opened().verify("m")
+    assert log_of(root) == ["00000001.json"]
 
 
 def test_a_large_listing_and_what_becomes_of_it(publish, opened, root, data) -> None:

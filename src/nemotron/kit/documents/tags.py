@@ -121,3 +121,40 @@ class Tags:
 def _fill(tags: Tags, given: Iterable[str | None]) -> None:
     for at, tag in enumerate(given):
         tags.put(at, tag)
+
+
+class SomeTags:
+    """`tags.taken(positions)` as it is stored, made when it is asked for.
+
+    >>> tags = Tags()
+    >>> tags.put(1, "a"), tags.put(3, "b")
+    (None, None)
+    >>> "".join(SomeTags(tags, [0, 3, 4]).pieces(100)), bool(SomeTags(tags, [2]))
+    ('\\nb', False)
+
+    Args:
+        tags: of a listing.
+        positions: in it.
+    """
+
+    __slots__ = ("_positions", "_tags")
+
+    def __init__(self, tags: Tags, positions: Sequence[int]) -> None:
+        self._tags, self._positions = tags, positions
+
+    def __bool__(self) -> bool:
+        return bool(self._tags) and any(self._tags[at] for at in self._positions)
+
+    def pieces(self, size: int) -> Iterator[str]:
+        """All of them, a line each, in pieces of about that size; an end without any is left out."""
+        lines, gathered, ended = [""], 0, 0
+        for at in self._positions:
+            if tag := self._tags[at]:
+                lines.append(ended * "\n" + tag)
+                gathered += len(lines[-1])
+                ended = 0
+            ended += 1
+            if gathered >= size:
+                yield "".join(lines)
+                lines, gathered = [], 0
+        yield "".join(lines)

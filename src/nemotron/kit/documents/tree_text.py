@@ -6,7 +6,7 @@ it was kept look at two fields of the header and pass over the others.
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from operator import le
 from typing import TypeVar
@@ -16,7 +16,8 @@ from nemotron.kit.documents.columns import Columns
 from nemotron.kit.documents.digest import ALGORITHM, is_digest
 from nemotron.kit.documents.entry import INTEGER_MAX, Entry, is_inside, shown
 from nemotron.kit.documents.known_keys import KnownKeys, of_columns, of_packed
-from nemotron.kit.documents.tags import TAG_FIELDS, Tags
+from nemotron.kit.documents.tags import TAG_FIELDS, SomeTags, Tags
+from nemotron.kit.documents.tree_rows import Rows
 from nemotron.kit.errors import CorruptError
 
 TREE_FORMAT = 1
@@ -35,34 +36,51 @@ Each = Callable[[Callable[[bytes], bytes], Iterable[bytes]], Iterable[bytes]]
 
 def blocks(columns: Columns) -> Iterator[bytes]:
     """The uncompressed stored form, in pieces."""
-    yield from _head(columns)
+    yield from head(len(columns), _tags(columns))
     yield from map(tree_rows.lines, tree_rows.rows_of(columns))
 
 
-def _head(columns: Columns) -> Iterator[bytes]:
-    head = json.dumps({"format_version": TREE_FORMAT, "entries": len(columns)})
-    yield head[:-1].encode("ascii")
-    for name in TAG_FIELDS:
-        if tags := getattr(columns, name):
+def _tags(columns: Columns) -> dict[str, Tags]:
+    return {name: getattr(columns, name) for name in TAG_FIELDS}
+
+
+def head(entries: int, tags: Mapping[str, Tags | SomeTags]) -> Iterator[bytes]:
+    """The first line, in pieces.
+
+    Args:
+        entries: how many lines follow.
+        tags: theirs, by the names of TAG_FIELDS.
+    """
+    begun = json.dumps({"format_version": TREE_FORMAT, "entries": entries})
+    yield begun[:-1].encode("ascii")
+    for name, of_one in tags.items():
+        if of_one:
             yield f', "{name}": "'.encode("ascii")
-            yield from (tree_rows.quoted(piece)[1:-1].encode("ascii") for piece in tags.pieces(_BLOCK_BYTES))
+            yield from (
+                tree_rows.quoted(piece)[1:-1].encode("ascii") for piece in of_one.pieces(_BLOCK_BYTES)
+            )
             yield b'"'
     yield b"}\n"
 
 
 def key(columns: Columns) -> str:
     """The digest of the uncompressed stored form."""
-    from blake3 import blake3
-
     digest = of_columns(columns)
     if (known := _KNOWN.get(digest)) is not None:
         return known
-    hasher = blake3()
-    for block in blocks(columns):
-        hasher.update(block)
-    found = f"{ALGORITHM}:{hasher.hexdigest()}"
+    found = digest_of_text(blocks(columns))
     _KNOWN.put(digest, found)
     return found
+
+
+def digest_of_text(pieces: Iterable[bytes]) -> str:
+    """The digest of the uncompressed stored form in pieces."""
+    from blake3 import blake3
+
+    hasher = blake3()
+    for piece in pieces:
+        hasher.update(piece)
+    return f"{ALGORITHM}:{hasher.hexdigest()}"
 
 
 def write(
@@ -71,24 +89,46 @@ def write(
     """The digest of the uncompressed stored form, the identity, and what is made of the stored form's pieces;
     made in one pass.
     """
+    identity = tree_rows.Identity(columns)
+    first, rows = head(len(columns), _tags(columns)), tree_rows.rows_of(columns)
+    found, taken = pack(first, rows, take, each, identity.add)
+    _KNOWN.put(of_columns(columns), found)
+    return found, identity.digest(), taken
+
+
+def pack(
+    first: Iterable[bytes],
+    rows: Iterable[Rows],
+    take: Callable[[Iterable[bytes]], T],
+    each: Each = map,
+    told: Callable[[Rows], object] | None = None,
+) -> tuple[str, T]:
+    """The digest of the uncompressed stored form, and what is made of the stored form's pieces.
+
+    Args:
+        first: the first line, in pieces.
+        rows: all others.
+        take: takes the pieces.
+        each: does something to each of them, in order.
+        told: hears of all rows.
+    """
     from blake3 import blake3
 
-    hasher, packer, told = blake3(), zlib.compressobj(1), tree_rows.Identity(columns)
+    hasher, packer = blake3(), zlib.compressobj(1)
 
     def texts() -> Iterator[bytes]:
-        for piece in _head(columns):
+        for piece in first:
             hasher.update(piece)
             yield piece
-        for rows in tree_rows.rows_of(columns):
-            spelt = tree_rows.lines(rows)
+        for some in rows:
+            spelt = tree_rows.lines(some)
             yield spelt
             hasher.update(spelt)  # these two are done while the lines are packed
-            told.add(rows)
+            if told is not None:
+                told(some)
 
     taken = take(chain(each(packer.compress, texts()), map(packer.flush, (zlib.Z_FINISH,))))
-    found = f"{ALGORITHM}:{hasher.hexdigest()}"
-    _KNOWN.put(of_columns(columns), found)
-    return found, told.digest(), taken
+    return f"{ALGORITHM}:{hasher.hexdigest()}", taken
 
 
 def packed(columns: Columns, join: Join = b"".join, each: Each = map) -> tuple[str, str | None, bytes]:

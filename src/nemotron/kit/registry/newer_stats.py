@@ -7,11 +7,14 @@ may be lost: a log under `.kit/stats/`, of which the newest entry counts; see
 
 import logging
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from nemotron.kit.documents import tree_text
+from nemotron.kit.documents.columns import DIGEST, Columns
+from nemotron.kit.documents.excerpt import Excerpt
 from nemotron.kit.documents.newer_stats import NewerStats
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Entry, Tree
@@ -195,7 +198,7 @@ def remember(
         version: its number.
         published: its listing.
         now: what there is now, with digests where they were read.
-        found: how that differs, if that is known already.
+        found: how that differs, sorted by path, if that is known already.
 
     Returns:
         Whether something was written.
@@ -220,21 +223,22 @@ def _remember(
     for _ in range(ATTEMPTS_MAX):
         numbers = sequences(store, name, version)
         before, again = _of_newest(store, name, version, look) or (None, bytearray(len(doubtful)))
-        tree = _proven(published, now, doubtful, again)
-        if not tree.entries or (before is not None and tree.key == _key(before)):
+        proven = _proven(published, now, doubtful, again)
+        if not proven or (before is not None and proven.key == _key(before)):
             return False
         seen = NewerStats(name=name, version=version, seen_at=stamps.now())
-        if len(tree.entries) <= INLINE_ROWS_MAX and len(tree.lines()) < INLINE_SIZE_MAX:
-            seen = replace(seen, listing=tree)
+        listing = Tree(proven) if len(proven) <= INLINE_ROWS_MAX else None
+        if listing is not None and len(listing.lines()) < INLINE_SIZE_MAX:
+            seen = replace(seen, listing=listing)
         else:
-            seen = replace(seen, tree=_stored(store, tree))
+            seen = replace(seen, tree=_stored(store, proven))
         key = layout.stats(name, version, max(numbers, default=0) + 1)
         if store.create(key, seen.to_bytes(), durable=False):
             return True
     return False  # others keep writing it: what they saw is as good
 
 
-def _stored(store: Store, tree: Tree) -> str:
+def _stored(store: Store, listing: Excerpt) -> str:
     """Bring a listing into the store in pieces: beside two of a million files it would be too much whole."""
     mark = store.mark()
     with store.stage() as staging:
@@ -243,7 +247,7 @@ def _stored(store: Store, tree: Tree) -> str:
             for piece in pieces:
                 staging.write(piece)
 
-        digest = tree.write(keep)
+        digest = listing.write(keep)
         staging.commit(layout.tree(digest))
     store.sync_since(mark)
     return digest
@@ -253,7 +257,7 @@ def _key(seen: NewerStats) -> str | None:
     return seen.tree if seen.listing is None else seen.listing.key
 
 
-def _proven(published: Tree, now: Tree, doubtful: Sequence[str], again: bytearray) -> Tree:
+def _proven(published: Tree, now: Tree, doubtful: Sequence[str], again: bytearray) -> Excerpt:
     """The files whose stats are others than published, and whose bytes are known to be the same.
 
     Args:
@@ -262,21 +266,26 @@ def _proven(published: Tree, now: Tree, doubtful: Sequence[str], again: bytearra
         doubtful: the paths that come into question, sorted.
         again: for each of them, whether it was seen as it is now before.
     """
-    then, there = _Finder(published), Positions(now.columns.paths)
+    old, new = published.columns, now.columns
+    then, there = Positions(old.paths), Positions(new.paths)
+    # `untold` are those of `positions` of which `now` does not know the bytes.
     positions, untold = array("q"), array("q")
     for path, is_seen in zip(doubtful, again, strict=True):
-        at, old = there.find(path), then.find(path)
-        if at is None or old is None:
+        at, before = there.find(path), then.find(path)
+        if at is None or before is None:
             continue
-        entry = now.columns.entry(at)
-        is_read = old.digest is not None and old.digest == entry.digest
-        if is_read or is_seen or (old.etag is not None and old.etag == entry.etag):
+        is_read = new.marks[at] & DIGEST and new.raw_digest(at) == old.raw_digest(before)
+        if is_read or is_seen or (old.etags[before] is not None and old.etags[before] == new.etags[at]):
             if not is_read:
                 untold.append(len(positions))
             positions.append(at)
-    is_all = len(positions) == len(now.columns)
-    tree = now if is_all else Tree.of_columns(now.columns.taken(positions))
-    return tree.with_entries((at, _told(tree.columns.entry(at), then)) for at in untold)
+
+    def complete(start: int, part: Columns) -> None:
+        stop, known = start + len(part), _Finder(published)
+        for at in untold[bisect_left(untold, start) : bisect_left(untold, stop)]:
+            part.put(at - start, _told(part.entry(at - start), known))
+
+    return Excerpt(new, range(len(new)) if len(positions) == len(new) else positions, complete)
 
 
 def _told(entry: Entry, then: _Finder) -> Entry:
