@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -172,6 +174,58 @@ def test_progress_of_bytes_counts_as_results_do(monkeypatch: pytest.MonkeyPatch,
         while b"GiB" not in sys.stderr.bytes() and time.monotonic() < deadline:
             step(1 << 30, 2 << 30)
     assert b"1.0/2.0 GiB" in re.sub(rb"\x1b\[[0-9;]*m", b"", sys.stderr.bytes())
+
+
+ALONE = """
+import io, os, sys, threading, time
+from nemotron.kit.console import output
+from nemotron.kit.registry.parallel import processes_most, workers_most
+assert processes_most() == workers_most() - 1
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+real, sys.stderr, output.PATIENCE_S = sys.stderr, Terminal(), float(sys.argv[1])
+with output.HumanOutput().progress("Reading") as step:
+    assert threading.active_count() == 2
+    deadline = time.monotonic() + 20
+    while output.PATIENCE_S == 0 and "0:00:01" not in sys.stderr.getvalue() and time.monotonic() < deadline:
+        step(1, 2)
+    shown = sys.stderr.getvalue()
+    assert threading.active_count() == 2
+    assert processes_most() == workers_most() - 1
+    other = threading.Thread(target=threading.Event().wait, daemon=True)
+    other.start()
+    assert processes_most() == workers_most()
+sys.stderr = real
+print("0:00:01" in shown)
+"""
+
+
+@pytest.mark.parametrize(("patience_s", "is_drawn"), [("0", "True"), ("1000", "False")])
+def test_the_thread_that_shows_progress_takes_no_core(patience_s: str, is_drawn: str) -> None:
+    """It draws again and again, and whoever works still has one core for itself."""
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, patience_s],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, is_drawn), done.stderr
+
+
+def test_a_terminal_that_is_gone_ends_the_drawing_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(output, "PATIENCE_S", 0.0)
+    terminal = Stream("utf-8", terminal=True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with HumanOutput().progress("Looking") as step:
+        deadline = time.monotonic() + 20
+        while b"Looking" not in terminal.bytes() and time.monotonic() < deadline:
+            step(3, 7)
+        terminal.close()
+        assert step._thread is not None
+        step._thread.join(20)
+        assert not step._thread.is_alive()
 
 
 def test_progress_of_what_is_quick_or_unseen_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
+# Of a thread of ours that hardly ever does anything: the one that shows how far work is.
+IDLE_NAME = "kit-progress"
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def is_alone() -> bool:
+    """Whether this process has one thread only; those that hardly ever do anything don't count."""
+    idle = sum(thread.name == IDLE_NAME for thread in threading.enumerate())
+    return threading.active_count() - idle == 1
 
 
 class Workers(Executor):

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from nemotron.kit.errors import RefusedError
+from nemotron.kit.workers import IDLE_NAME
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 # No wrapping when nobody looks: a line of a table stays a line for grep and awk.
 PIPE_WIDTH = 10_000
 PATIENCE_S = 1.0
+REFRESH_S = 0.1
 # Characters that are written at once.
 PIECE_SIZE = 1 << 20
 
@@ -309,7 +311,11 @@ class Progress:
         self._done, self._total = 0, 0
         self._bar: RichProgress | None = None
         self._lock = threading.Lock()
-        self._timer = threading.Timer(PATIENCE_S, self._begin) if visible else None
+        # Not that one: a terminal that takes nothing for a while must not keep the work waiting.
+        self._drawing = threading.Lock()
+        self._over = threading.Event()
+        # One from the beginning to the end, and not rich's own, whose name says nothing.
+        self._thread = threading.Thread(target=self._show, name=IDLE_NAME, daemon=True) if visible else None
 
     def __call__(self, done: int, total: int) -> None:
         """Say how far it is."""
@@ -321,17 +327,28 @@ class Progress:
                     self._bar.columns = self._columns()
                 self._bar.update(self._bar.task_ids[0], completed=done, total=total)
 
-    def _begin(self) -> None:
+    def _show(self) -> None:
+        if self._over.wait(PATIENCE_S) or (bar := self._begin()) is None:
+            return
+        with suppress(OSError, ValueError):  # the terminal is gone
+            while not self._over.wait(REFRESH_S):
+                with self._drawing:
+                    if not self._over.is_set():
+                        bar.refresh()
+
+    def _begin(self) -> "RichProgress | None":
         from rich.progress import Progress as RichProgress
 
-        bar = RichProgress(*self._columns(), console=_console(sys.stderr), transient=True)
+        console = _console(sys.stderr)
+        bar = RichProgress(*self._columns(), console=console, transient=True, auto_refresh=False)
         with self._lock:
-            if self._timer is None:
-                return  # it was done in this very moment
+            if self._over.is_set():
+                return None  # it was done in this very moment
             bar.columns = self._columns()
             bar.add_task(self._what, completed=self._done, total=self._total or None)
             bar.start()
             self._bar = bar
+        return bar
 
     def _columns(self) -> "tuple[ProgressColumn, ...]":
         """What is shown; a bar and a count once there is something to count."""
@@ -346,18 +363,15 @@ class Progress:
         return *named, progress.BarColumn(), progress.MofNCompleteColumn(), time
 
     def __enter__(self) -> Self:
-        if self._timer is not None:
-            self._timer.daemon = True
-            self._timer.start()
+        if self._thread is not None:
+            self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        with self._lock:
-            timer, self._timer = self._timer, None
-            if timer is not None:
-                timer.cancel()
+        self._over.set()
+        with self._lock, self._drawing:
             if self._bar is not None:
                 with suppress(OSError, ValueError):  # the terminal is gone by now, and the work is done
                     self._bar.stop()

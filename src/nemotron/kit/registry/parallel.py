@@ -20,7 +20,7 @@ from nemotron.kit.registry import cores
 from nemotron.kit.registry.reading import SMALL_SIZE_MAX
 from nemotron.kit.registry.work import DoPart, Progress, Work, do_part
 from nemotron.kit.registry.worker_processes import in_processes
-from nemotron.kit.workers import Workers
+from nemotron.kit.workers import Workers, is_alone
 
 # At most, where there are as many cores.
 WORKERS = 16
@@ -75,9 +75,9 @@ def processes_most() -> int:
     """How many worker processes there are at once: one for each core.
 
     This process works on one of them itself where it has no other thread: one that computes would keep it
-    waiting for the interpreter after each call.
+    waiting for the interpreter after each call. The one that shows progress does not.
     """
-    return workers_most() - (threading.active_count() == 1)
+    return workers_most() - is_alone()
 
 
 def chunked(
