@@ -22,6 +22,7 @@ from nemotron.kit.errors import (
 from nemotron.kit.integrations import copying
 from nemotron.kit.integrations.copying import chunks, copy_out
 from nemotron.kit.integrations.snapshot_place import InSnapshot
+from nemotron.kit.integrations.walking import Item
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
@@ -77,7 +78,7 @@ def test_a_folder_and_a_file_of_it(store: Registry, tmp_path: Path) -> None:
 def test_a_copy_that_broke_off_goes_on(
     store: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = copying._copy, []
+    real, calls = copying._copy, list[tuple[object, ...]]()
 
     def breaks(*args: object) -> None:
         calls.append(args)
@@ -118,6 +119,77 @@ def test_nothing_is_overwritten_unasked(store: Registry, tmp_path: Path) -> None
     assert content(tmp_path / "out") == FILES
 
 
+@pytest.mark.parametrize("changed", ["jello\n", "jello, world\n"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_reference_that_has_changed_leaves_what_is_there_as_it_was(
+    tmp_path: Path, changed: str, force: bool
+) -> None:
+    """Whether that can be seen before copying, or only when files before it are copied already."""
+    (tmp_path / "data/deep/er").mkdir(parents=True)
+    for name in ("a.txt", "deep/er/b.txt", "x.txt", "z.txt"):
+        (tmp_path / "data" / name).write_text("hello\n")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="data", source=tmp_path / "data", evidence="full"))
+    (tmp_path / "data/x.txt").write_text(changed)
+    before = {}
+    if force:
+        (tmp_path / "out").mkdir()
+        before = {"a.txt": b"mine", "other": b"mine too"}
+        for name, data in before.items():
+            (tmp_path / "out" / name).write_bytes(data)
+    with pytest.raises(
+        DriftError, match=r"x\.txt .*Nothing was copied.*register .*`nemotron kit verify data:v1`"
+    ):
+        copy_out(store, "data", "out", force=force)
+    there = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*")}
+    assert there == before.keys(), "no folder, no temporary file"
+    assert content(tmp_path / "out") == before
+    assert (tmp_path / "out").exists() == force
+    (tmp_path / "data/x.txt").write_text("hello\n")
+    assert copy_out(store, "data", "out", force=force).files == 4
+
+
+def test_a_file_that_is_in_the_way_of_a_folder_is_found_before_anything_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "data/train").mkdir(parents=True)
+    (tmp_path / "data/a.txt").write_text("a")
+    (tmp_path / "data/train/b.txt").write_text("b")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="data", source=tmp_path / "data", snapshot=True))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/train").write_text("mine")
+    with pytest.raises(MisuseError, match="it is a file"):
+        copy_out(store, "data", "out", force=True)
+    assert content(tmp_path / "out") == {"train": b"mine"}
+
+
+def test_a_long_name_has_a_temporary_one(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / ("€" * 85)).write_text("a")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="data", source=tmp_path / "data"))
+    assert copy_out(store, "data", "out").files == 1
+
+
+def test_an_interrupted_replacement_goes_on(
+    store: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out/train").mkdir(parents=True)
+    for name in ("part.txt", "train/000.bin"):
+        (tmp_path / "out" / name).write_bytes(b"old")
+    real = copying._copy
+
+    def breaks(copying: object, item: Item) -> None:
+        if item.inside == "train/deep/x.txt":
+            raise KeyboardInterrupt
+        real(copying, item)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(copying, "_copy", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        copy_out(store, "data", "out", force=True)
+    monkeypatch.setattr(copying, "_copy", real)
+    assert (copy_out(store, "data", "out").files, content(tmp_path / "out")) == (1, FILES)
+
+
 def test_the_same_bytes_with_another_time_are_the_same(store: Registry, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/part.txt").write_bytes(FILES["part.txt"])
@@ -148,7 +220,9 @@ def test_what_is_not_what_was_published_is_not_copied(tmp_path: Path) -> None:
     with pytest.raises(DriftError, match=r"art://seen:v1/a\.txt is not what was published"):
         copy_out(store, "seen", "out")
     (tmp_path / "data/a.txt").write_text("cut")
-    with pytest.raises(DriftError, match=r": 3 bytes with the digest .*, expected 5 with "):
+    with pytest.raises(
+        DriftError, match=r"art://seen:v1 is .*: a\.txt has 3 bytes, expected 5\. Nothing was"
+    ):
         copy_out(store, "seen", "out")
     laid_out = store.folder(store.resolve("kept")) / "a.txt"
     laid_out.chmod(0o644)
@@ -313,8 +387,12 @@ def test_what_is_on_its_way_stops_where_one_fails(tmp_path: Path, monkeypatch: p
     registry = Registry.open(tmp_path / "store")
     registry.publish(Draft(name="data", source=tmp_path / "data", snapshot=True))
     begun, until, came = threading.Event(), time.monotonic() + 60, []
+    real = InSnapshot.chunks
 
     def chunks(self: InSnapshot, name: str, fs: object) -> Iterator[bytes]:
+        if self.inside == "metadata.json":
+            yield from real(self, name, fs)
+            return
         if self.inside == "a.bin":
             begun.wait(60)
             raise CorruptError("a.bin is damaged")
@@ -328,4 +406,4 @@ def test_what_is_on_its_way_stops_where_one_fails(tmp_path: Path, monkeypatch: p
     with pytest.raises(CorruptError, match=r"a\.bin is damaged"):
         copy_out(registry, "data", str(tmp_path / "out"))
     assert came == []
-    assert [path.name for path in (tmp_path / "out").iterdir() if path.name != "metadata.json"] == []
+    assert not (tmp_path / "out").exists()

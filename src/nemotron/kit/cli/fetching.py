@@ -76,8 +76,8 @@ def cp(
     A file goes to DEST, or into it if that is a folder; the content of a folder goes into DEST, which is
     made. What is there already and the same is not copied again, so a copy that broke off goes on. Where a
     file differs nothing is copied at all, unless --force says to replace it. Where the version has digests,
-    what arrives is compared with them. Links are copied as links where what they lead to is copied too, or
-    is nowhere.
+    what arrives is compared with them; if a file is not what was published, DEST is left as it was. Links are
+    copied as links where what they lead to is copied too, or is nowhere.
 
     Example: nemotron kit cp my-data:v3/train ./train
     """

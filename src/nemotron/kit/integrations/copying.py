@@ -1,18 +1,11 @@
 """Copying out of an artifact into a folder: nothing is overwritten unasked, and what is there already is not
-copied again, so that a copy which broke off goes on.
-
-Each file is written under a temporary name and then renamed: a file that has its name is whole. Only a copy
-that is killed leaves a temporary file behind (`.….kit-part`).
+copied again, so that a copy which broke off goes on. Where something turns out not to be what was published,
+what this copy has put there is taken back (`arriving.py`).
 """
 
 import os
-import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from blake3 import blake3
 
@@ -23,15 +16,13 @@ from nemotron.kit.errors import (
     ConflictError,
     CorruptError,
     DriftError,
-    KitError,
     MisuseError,
-    OutsideRootError,
-    RefusedError,
 )
+from nemotron.kit.integrations.arriving import Arrivals, make_link
 from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
 from nemotron.kit.integrations.place import Place
-from nemotron.kit.names import normalise_inside
+from nemotron.kit.integrations.walking import Item, Walk, single
 from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.parallel import Stopped
 from nemotron.kit.registry.records import Copied, Record
@@ -40,23 +31,10 @@ from nemotron.kit.store.system_errors import translate
 from nemotron.kit.workers import Workers
 
 NAMED_MAX = 5
-PART = ".kit-part"
 # Files of a bucket that are fetched at the same time.
 FAR_AT_ONCE = 16
-# A folder that is deep enough for no link of an artifact to get above it unseen.
-_ANYWHERE = "/artifact/folder"
 
 Progress = Callable[[int, int], object]
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    name: str
-    inside: str
-    to: str
-    size: int = 0
-    mtime: float = 0.0
-    link: str | None = None
 
 
 def copy_out(
@@ -75,8 +53,8 @@ def copy_out(
     Raises:
         NotFoundError: there is no such artifact or path.
         ConflictError: files there differ, and `force` is not set; nothing was copied.
-        DriftError: a file is not what was published, and was not given its name; or files are missing, and
-            what is there was copied. A snapshot's: `CorruptError`.
+        DriftError: a file is not what was published; nothing was copied, and what was there is as it was. Or
+            files are missing, and what is there was copied. A snapshot's: `CorruptError`.
         RefusedError, DiskFullError: it could not be written; what was copied before stays.
     """
     check_flags(force=force)
@@ -90,42 +68,69 @@ def copy_out(
         target = os.path.join(target, place.inside.rpartition("/")[2])
     empty: list[str] = []
     if is_folder:
-        walk = _Walk(fs, place, target)
+        walk = Walk(fs, place, target)
         items, empty = list(walk.below(name, place.inside, target)), walk.empty
     else:
-        items = list(_single(fs, name, place.inside, target))
-    missing = [item for item in items if not _is_there(fs, item)]
-    differ = [item for item in missing if os.path.lexists(item.to)]
-    if differ and not force:
-        named = ", ".join(item.to for item in differ[:NAMED_MAX])
-        more = f" and {len(differ) - NAMED_MAX} more" if len(differ) > NAMED_MAX else ""
-        raise ConflictError(
-            f"Not overwritten: {named}{more} {'differs' if len(differ) == 1 else 'differ'} from {place.uri}; "
-            f"nothing was copied. To replace {'it' if len(differ) == 1 else 'them'} use --force"
-        )
+        items = list(single(fs, name, place.inside, target))
     # Of a snapshot nothing can be missing or changed unseen: it is read by this very listing.
     tree = None if place.record.is_snapshot else registry.tree(place.record)
     published = {entry.path: entry for entry in tree.entries} if tree else {}
+    _refuse_changed(place, items, published)
+    missing = [item for item in items if not _is_there(fs, item)]
+    _refuse_to_overwrite(place, missing, force)
     meter = _Meter(progress, sum(item.size for item in missing))
-    if is_folder:
-        for folder in (target, *empty):
-            _make(folder)
-    far = place.record.is_snapshot and registry.store.at_once > 1
-    _do(
-        lambda item: _copy(fs, item, published.get(item.inside), meter, place.record),
-        [item for item in missing if item.link is None],
-        meter,
-        at_once=FAR_AT_ONCE if far else 1,
-    )
-    for item in missing:
-        if item.link is not None:  # last: nothing is written through a link
-            _make_link(item)
+    folders = dict.fromkeys([target, *empty]) if is_folder else {}
+    _Copying(fs, place, published, meter).copy(missing, folders)
     if is_folder:
         found = {item.inside for item in items}
         _refuse_gaps(
             place, [path for path, entry in published.items() if entry.is_file and path not in found]
         )
     return Copied(place.uri, target, len(missing), meter.done, len(items) - len(missing))
+
+
+def _refuse_changed(place: Place, items: Sequence[Item], published: Mapping[str, Entry]) -> None:
+    """Refuse what can't be what was published, before reading it."""
+    changed = [
+        f"{item.inside} has {item.size:,} bytes, expected {entry.size:,}"
+        for item in items
+        if (entry := published.get(item.inside)) and entry.is_file and item.link is None
+        if entry.digest and entry.size != item.size
+    ]
+    if changed:
+        more = f"; and {len(changed) - NAMED_MAX:,} more" if len(changed) > NAMED_MAX else ""
+        raise DriftError(
+            f"{place.record.uri} is not what was published: {'; '.join(changed[:NAMED_MAX])}{more}. "
+            f"{_instead(place.record)}"
+        )
+
+
+def _instead(record: Record) -> str:
+    """What to do about a reference that has changed."""
+    return (
+        f"Nothing was copied. Bring back what was published, or register what is in {record.folder} now as a "
+        f"new version and copy that. `nemotron kit verify {record.name}:v{record.version}` names all that "
+        "changed"
+    )
+
+
+def _refuse_to_overwrite(place: Place, missing: Sequence[Item], force: bool) -> None:
+    differ = [item for item in missing if os.path.lexists(item.to)]
+    if not differ:
+        return
+    if not force:
+        named = ", ".join(item.to for item in differ[:NAMED_MAX])
+        more = f" and {len(differ) - NAMED_MAX} more" if len(differ) > NAMED_MAX else ""
+        raise ConflictError(
+            f"Not overwritten: {named}{more} {'differs' if len(differ) == 1 else 'differ'} from {place.uri}; "
+            f"nothing was copied. To replace {'it' if len(differ) == 1 else 'them'} use --force"
+        )
+    for item in differ:
+        if os.path.isdir(item.to) and not (item.link is not None and os.path.islink(item.to)):
+            what = "file" if item.link is None else "link"
+            raise ConflictError(
+                f"{item.to} is a folder, and art://{item.name} a {what}; nothing was copied. Move one of them"
+            )
 
 
 def _refuse_gaps(place: Place, absent: list[str]) -> None:
@@ -155,92 +160,7 @@ def _place(registry: Registry, ref: str, *, file_alone: bool) -> Place:
     return place.below(content.entry)
 
 
-def _single(fs: ArtifactFileSystem, name: str, inside: str, to: str) -> Iterator[_Item]:
-    info = fs.info(name)
-    yield _Item(name, inside, to, info["size"], info["mtime"])
-
-
-class _Walk:
-    """All files of a folder. What can't be copied is refused before anything is.
-
-    A link whose target is copied too, or is nowhere, is copied as a link, where there can be links; one that
-    leads to another place in the artifact is copied as what is there.
-    """
-
-    def __init__(self, fs: ArtifactFileSystem, place: Place, target: str) -> None:
-        self._fs, self._top, self._target = fs, place.inside, target
-        self._whole = place.record.uri.removeprefix("art://")
-        # Folders to make that hold nothing, of what was walked.
-        self.empty: list[str] = []
-
-    @cached_property
-    def _holds_links(self) -> bool:
-        folder = self._target
-        while not os.path.isdir(folder):
-            folder = os.path.dirname(folder)
-        probe = os.path.join(folder, f".{secrets.token_hex(8)}{PART}")
-        try:
-            os.symlink("nowhere", probe)
-            os.unlink(probe)
-        except OSError:
-            return False
-        return True
-
-    def below(self, name: str, inside: str, to: str) -> Iterator[_Item]:
-        found = self._fs.ls(name, detail=True)
-        if not found:
-            self.empty.append(to)
-        for info in found:
-            child = info["name"].rpartition("/")[2]
-            if child in ("", ".", "..") or "\x00" in child or os.sep in child:
-                raise OutsideRootError(f"art://{name} holds a file named {child!r}, which no folder can")
-            _check_name(name, child)
-            below, target = f"{inside}/{child}" if inside else child, os.path.join(to, child)
-            if (info["islink"] or info["type"] == "link") and (link := self._link(info, below)):
-                yield _Item(info["name"], below, target, link=link)
-            elif info["type"] == "directory":
-                yield from self.below(info["name"], below, target)
-            elif info["type"] == "file":
-                yield _Item(info["name"], below, target, info["size"], info["mtime"])
-            else:
-                raise _not_copied(find(self._fs.registry, info["name"]), info)
-
-    def _link(self, info: dict[str, Any], inside: str) -> str | None:
-        """What to write into the copy of a link; None if it is to be copied as what it leads to."""
-        link = find(self._fs.registry, info["name"]).link() if self._holds_links else None
-        if link is None:
-            return None
-        leads_to = os.path.normpath(f"{_ANYWHERE}/{os.path.dirname(inside)}/{link}")
-        if not f"{leads_to}/".startswith(f"{os.path.normpath(f'{_ANYWHERE}/{self._top}')}/"):
-            return None
-        there = leads_to.removeprefix(_ANYWHERE)
-        return link if info["type"] == "link" or self._fs.exists(f"{self._whole}{there}") else None
-
-
-def _check_name(name: str, child: str) -> None:
-    """Refuse what no reference can name, before anything is copied."""
-    try:
-        normalise_inside(child)
-    except OutsideRootError as error:
-        raise RefusedError(
-            f"Nothing was copied: art://{name} holds a file that no reference can name, {child!r}. "
-            "`nemotron kit resolve` tells the folder; copy it from there"
-        ) from error
-
-
-def _not_copied(place: Place, info: dict[str, Any]) -> KitError:
-    link, name = place.link(), f"art://{info['name']}"
-    if info["type"] != "link":
-        what = "is neither a file nor a folder"
-    elif link is None:
-        what = "is a link that leaves it"
-    else:
-        what = f"is a link that leads to nothing ({link}), or out of what is copied"
-    kind = OutsideRootError if info["type"] == "link" else RefusedError
-    return kind(f"Nothing was copied: {name} {what}. Copy what is beside it by name")
-
-
-def _is_there(fs: ArtifactFileSystem, item: _Item) -> bool:
+def _is_there(fs: ArtifactFileSystem, item: Item) -> bool:
     """Whether the target is the same file already: by size and time, else by its bytes."""
     if item.link is not None:
         return os.path.islink(item.to) and os.readlink(item.to) == item.link
@@ -255,65 +175,83 @@ def _is_there(fs: ArtifactFileSystem, item: _Item) -> bool:
     return abs(info.st_mtime - item.mtime) < 1e-6 or _same_bytes(fs, item)
 
 
-def _same_bytes(fs: ArtifactFileSystem, item: _Item) -> bool:
+def _same_bytes(fs: ArtifactFileSystem, item: Item) -> bool:
     with open(item.to, "rb") as other:
         return all(
             other.read(len(chunk)) == chunk for chunk in find(fs.registry, item.name).chunks(item.name, fs)
         )
 
 
-def _copy(
-    fs: ArtifactFileSystem, item: _Item, published: Entry | None, meter: "_Meter", record: Record
-) -> None:
-    folder, name = os.path.split(item.to)
-    if os.path.isdir(item.to):
-        raise ConflictError(f"{item.to} is a folder, and art://{item.name} is a file; move one of them")
-    _make(folder)
-    part = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}{PART}")
-    hasher, size = blake3(), 0
-    digest = published.digest if published else None
-    expected = published.size if published and digest else item.size
-    try:
+class _Copying:
+    """One copy: all of it comes, or nothing, where something is not what was published.
+
+    What breaks off for another reason leaves what is whole, so that it goes on.
+    """
+
+    def __init__(
+        self, fs: ArtifactFileSystem, place: Place, published: Mapping[str, Entry], meter: "_Meter"
+    ) -> None:
+        self._fs, self._version, self._published, self._meter = fs, place.record, published, meter
+        self._arrivals = Arrivals()
+
+    def copy(self, items: Sequence[Item], folders: Mapping[str, None]) -> None:
+        """Copy files, then links, so that nothing is written through one."""
+        arrivals = self._arrivals
+        far = self._version.is_snapshot and self._fs.registry.store.at_once > 1
         try:
-            with open(part, "xb") as file:
-                for chunk in find(fs.registry, item.name).chunks(item.name, fs):
-                    file.write(chunk)
-                    hasher.update(chunk)
-                    size += len(chunk)
-                    meter.add(len(chunk))
+            for folder in dict.fromkeys([*folders, *(os.path.dirname(item.to) for item in items)]):
+                arrivals.make(folder)
+            files = [item for item in items if item.link is None]
+            _do(
+                lambda item: _copy(self, item),
+                files,
+                self._meter,
+                at_once=FAR_AT_ONCE if far else 1,
+            )
+            arrivals.finish()
+        except (DriftError, CorruptError, MisuseError):
+            arrivals.take_back()
+            raise
+        except BaseException:
+            arrivals.finish()
+            raise
+        for item in items:
+            if item.link is not None:
+                make_link(item.to, item.link)
+
+    def write(self, item: Item) -> None:
+        """Copy a file.
+
+        Raises:
+            DriftError, CorruptError: it is not what was published.
+        """
+        published = self._published.get(item.inside)
+        hasher, size = blake3(), 0
+        digest = published.digest if published else None
+        expected = published.size if published and digest else item.size
+        with self._arrivals.file(item.to, replaces=os.path.lexists(item.to), mtime=item.mtime) as file:
+            for chunk in find(self._fs.registry, item.name).chunks(item.name, self._fs):
+                file.write(chunk)
+                hasher.update(chunk)
+                size += len(chunk)
+                self._meter.add(len(chunk))
             found = f"{ALGORITHM}:{hasher.hexdigest()}"
-            if size != expected or (digest and digest.startswith(f"{ALGORITHM}:") and digest != found):
-                raise (CorruptError if record.is_snapshot else DriftError)(
+            changed = digest is not None and digest.startswith(f"{ALGORITHM}:") and digest != found
+            if size != expected or changed:
+                said = (
                     f"art://{item.name} is not what was published: {size:,} bytes with the digest {found}, "
-                    f"expected {expected:,}{f' with {digest}' if digest else ''}. It was not copied"
+                    f"expected {expected:,}{f' with {digest}' if digest else ''}"
                 )
-            os.utime(part, (item.mtime, item.mtime))
-            os.replace(part, item.to)
-        except OSError as error:
-            raise translate(error, "write", item.to) from error
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(part)
-        raise
+                if self._version.is_snapshot:
+                    raise CorruptError(f"{said}. Nothing was copied")
+                raise DriftError(f"{said}. {_instead(self._version)}")
 
 
-def _make_link(item: _Item) -> None:
-    folder, name = os.path.split(item.to)
-    _make(folder)
-    part = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}{PART}")
-    if os.path.isdir(item.to) and not os.path.islink(item.to):
-        raise ConflictError(f"{item.to} is a folder, and art://{item.name} is a link; move one of them")
-    try:
-        os.symlink(item.link or "", part)
-        os.replace(part, item.to)
-    except OSError as error:
-        raise translate(error, "write", item.to) from error
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(part)
+def _copy(copying: _Copying, item: Item) -> None:
+    copying.write(item)
 
 
-def _do(copy: Callable[[_Item], object], items: Sequence[_Item], meter: "_Meter", at_once: int) -> None:
+def _do(copy: Callable[[Item], object], items: Sequence[Item], meter: "_Meter", at_once: int) -> None:
     """Copy files one after another, or several at the same time where each is waited for."""
     if at_once == 1:
         for item in items:
@@ -329,17 +267,6 @@ def _do(copy: Callable[[_Item], object], items: Sequence[_Item], meter: "_Meter"
             for future in copying:
                 future.cancel()
             raise
-
-
-def _make(folder: str) -> None:
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except FileExistsError as error:
-        raise MisuseError(f"Cannot copy into {folder}: it is a file, or something above it is") from error
-    except NotADirectoryError as error:
-        raise MisuseError(f"Cannot copy into {folder}: something above it is a file") from error
-    except OSError as error:
-        raise translate(error, "make the folder", folder) from error
 
 
 class _Meter:

@@ -1,0 +1,144 @@
+"""Files that a copy puts into a folder, and how they are taken back if it turns out that they must not stay.
+
+A file is written under a temporary name and then renamed: a file that has its name is whole. One that
+replaces another waits for its name until all are there. So a copy that is taken back leaves what was there
+before as it was. Only a copy that is killed leaves temporary files behind (`.….kit-part`).
+"""
+
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+from nemotron.kit.errors import MisuseError
+from nemotron.kit.store.system_errors import translate
+
+PART = ".kit-part"
+# Of a file's name, so that a temporary one is still a name: most file systems hold 255.
+_NAME_BYTES_MAX = 100
+
+
+class Arrivals:
+    """What one copy has made so far."""
+
+    def __init__(self) -> None:
+        self._folders: list[str] = []
+        # Each with the device and inode of what was put there: what somebody else put there since is theirs.
+        self._placed: list[tuple[str, tuple[int, int]]] = []
+        self._waiting: list[tuple[str, str]] = []
+        self._lock = threading.Lock()
+
+    def make(self, folder: str) -> None:
+        """Make a folder, and those above it.
+
+        Raises:
+            MisuseError: something there, or above it, is no folder.
+            RefusedError, DiskFullError: it can't be made.
+        """
+        missing = []
+        while not os.path.lexists(folder) and os.path.dirname(folder) != folder:
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+        if not os.path.isdir(folder):
+            raise MisuseError(f"Cannot copy into {folder}: it is a file, or something above it is")
+        for path in reversed(missing):
+            try:
+                os.mkdir(path)
+            except FileExistsError:
+                continue  # somebody else makes it too
+            except OSError as error:
+                raise translate(error, "make the folder", path) from error
+            self._folders.append(path)
+
+    @contextmanager
+    def file(self, to: str, *, replaces: bool, mtime: float | None = None) -> Iterator[BinaryIO]:
+        """A file to write into, which then gets its name.
+
+        Args:
+            to: its name; the folder is there.
+            replaces: whether something has that name, which stays until `finish`.
+            mtime: its time, in seconds since the epoch; now, if None.
+
+        Raises:
+            RefusedError, DiskFullError: it can't be written.
+        """
+        part = _part(to)
+        try:
+            try:
+                with open(part, "xb") as file:
+                    yield file
+                    info = os.fstat(file.fileno())
+                if mtime is not None:
+                    os.utime(part, (mtime, mtime))
+                if not replaces:
+                    os.replace(part, to)
+            except OSError as error:
+                raise translate(error, "write", to) from error
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(part)
+            raise
+        with self._lock:
+            if replaces:
+                self._waiting.append((part, to))
+            else:
+                self._placed.append((to, (info.st_dev, info.st_ino)))
+
+    def finish(self) -> None:
+        """Give their names to those that replace what is there.
+
+        Raises:
+            RefusedError, DiskFullError: one can't be renamed.
+        """
+        while self._waiting:
+            part, to = self._waiting[-1]
+            try:
+                os.replace(part, to)
+            except OSError as error:
+                self._forget_waiting()
+                raise translate(error, "write", to) from error
+            self._waiting.pop()
+
+    def take_back(self) -> None:
+        """Remove all that was put there; what can't be removed stays."""
+        self._forget_waiting()
+        for path, identity in self._placed:
+            with suppress(OSError):
+                info = os.lstat(path)
+                if (info.st_dev, info.st_ino) == identity:
+                    os.unlink(path)
+        for folder in reversed(self._folders):
+            with suppress(OSError):  # somebody put something into it
+                os.rmdir(folder)
+
+    def _forget_waiting(self) -> None:
+        for part, _ in self._waiting:
+            with suppress(OSError):
+                os.unlink(part)
+        self._waiting.clear()
+
+
+def make_link(to: str, target: str) -> None:
+    """Make a link, in place of what has that name.
+
+    Raises:
+        RefusedError, DiskFullError: it can't be made.
+    """
+    part = _part(to)
+    try:
+        os.symlink(target, part)
+        os.replace(part, to)
+    except OSError as error:
+        raise translate(error, "write", to) from error
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+
+
+def _part(to: str) -> str:
+    folder, name = os.path.split(to)
+    return os.path.join(
+        folder, f".{os.fsdecode(os.fsencode(name)[:_NAME_BYTES_MAX])}.{secrets.token_hex(4)}{PART}"
+    )

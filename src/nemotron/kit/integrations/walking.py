@@ -1,0 +1,137 @@
+"""What there is to copy out of an artifact: files, links and empty folders, and where each is to go."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from nemotron.kit.errors import KitError, OutsideRootError, RefusedError
+from nemotron.kit.integrations.arriving import PART
+from nemotron.kit.integrations.artifact_places import find
+from nemotron.kit.integrations.fsspec import ArtifactFileSystem
+from nemotron.kit.integrations.place import Place
+from nemotron.kit.names import normalise_inside
+
+# A folder that is deep enough for no link of an artifact to get above it unseen.
+_ANYWHERE = "/artifact/folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file, or a link, to copy.
+
+    Attributes:
+        name: in `art://`, with its version.
+        inside: in the artifact.
+        to: where it is to be, absolute.
+        size: in bytes.
+        mtime: in seconds since the epoch.
+        link: where a link leads, as it is to be written; None for a file.
+    """
+
+    name: str
+    inside: str
+    to: str
+    size: int = 0
+    mtime: float = 0.0
+    link: str | None = None
+
+
+def single(fs: ArtifactFileSystem, name: str, inside: str, to: str) -> Iterator[Item]:
+    """A file alone."""
+    info = fs.info(name)
+    yield Item(name, inside, to, info["size"], info["mtime"])
+
+
+class Walk:
+    """All files of a folder. What can't be copied is refused before anything is.
+
+    A link whose target is copied too, or is nowhere, is copied as a link, where there can be links; one that
+    leads to another place in the artifact is copied as what is there.
+
+    Attributes:
+        empty: folders to make that hold nothing, of what was walked.
+
+    Args:
+        fs: the artifact's.
+        place: what to copy.
+        target: the folder to copy into.
+    """
+
+    def __init__(self, fs: ArtifactFileSystem, place: Place, target: str) -> None:
+        self._fs, self._top, self._target = fs, place.inside, target
+        self._whole = place.record.uri.removeprefix("art://")
+        self.empty: list[str] = []
+
+    @cached_property
+    def _holds_links(self) -> bool:
+        folder = self._target
+        while not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        probe = os.path.join(folder, f".{secrets.token_hex(8)}{PART}")
+        try:
+            os.symlink("nowhere", probe)
+            os.unlink(probe)
+        except OSError:
+            return False
+        return True
+
+    def below(self, name: str, inside: str, to: str) -> Iterator[Item]:
+        """What is in a folder, and in those in it.
+
+        Raises:
+            OutsideRootError, RefusedError: something can't be copied.
+        """
+        found = self._fs.ls(name, detail=True)
+        if not found:
+            self.empty.append(to)
+        for info in found:
+            child = info["name"].rpartition("/")[2]
+            if child in ("", ".", "..") or "\x00" in child or os.sep in child:
+                raise OutsideRootError(f"art://{name} holds a file named {child!r}, which no folder can")
+            _check_name(name, child)
+            below, target = f"{inside}/{child}" if inside else child, os.path.join(to, child)
+            if (info["islink"] or info["type"] == "link") and (link := self._link(info, below)):
+                yield Item(info["name"], below, target, link=link)
+            elif info["type"] == "directory":
+                yield from self.below(info["name"], below, target)
+            elif info["type"] == "file":
+                yield Item(info["name"], below, target, info["size"], info["mtime"])
+            else:
+                raise _not_copied(find(self._fs.registry, info["name"]), info)
+
+    def _link(self, info: dict[str, Any], inside: str) -> str | None:
+        """What to write into the copy of a link; None if it is to be copied as what it leads to."""
+        link = find(self._fs.registry, info["name"]).link() if self._holds_links else None
+        if link is None:
+            return None
+        leads_to = os.path.normpath(f"{_ANYWHERE}/{os.path.dirname(inside)}/{link}")
+        if not f"{leads_to}/".startswith(f"{os.path.normpath(f'{_ANYWHERE}/{self._top}')}/"):
+            return None
+        there = leads_to.removeprefix(_ANYWHERE)
+        return link if info["type"] == "link" or self._fs.exists(f"{self._whole}{there}") else None
+
+
+def _check_name(name: str, child: str) -> None:
+    """Refuse what no reference can name, before anything is copied."""
+    try:
+        normalise_inside(child)
+    except OutsideRootError as error:
+        raise RefusedError(
+            f"Nothing was copied: art://{name} holds a file that no reference can name, {child!r}. "
+            "`nemotron kit resolve` tells the folder; copy it from there"
+        ) from error
+
+
+def _not_copied(place: Place, info: dict[str, Any]) -> KitError:
+    link, name = place.link(), f"art://{info['name']}"
+    if info["type"] != "link":
+        what = "is neither a file nor a folder"
+    elif link is None:
+        what = "is a link that leaves it"
+    else:
+        what = f"is a link that leads to nothing ({link}), or out of what is copied"
+    kind = OutsideRootError if info["type"] == "link" else RefusedError
+    return kind(f"Nothing was copied: {name} {what}. Copy what is beside it by name")
