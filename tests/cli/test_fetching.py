@@ -53,7 +53,7 @@ def test_cp(kit, store: Registry, tmp_path: Path) -> None:
     assert said.out == f"copied 2 files, 8 B from art://nano3-data:v1 to {tmp_path}/out\n"
     assert (tmp_path / "out/train/a.txt").read_text() == "hello\n"
     again = kit("cp", "nano3/data:v1", "out")
-    assert again.out == f"copied 0 files, 0 B from art://nano3-data:v1 to {tmp_path}/out  (2 there already)\n"
+    assert again.out == (f"art://nano3-data:v1 is already there, nothing copied: {tmp_path}/out  (2 files)\n")
     (tmp_path / "out/b.txt").write_text("mine")
     refused = kit("cp", "nano3/data:v1", "out")
     assert (refused.code, refused.out) == (1, "")

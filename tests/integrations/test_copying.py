@@ -9,6 +9,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from nemotron.kit import context, start
 from nemotron.kit.artifacts.base import Artifact
 from nemotron.kit.errors import (
     ConflictError,
@@ -56,10 +57,9 @@ def test_all_of_it(store: Registry, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     copied = copy_out(store, "data", "out", progress=lambda done, total: told.append((done, total)))
     assert content(tmp_path / "out") == FILES
-    there = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in there)
+    size = sum(len(data) for data in FILES.values())
     assert (copied.uri, copied.to) == ("art://data:v1", str(tmp_path / "out"))
-    assert (copied.files, copied.size, copied.skipped) == (len(there), size, 0)
+    assert (copied.files, copied.size, copied.skipped) == (len(FILES), size, 0), "the record is no content"
     assert told[-1] == (size, size)
     if (tmp_path / "out/metadata.json").exists():  # of a snapshot: the copy is an artifact too
         assert Artifact.load("out").path == tmp_path / "out"
@@ -188,6 +188,42 @@ def test_an_interrupted_replacement_goes_on(
         copy_out(store, "data", "out", force=True)
     monkeypatch.setattr(copying, "_copy", real)
     assert (copy_out(store, "data", "out").files, content(tmp_path / "out")) == (1, FILES)
+
+
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_the_record_of_a_copy_follows_it(tmp_path: Path, snapshot: bool) -> None:
+    """A version with the same files and other metadata is there already; its record is taken over."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.txt").write_text("hello")
+    with start.using(root=tmp_path / "store"):
+        store = context.require_registry()
+        for note in ("first", "second"):
+            Artifact(path=tmp_path / "data", metadata={"note": note}).save(name="d", snapshot=snapshot)
+            copied = copy_out(store, "d", "out")
+            assert (copied.files, copied.skipped) == ((1, 0) if note == "first" else (0, 1))
+            assert Artifact.load("out").metadata["note"] == note
+        assert copy_out(store, "d", "out").files == 0
+        # What was saved there itself, and a record of another artifact, are not ours to replace.
+        Artifact(path=tmp_path / "out", metadata={"note": "mine"}).save(name="d")
+        with pytest.raises(ConflictError, match=r"out/metadata\.json differs from art://d:v2; nothing was"):
+            copy_out(store, "d:v2", "out")
+        copy_out(store, "d:v2", "out", force=True)
+        Artifact(path=tmp_path / "data", metadata={"note": "other"}).save(name="e", snapshot=snapshot)
+        with pytest.raises(ConflictError, match=r"out/metadata\.json differs from art://e:v1; nothing was"):
+            copy_out(store, "e", "out")
+    assert Artifact.load("out").metadata["note"] == "second"
+
+
+def test_a_metadata_json_of_the_users_own_is_content(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/metadata.json").write_text('{"mine": 1}')
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="d", source=tmp_path / "data", snapshot=True))
+    assert copy_out(store, "d", "out").files == 1
+    (tmp_path / "data/metadata.json").write_text('{"mine": 2}')
+    store.publish(Draft(name="d", source=tmp_path / "data", snapshot=True))
+    with pytest.raises(ConflictError, match=r"metadata\.json differs"):
+        copy_out(store, "d", "out")
 
 
 def test_the_same_bytes_with_another_time_are_the_same(store: Registry, tmp_path: Path) -> None:

@@ -77,7 +77,8 @@ def cp(
     made. What is there already and the same is not copied again, so a copy that broke off goes on. Where a
     file differs nothing is copied at all, unless --force says to replace it. Where the version has digests,
     what arrives is compared with them; if a file is not what was published, DEST is left as it was. Links are
-    copied as links where what they lead to is copied too, or is nowhere.
+    copied as links where what they lead to is copied too, or is nowhere. The kit's own metadata.json comes
+    along and is not counted; that of another version of the same artifact is replaced.
 
     Example: nemotron kit cp my-data:v3/train ./train
     """

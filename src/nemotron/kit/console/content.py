@@ -61,6 +61,9 @@ class CopiedView(View):
     def render(self) -> str:
         """One sentence."""
         done = self.copied
+        if not done.files and done.skipped:
+            there = words.many(done.skipped, "file")
+            return f"{done.uri} is already there, nothing copied: {words.printable(done.to)}  ({there})"
         number = f"{words.many(done.files, 'file')}, {words.size(done.size)}"
         there = f"  ({done.skipped:,} there already)" if done.skipped else ""
         return f"copied {number} from {done.uri} to {words.printable(done.to)}{there}"

@@ -3,9 +3,11 @@ copied again, so that a copy which broke off goes on. Where something turns out 
 what this copy has put there is taken back (`arriving.py`).
 """
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from blake3 import blake3
 
@@ -27,6 +29,7 @@ from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.parallel import Stopped
 from nemotron.kit.registry.records import Copied, Record
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.scan import METADATA_FILE, METADATA_KEYS, METADATA_SIZE_MAX
 from nemotron.kit.store.system_errors import translate
 from nemotron.kit.workers import Workers
 
@@ -41,6 +44,9 @@ def copy_out(
     registry: Registry, ref: str, to: str, *, force: bool = False, progress: Progress | None = None
 ) -> Copied:
     """Copy a file, or all that is in a folder, out of an artifact.
+
+    The record that the kit keeps beside an artifact's files is copied along, and not counted: it is no
+    content.
 
     Args:
         registry: where the artifact is.
@@ -72,21 +78,59 @@ def copy_out(
         items, empty = list(walk.below(name, place.inside, target)), walk.empty
     else:
         items = list(single(fs, name, place.inside, target))
+    record = next((item for item in items if is_folder and _is_record(fs, item)), None)
+    content = [item for item in items if item is not record]
     # Of a snapshot nothing can be missing or changed unseen: it is read by this very listing.
     tree = None if place.record.is_snapshot else registry.tree(place.record)
     published = {entry.path: entry for entry in tree.entries} if tree else {}
-    _refuse_changed(place, items, published)
-    missing = [item for item in items if not _is_there(fs, item)]
-    _refuse_to_overwrite(place, missing, force)
+    _refuse_changed(place, content, published)
+    missing = [item for item in content if not _is_there(fs, item)]
+    if record is not None and _is_there(fs, record):
+        record = None
+    _refuse_to_overwrite(fs, place, missing, record, force)
     meter = _Meter(progress, sum(item.size for item in missing))
     folders = dict.fromkeys([target, *empty]) if is_folder else {}
-    _Copying(fs, place, published, meter).copy(missing, folders)
+    _Copying(fs, place, published, meter).copy(missing, folders, record)
     if is_folder:
         found = {item.inside for item in items}
         _refuse_gaps(
             place, [path for path, entry in published.items() if entry.is_file and path not in found]
         )
-    return Copied(place.uri, target, len(missing), meter.done, len(items) - len(missing))
+    return Copied(place.uri, target, len(missing), meter.done, len(content) - len(missing))
+
+
+def _is_record(fs: ArtifactFileSystem, item: Item) -> bool:
+    """Whether it is what the kit keeps beside the files; by the same signs as when they are published."""
+    if item.inside != METADATA_FILE or item.link is not None or item.size > METADATA_SIZE_MAX:
+        return False
+    return _record(b"".join(find(fs.registry, item.name).chunks(item.name, fs))) is not None
+
+
+def _record(data: bytes) -> dict[str, Any] | None:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) and document.keys() >= METADATA_KEYS else None
+
+
+def _is_older_record(fs: ArtifactFileSystem, item: Item) -> bool:
+    """Whether the record there came with another version of the same artifact, by a copy."""
+    if not os.path.isfile(item.to) or os.path.getsize(item.to) > METADATA_SIZE_MAX:
+        return False
+    with open(item.to, "rb") as file:
+        there = _record(file.read())
+    new = _record(b"".join(find(fs.registry, item.name).chunks(item.name, fs)))
+    if there is None or new is None or _artifact(there) is None or _artifact(there) != _artifact(new):
+        return False
+    # What was saved there itself, under whatever name, is somebody's own.
+    return not f"{there['path']}/".startswith(f"{os.path.dirname(item.to)}/")
+
+
+def _artifact(record: Mapping[str, Any]) -> str | None:
+    tracking = record["tracking"]
+    known = tracking.get("artifact_id") if isinstance(tracking, dict) else None
+    return known.rpartition(":")[0] if isinstance(known, str) else None
 
 
 def _refuse_changed(place: Place, items: Sequence[Item], published: Mapping[str, Entry]) -> None:
@@ -114,8 +158,12 @@ def _instead(record: Record) -> str:
     )
 
 
-def _refuse_to_overwrite(place: Place, missing: Sequence[Item], force: bool) -> None:
+def _refuse_to_overwrite(
+    fs: ArtifactFileSystem, place: Place, missing: Sequence[Item], record: Item | None, force: bool
+) -> None:
     differ = [item for item in missing if os.path.lexists(item.to)]
+    if record is not None and os.path.lexists(record.to) and not _is_older_record(fs, record):
+        differ.append(record)
     if not differ:
         return
     if not force:
@@ -194,8 +242,8 @@ class _Copying:
         self._fs, self._version, self._published, self._meter = fs, place.record, published, meter
         self._arrivals = Arrivals()
 
-    def copy(self, items: Sequence[Item], folders: Mapping[str, None]) -> None:
-        """Copy files, then links, so that nothing is written through one."""
+    def copy(self, items: Sequence[Item], folders: Mapping[str, None], record: Item | None) -> None:
+        """Copy files, then links, so that nothing is written through one; then the record of all that."""
         arrivals = self._arrivals
         far = self._version.is_snapshot and self._fs.registry.store.at_once > 1
         try:
@@ -218,9 +266,12 @@ class _Copying:
         for item in items:
             if item.link is not None:
                 make_link(item.to, item.link)
+        if record is not None:
+            self.write(record, counted=False)
+            arrivals.finish()
 
-    def write(self, item: Item) -> None:
-        """Copy a file.
+    def write(self, item: Item, *, counted: bool = True) -> None:
+        """Copy a file; one that is not counted is no content, and may change.
 
         Raises:
             DriftError, CorruptError: it is not what was published.
@@ -234,10 +285,11 @@ class _Copying:
                 file.write(chunk)
                 hasher.update(chunk)
                 size += len(chunk)
-                self._meter.add(len(chunk))
+                if counted:
+                    self._meter.add(len(chunk))
             found = f"{ALGORITHM}:{hasher.hexdigest()}"
             changed = digest is not None and digest.startswith(f"{ALGORITHM}:") and digest != found
-            if size != expected or changed:
+            if counted and (size != expected or changed):
                 said = (
                     f"art://{item.name} is not what was published: {size:,} bytes with the digest {found}, "
                     f"expected {expected:,}{f' with {digest}' if digest else ''}"
