@@ -142,21 +142,40 @@ def test_a_closed_pipe_is_quiet(store: Registry, data: Path) -> None:
         assert process.stderr.read() == b""
 
 
-def test_an_interrupt_is_130_without_a_traceback(registry: Registry, tmp_path: Path) -> None:
-    # A source that never ends: reading it is what gets interrupted.
+@pytest.mark.parametrize(
+    ("command", "where", "said"),
+    [
+        ("ls", "list", b"interrupted: nothing half done is left\n"),
+        (
+            "register data --name m --snapshot",
+            "publish",
+            b"interrupted: nothing half done is left, and the next try goes on from what is done\n",
+        ),
+        (
+            "rm tuned:v1 -m bad",
+            "withdraw",
+            b"interrupted: the version may be withdrawn by now, and some of what --delete-data names deleted"
+            b"; the same again does the rest\n",
+        ),
+    ],
+)
+def test_an_interrupt_is_130_and_one_line(
+    store: Registry, tmp_path: Path, command: str, where: str, said: bytes
+) -> None:
+    # A method that never ends: it is what gets interrupted.
     started = tmp_path / "started"
     program = (
         "import time, pathlib\n"
         "from nemotron.kit.cli import main\n"
         "from nemotron.kit.registry.registry import Registry\n"
-        f"def slow(self): pathlib.Path({str(started)!r}).touch(); time.sleep(60)\n"
-        "Registry.list = slow\n"
+        f"def slow(*_, **__): pathlib.Path({str(started)!r}).touch(); time.sleep(60)\n"
+        f"Registry.{where} = slow\n"
         "main()\n"
     )
     # A shell's background jobs ignore the signal, and so do their children.
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     with subprocess.Popen(
-        [sys.executable, "-c", listening + program, "kit", "ls"],
+        [sys.executable, "-c", listening + program, "kit", *command.split(), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
@@ -164,9 +183,25 @@ def test_an_interrupt_is_130_without_a_traceback(registry: Registry, tmp_path: P
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert out == b""
-    assert b"Traceback" not in err
+    assert (process.returncode, out, err) == (130, b"", said)
+
+
+def test_an_interrupt_while_the_program_is_read(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    done = run("kit", "ls", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted: nothing was begun\n")
+
+
+def test_a_terminal_has_the_line_of_an_interrupt_below_its_own(store: Registry) -> None:
+    program = (
+        "from nemotron.kit.cli import main\n"
+        "from nemotron.kit.registry.registry import Registry\n"
+        "def stopped(self): raise KeyboardInterrupt\n"
+        "Registry.list = stopped\n"
+        "main()\n"
+    )
+    seen = on_a_terminal("kit", "ls", program=program, NO_COLOR="1")
+    assert seen == "\ninterrupted: nothing half done is left\n"
 
 
 @pytest.mark.parametrize(
@@ -181,8 +216,8 @@ def test_colour_in_a_pipe(store: Registry, variables: dict[str, str], coloured: 
     assert "\x1b" not in run("kit", "resolve", "base", env=environment).stdout
 
 
-def on_a_terminal(*arguments: str, columns: int = 80, **variables: str) -> str:
-    """What a person sees in a terminal of this width."""
+def on_a_terminal(*arguments: str, columns: int = 80, program: str = "", **variables: str) -> str:
+    """What a person sees in a terminal of this width, of the command or of another program."""
     import fcntl
     import pty
     import struct
@@ -191,7 +226,8 @@ def on_a_terminal(*arguments: str, columns: int = 80, **variables: str) -> str:
     pid, terminal = pty.fork()
     if pid == 0:
         environment = {**os.environ, "TERM": "xterm-256color", **variables}
-        os.execve(sys.executable, [*MODULE, *arguments], environment)
+        command = [sys.executable, "-c", program] if program else MODULE
+        os.execve(sys.executable, [*command, *arguments], environment)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     said = b""
     try:

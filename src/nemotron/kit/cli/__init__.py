@@ -4,6 +4,12 @@
 of its commands is asked for; what they write goes through `nemotron.kit.console.output`.
 """
 
-from nemotron.kit.cli.app import app, main
+try:
+    from nemotron.kit.cli.app import app, main
+except KeyboardInterrupt:  # reading the program itself takes a moment
+    from nemotron.kit.console.output import interrupted
+
+    interrupted("nothing was begun")
+    raise SystemExit(130) from None
 
 __all__ = ["app", "main"]

@@ -147,7 +147,7 @@ class LazyGroup(Group):
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """Run the command, and turn the kit's errors into messages and exit codes."""
-        with failures.told():
+        with failures.told(lambda: ctx.invoked_subcommand):
             return super().invoke(ctx)
 
 

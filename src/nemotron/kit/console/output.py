@@ -186,6 +186,11 @@ def error(text: str) -> None:
     _tell(text, "error: ", "1;31")
 
 
+def interrupted(text: str) -> None:
+    """Tell what an interrupt has left; a terminal has just shown `^C`, where the next line begins."""
+    _tell(text, "\ninterrupted: " if is_seen(sys.stderr) else "interrupted: ", "33")
+
+
 def write(text: str) -> None:
     """Write to standard output, now: a closed pipe must be noticed here, not when Python exits.
 
