@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import RefusedError, UnavailableError
 from nemotron.kit.lineage.collect import collect
+from nemotron.kit.registry import content, digest_cache, reading
 from nemotron.kit.registry.adopting import Adoption, adopt
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.scan import scan_folder
 from nemotron.kit.store.local import LocalStore
 from nemotron.kit.testing.faults import WRITES, Fault, FaultyStore
 
@@ -460,6 +463,33 @@ def test_hashing_again_takes_what_fits_by_then(mixed: Path, shards: Path) -> Non
     found = hashed(mixed)
     assert (found.status, found.evidence, found.why) == ("adopted", "full", None)
     assert (hashed(mixed).status, drift(mixed)) == ("already", [])
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_hashing_some_forgets_no_digest_of_the_others(
+    mixed: Path, shards: Path, monkeypatch: pytest.MonkeyPatch, changes: bool
+) -> None:
+    monkeypatch.setattr(digest_cache, "SETTLED_NS", -(10**12))  # as if the files had been written long ago
+    read, real = [], reading.steadily
+
+    def steadily(folder: str, entry: Entry, work: reading.Read) -> Entry:
+        read.extend([entry.path] if folder == str(shards) else [])
+        return real(folder, entry, work)
+
+    def read_anew() -> list[str]:
+        read.clear()
+        content.hashed(str(shards), scan_folder(str(shards)))
+        return sorted(read)
+
+    monkeypatch.setattr(reading, "steadily", steadily)
+    os.utime(shards / "part.bin", ns=(1, 1))
+    assert read_anew() == ["last.bin", "more.bin", "part.bin"]
+    if changes:
+        os.utime(shards / "part.bin", ns=(2, 2))
+    read.clear()
+    assert hashed(mixed).why == "no digest of part.bin: touched since it was adopted, and may be another"
+    assert read == []  # what the others hold is known
+    assert read_anew() == (["part.bin"] if changes else [])
 
 
 def test_where_all_was_touched_nothing_is_written(mixed: Path, shards: Path) -> None:

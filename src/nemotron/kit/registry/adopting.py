@@ -193,13 +193,9 @@ class _Adopting:
         wanted = [at for at in unread if paths[at] not in touched]
         tree = before
         if not self._dry_run and wanted:
-            is_all = len(wanted) == now.files
-            part = now if is_all else Tree(now.entries[at] for at in wanted)
-            read = hashed(folder, part, alone=content.scope == "file", progress=self._progress)
-            places = wanted if is_all else range(len(wanted))
-            tree = before.with_entries(
-                (at, read.entries[place]) for at, place in zip(wanted, places, strict=True)
-            )
+            alone = content.scope == "file"
+            read = hashed(folder, now, only=wanted, alone=alone, progress=self._progress)
+            tree = before.with_entries((at, read.entries[at]) for at in wanted)
             _refuse([one for one in changes.compare(before, tree) if one.path not in touched])
         left = [paths[at] for at in unread if paths[at] in touched]
         evidence: Evidence = "stat" if tree.unread() else "full"

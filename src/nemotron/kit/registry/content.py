@@ -60,7 +60,7 @@ def hashed(
     Args:
         folder: where the files are.
         tree: what to read.
-        only: the positions of the files to read, instead of all.
+        only: the positions of the files to read, instead of all. What is known of others stays known.
         alone: the tree is one file, which need not be all of the folder.
         trust_cache: whether a file that has not changed since it was read for an earlier digest is not read.
         executor: who reads; threads of this process by default.
@@ -72,9 +72,11 @@ def hashed(
     cache, started = _cache(folder, tree, alone), now_ns(folder)
     known = cache.fill(tree) if trust_cache else tree
     unread = known.unread() if only is None else only
+    if only is not None and trust_cache:
+        unread = array("q", (at for at in only if not known.columns.marks[at] & DIGEST))
     work = parallel.on_all(reading.hashing(folder), known, unread, executor=executor, progress=progress)
     with closing(work):
-        if not trust_cache or only is not None:
+        if not trust_cache:
             return known.with_parts(work)
         done = _done(known, work, cache, started)
     if unread or cache.files != tree.files:
