@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron.kit.documents.entry import INTEGER_MAX
-from nemotron.kit.errors import PathNotFoundError, RefusedError, UnavailableError
+from nemotron.kit.errors import ConflictError, PathNotFoundError, RefusedError, UnavailableError
 from nemotron.kit.registry.scan import scan_folder
 
 # Names whose order is not that of their paths once something is in them: "a/x" lies between "a.b" and "a0".
@@ -197,3 +197,48 @@ def test_times_are_kept_as_far_as_a_listing_can(data, monkeypatch, time_ns, kept
     )
     tree = scan_folder(str(data))
     assert tree.entries[0].mtime_ns == kept_ns
+
+
+@pytest.mark.parametrize("becomes", ["link", "file"])
+def test_a_folder_that_is_replaced_before_it_is_looked_into(data, becomes):
+    """A link would lead anywhere: to the whole machine, say."""
+
+    def replaced(_: int) -> None:
+        sub = data / "sub"
+        if not sub.is_symlink() and sub.is_dir():
+            sub.rename(data.with_name("moved"))
+            sub.symlink_to("/") if becomes == "link" else sub.touch()
+
+    with pytest.raises(ConflictError, match=r"sub was replaced while it was looked at"):
+        scan_folder(str(data), told=replaced)
+
+
+@pytest.mark.parametrize("follow_links", [False, True])
+def test_a_link_that_is_replaced_before_it_is_read(data, monkeypatch, follow_links):
+    (data / "link").symlink_to("sub")
+    real = os.readlink
+
+    def replaced(path, *args, **how):
+        if str(path).endswith("/link"):
+            (data / "link").unlink(missing_ok=True)
+            (data / "link").touch()
+        return real(path, *args, **how)
+
+    monkeypatch.setattr(os, "readlink", replaced)
+    with pytest.raises(ConflictError, match="link was replaced while it was looked at"):
+        scan_folder(str(data), follow_links=follow_links)
+
+
+def test_a_link_that_goes_while_it_is_followed_is_looked_at_again(publish, data, monkeypatch):
+    (data / "link").symlink_to("/nowhere")
+    real, gone = os.readlink, []
+
+    def goes(path, *args, **how):
+        if str(path).endswith("/link") and inspect.stack()[1].function == "_joinrealpath" and not gone:
+            gone.append(path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return real(path, *args, **how)
+
+    monkeypatch.setattr(os, "readlink", goes)
+    assert publish(snapshot=True).created
+    assert gone

@@ -8,12 +8,13 @@ import re
 import stat
 from bisect import bisect_left
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from nemotron.kit.documents.columns import OWNER_EXECUTES, Columns
 from nemotron.kit.documents.entry import CODES, INTEGER_MAX, kept_time
 from nemotron.kit.documents.tree import Entry, Tree
-from nemotron.kit.errors import PathNotFoundError, RefusedError
+from nemotron.kit.errors import ConflictError, KitError, PathNotFoundError, RefusedError
 from nemotron.kit.store import plain
 from nemotron.kit.store.files import looked_at
 from nemotron.kit.store.system_errors import translate
@@ -27,6 +28,7 @@ _RESERVED_START = f".{METADATA_FILE}."
 _RESERVED = re.compile(re.escape(_RESERVED_START) + r"[0-9a-z]+\.tmp")
 # The part of a mode that tells what it is; S_IFMT of stat(2).
 _TYPE = 0o170000
+ATTEMPTS_MAX = 3
 _FILE, _EXEC = CODES["file"], CODES["exec"]
 
 
@@ -81,13 +83,14 @@ def scan_folder(
     Raises:
         PathNotFoundError: there is no such folder.
         RefusedError: something in it, or it, may not be looked at.
+        ConflictError: something in it was replaced meanwhile, such as a folder by a link.
     """
     there = looked_at(folder)
     if there is None or not stat.S_ISDIR(there.st_mode):
         raise PathNotFoundError(f"No such folder: {folder}. Check the path, or write the data first")
-    seen = {os.path.realpath(folder)} if follow_links else None
-    found = Columns()
-    scan = _Scan(found, os.path.realpath(folder), seen, skip, like.columns.paths if like else None, told)
+    found, top = Columns(), _real(folder)
+    seen = {top} if follow_links else None
+    scan = _Scan(found, top, seen, skip, like.columns.paths if like else None, told)
     try:
         _walk(folder, "", scan)
     except RecursionError as error:  # by far deeper than any data
@@ -126,11 +129,11 @@ def _own(folder: str, paths: list[str]) -> set[int]:
 def _walk(folder: str, prefix: str, scan: _Scan) -> None:
     found, start = scan.found, len(scan.found)
     try:
-        descriptor, names = _opened(folder)
+        descriptor, names = _opened(folder, follow_links=scan.seen is not None or not prefix)
     except OSError as error:
         if error.errno == errno.ENOENT and prefix:
             return
-        raise translate(error, "look into", folder) from error
+        raise _not_seen(error, "look into", folder) from error
     try:
         if not names and prefix:
             found.append(Entry(prefix[:-1], kind="dir"))
@@ -152,9 +155,25 @@ def _walk(folder: str, prefix: str, scan: _Scan) -> None:
         found.extend(files, done, len(files))
 
 
-def _opened(folder: str) -> tuple[int, list[str]]:
-    """A folder, opened, and the names of what is in it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _not_seen(error: OSError, doing: str, path: str) -> KitError:
+    """The kit's error for what the system said of something that was there when the folder was read."""
+    if error.errno in (errno.ENOTDIR, errno.EINVAL):  # it is no folder any more, or no link
+        return ConflictError(f"{path} was replaced while it was looked at; try again when nobody does that")
+    return translate(error, doing, path)
+
+
+def _real(path: str) -> str:
+    """A path, its links followed; `realpath` fails where a link goes between its look and its reading it."""
+    for _ in range(ATTEMPTS_MAX):
+        with suppress(OSError):
+            return os.path.realpath(path)
+    raise ConflictError(f"{path} keeps being replaced while it is looked at; try again when nobody does that")
+
+
+def _opened(folder: str, *, follow_links: bool) -> tuple[int, list[str]]:
+    """A folder, opened, and the names of what is in it. A link that took its place leads anywhere."""
+    how = 0 if follow_links else os.O_NOFOLLOW
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | how)
     try:
         # By name, which is all but the order of the listing, so that it needs no sorting afterwards.
         return descriptor, sorted(os.listdir(descriptor))
@@ -168,7 +187,7 @@ def _is_in(folder: str, names: list[str], path: str) -> bool:
     name = os.path.basename(path)
     if name not in names:
         return False
-    return path == f"{folder}/{name}" or os.path.realpath(path) == os.path.realpath(f"{folder}/{name}")
+    return path == f"{folder}/{name}" or _real(path) == _real(f"{folder}/{name}")
 
 
 def _take_files(
@@ -231,7 +250,7 @@ def _look(path: str, inside: str, mode: int, scan: _Scan) -> None:
     except OSError as error:
         if error.errno == errno.ENOENT:
             return
-        raise translate(error, "look at", path) from error
+        raise _not_seen(error, "look at", path) from error
     if stat.S_ISDIR(mode):
         _walk(path, f"{inside}/", scan if scan.seen is None else _below(path, scan, scan.seen))
     else:
@@ -240,7 +259,7 @@ def _look(path: str, inside: str, mode: int, scan: _Scan) -> None:
 
 def _below(folder: str, scan: _Scan, above: set[str]) -> _Scan:
     """What a walk of a folder must know where links are followed: they may lead back."""
-    real = os.path.realpath(folder)
+    real = _real(folder)
     if real in above:
         raise RefusedError(f"Cannot follow the links in {folder}: they lead back to a folder above, {real}")
     # Of the folders above, not beside: two links may lead to one folder.
@@ -253,7 +272,7 @@ def _seen(info: os.stat_result) -> tuple[int, int, int, int, int]:
 
 def leaves(path: str, top: str) -> bool:
     """Whether a path, its links followed, lies outside the real folder `top`."""
-    real = os.path.realpath(path)
+    real = _real(path)
     return real != top and not real.startswith(top.rstrip("/") + "/")
 
 
@@ -267,14 +286,14 @@ def with_links_inside(folder: str, tree: Tree) -> Tree:
         folder: an absolute path.
         tree: its listing.
     """
-    top, inside = os.path.realpath(folder), {}
+    top, inside = _real(folder), {}
     for at, target in tree.columns.targets.items():
         path = tree.columns.paths[at]
         above = os.path.dirname(path)
         is_outside = f"{os.path.normpath(os.path.join(above, target))}/".startswith(("/", "../"))
         if is_outside and not leaves(f"{folder}/{path}", top):
-            real = os.path.realpath(f"{folder}/{path}")
-            inside[at] = os.path.relpath(real, os.path.realpath(f"{folder}/{above}"))
+            real = _real(f"{folder}/{path}")
+            inside[at] = os.path.relpath(real, _real(f"{folder}/{above}"))
     if not inside:
         return tree
     columns = tree.columns.shared()
