@@ -14,6 +14,7 @@ import marshal
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
@@ -36,6 +37,14 @@ _HERE = str(Path(__file__).parents[3])
 _PROGRAM = (
     "import sys; _, here, usual, *sys.path[:] = sys.argv; sys.argv[1:] = []; "
     f"import {worker_program.__name__} as found; found.__file__.startswith(here + '/') and found.main(usual)"
+)
+
+# Held by who starts one, and by who forks: a child that another thread forks meanwhile, for loading data say,
+# gets the ends of pipes that are the new process's alone. Its start would last as long as that child, and the
+# end of one that is killed would not be seen.
+_starting = threading.RLock()
+os.register_at_fork(
+    before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_starting.release
 )
 
 Order = tuple[str, str, list[object], dict[str, object]]
@@ -239,14 +248,16 @@ class WorkerProcess:
         # Nothing that an environment or a site has Python do when it starts, and nothing beside the code.
         command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _PROGRAM]
         pipe = subprocess.PIPE
+        command += [_HERE, module, *import_path(), _HERE]
         try:
-            self._process = _Process(
-                [*command, _HERE, module, *import_path(), _HERE],
-                stdin=pipe,
-                stdout=pipe,
-                stderr=subprocess.DEVNULL,
-                process_group=0,  # Ctrl-C is for us, who end them
-            )
+            with _starting:
+                self._process = _Process(
+                    command,
+                    stdin=pipe,
+                    stdout=pipe,
+                    stderr=subprocess.DEVNULL,
+                    process_group=0,  # Ctrl-C is for us, who end them
+                )
         except (OSError, RuntimeError) as error:  # the latter when Python ends
             raise NoWorkerError(f"No worker process can be started ({error})") from error
 
