@@ -98,7 +98,8 @@ def test_what_is_executable_is_copied(publish, by, data):
 def test_links_that_are_as_they_were_are_the_same_and_not_read(linked, by, monkeypatch):
     assert by("hardlink").verify("m", "stat").files == ()
     assert by("hardlink").verify("m", "full").files == ()
-    monkeypatch.setattr(reading, "steadily", lambda *_: pytest.fail("read"))
+    for name in ("at_once", "steadily"):
+        monkeypatch.setattr(reading, name, lambda *_: pytest.fail("read"))
     for way in ("hardlink", "reflink", None):  # what is laid out is taken, however it came to be there
         assert by(way).folder(by(way).resolve("m"), look=True) == linked
 

@@ -38,12 +38,18 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files whose bytes were read."""
     seen: list[str] = []
-    real = reading.steadily
+    at_once, steadily = reading.at_once, reading.steadily
+
+    def read_at_once(folder: str, path: str, size: int, state: list[int]) -> bytes | None:
+        if (digest := at_once(folder, path, size, state)) is not None:
+            seen.append(path)
+        return digest
 
     def read(folder: str, entry: Entry, work: Callable[[int, int], tuple[str, int]]) -> Entry:
         seen.append(entry.path)
-        return real(folder, entry, work)
+        return steadily(folder, entry, work)
 
+    monkeypatch.setattr(reading, "at_once", read_at_once)
     monkeypatch.setattr(reading, "steadily", read)
     return seen
 

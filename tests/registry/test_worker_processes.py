@@ -1,5 +1,6 @@
 """Many small files: worker processes do them, and nobody notices when they can't."""
 
+import functools
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from nemotron.kit.documents.columns import Columns
 from nemotron.kit.errors import CorruptError, PathNotFoundError
 from nemotron.kit.registry import (
     content,
@@ -22,14 +24,12 @@ from nemotron.kit.registry import (
     parallel,
     reading,
     scan,
-    work,
     worker_processes,
     worker_program,
 )
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import scan_folder
-from nemotron.kit.registry.work import do_part
 from nemotron.kit.registry.worker_processes import Standby, WorkerProcess, in_processes, order_of
 from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.memory import MemoryStore
@@ -243,7 +243,7 @@ def test_a_file_that_was_begun_is_written_anew(data, tmp_path):
     entry = next(entry for entry in tree.entries if entry.path == "0/0.txt".replace("0.txt", "3.txt"))
     (tmp_path / "out/0").mkdir(parents=True)
     (tmp_path / "out/0/3.txt").write_text("beg")
-    laying_out.write_chunk(store, str(tmp_path / "out"), [entry])
+    laying_out.write_chunk(store, str(tmp_path / "out"), Columns([entry]))
     assert (tmp_path / "out/0/3.txt").read_text() == "333"
 
 
@@ -297,7 +297,7 @@ def test_what_can_not_be_told_by_name_is_done_here():
 def test_few_files_or_one_core_need_none(fewer, most):
     work = reading.hashing("/data")
     with in_processes(work, worker_processes.FILES_MIN - fewer, most) as done:
-        assert (done.func, done.args) == (do_part, (work,))  # type: ignore[attr-defined]
+        assert done is work
 
 
 def test_a_process_works_on_one_core_itself_if_no_thread_of_it_computes(monkeypatch):
@@ -311,8 +311,15 @@ def test_a_process_works_on_one_core_itself_if_no_thread_of_it_computes(monkeypa
 def test_who_publishes_works_too_if_it_has_no_other_thread(data, tmp_path, workers, monkeypatch, threads):
     monkeypatch.setattr(threading, "active_count", lambda: threads)
     monkeypatch.setattr(parallel, "CHUNK_FILES", 8)
-    here, real = [], work.do_part
-    monkeypatch.setattr(worker_processes, "do_part", lambda *given: (here.append(given[1]), real(*given))[1])
+    here = []
+
+    @functools.wraps(copying.copy_chunk)
+    def copied(*given, **how):
+        here.append(given[3])
+        return real(*given, **how)
+
+    real = copying.copy_chunk
+    monkeypatch.setattr(content, "copy_chunk", copied)
     listing(data, tmp_path / "store", snapshot=True)
     small = [part for part in here if max(part.sizes) <= worker_processes.SIZE_MAX]
     assert bool(small) is (threads == 1)

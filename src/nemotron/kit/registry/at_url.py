@@ -26,7 +26,7 @@ from nemotron.kit.redaction import clean_text
 from nemotron.kit.registry import parallel, reading
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.scan import METADATA_FILE, METADATA_KEYS, is_reserved
-from nemotron.kit.registry.work import Progress, Told
+from nemotron.kit.registry.work import Progress, Told, each
 from nemotron.kit.store.at_url import Objects, Seen
 from nemotron.kit.store.at_url_connect import objects_at
 from nemotron.kit.workers import Workers
@@ -226,21 +226,21 @@ def read_chunk(
     objects: Objects,
     is_one: bool,
     is_sample: bool,
-    entries: Sequence[Entry],
+    part: Columns,
     threads: int = 1,
     told: Told | None = None,
-) -> list[Entry]:
+) -> Columns:
     """The entries with the digests of their objects, or of samples of them.
 
     Args:
         objects: where they are.
         is_one: they are the one object at the URL itself.
         is_sample: read three blocks of each, or all of it where that is no more.
-        entries: as they were listed.
+        part: as they were listed.
         threads: how many hash a large one.
         told: hears of the bytes done.
     """
-    return [_read_one(objects, is_one, is_sample, entry, threads, told) for entry in entries]
+    return each(part, lambda entry: _read_one(objects, is_one, is_sample, entry, threads, told))
 
 
 def _read_one(

@@ -1,13 +1,12 @@
 """Taking files into the store: each byte is read once, hashed, and written under the name of its digest."""
 
-from collections.abc import Sequence
-
 from blake3 import blake3
 
+from nemotron.kit.documents.columns import Columns
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
 from nemotron.kit.documents.entry import Entry
 from nemotron.kit.registry import layout, reading
-from nemotron.kit.registry.work import Told
+from nemotron.kit.registry.work import Told, each
 from nemotron.kit.store import files, plain
 from nemotron.kit.store.protocol import Store
 
@@ -20,25 +19,25 @@ def copy_chunk(
     store: Store,
     folder: str,
     likely: dict[str, str],
-    entries: Sequence[Entry],
+    part: Columns,
     threads: int = 1,
     told: Told | None = None,
     *,
     durably: bool = False,
-) -> list[Entry]:
+) -> Columns:
     """Copy files into the store, and return their entries with digests.
 
     Args:
         store: takes the copies.
         folder: where the files are.
         likely: the digest that a file may well have, by path: it had that in an earlier version.
-        entries: the files.
+        part: the files.
         threads: how many hash one large file.
         told: hears of the bytes done.
         durably: sync them: what another process wrote, such as an executor's, nobody else can.
     """
     copying, mark = _Copying(store, folder, threads, told), store.mark()
-    taken = [copying.file(entry, likely.get(entry.path)) for entry in entries]
+    taken = each(part, lambda entry: copying.file(entry, likely.get(entry.path)))
     if durably:
         store.sync_since(mark)
     return taken

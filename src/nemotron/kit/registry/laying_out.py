@@ -3,12 +3,12 @@
 import os
 import secrets
 import shutil
-from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
 
 from blake3 import blake3
 
+from nemotron.kit.documents.columns import Columns
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import RefusedError, UnavailableError
@@ -120,17 +120,17 @@ def _into_place(building: str, target: str) -> None:
 def write_chunk(
     store: Store,
     folder: str,
-    entries: Sequence[Entry],
+    part: Columns,
     threads: int = 1,
     told: Told | None = None,
     *,
     uri: str = "",
     way: Way = "reflink",
     goes_on: bool = False,
-) -> list[Entry]:
+) -> Columns:
     """Write files of a snapshot below a folder whose own folders are there; on from what there is of them."""
     blobs = Blobs(store, uri)
-    for entry in entries:
+    for entry in part.entries(range(len(part))):
         path, mode = f"{folder}/{entry.path}", 0o555 if entry.kind == "exec" else 0o444
         if way == "hardlink" and entry.kind != "exec" and _link(blobs, entry, path, threads, told):
             continue  # the mode is that of all names, and a blob is not executable
@@ -142,7 +142,7 @@ def write_chunk(
                 told(entry.size)
         else:
             _copy_out(blobs, entry, path, mode, threads, told, share=way != "copy", goes_on=goes_on)
-    return list(entries)
+    return part
 
 
 def _link(blobs: Blobs, entry: Entry, path: str, threads: int, told: Told | None) -> bool:

@@ -9,16 +9,14 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack
-from functools import partial
 from itertools import chain, islice
-from typing import cast
 
 from nemotron.kit.documents.columns import Columns
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.registry import cores
 from nemotron.kit.registry.reading import SMALL_SIZE_MAX
-from nemotron.kit.registry.work import DoPart, Progress, Work, do_part
+from nemotron.kit.registry.work import Progress, Work
 from nemotron.kit.registry.worker_processes import in_processes
 from nemotron.kit.workers import Workers, is_alone
 
@@ -142,7 +140,7 @@ def on_all(
     ahead = 4 * first_most if executor is None else AHEAD_EXECUTOR
     running: deque[tuple[Sequence[int], Future[Columns]]] = deque()
     with ExitStack() as stack:
-        workers, do, told = executor, cast(DoPart, partial(do_part, work)), None
+        workers, do, told = executor, work, None
         if workers is None:
             told = meter.told
             if not is_remote:

@@ -6,16 +6,16 @@ therefore loads little else.
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from blake3 import blake3
 
+from nemotron.kit.documents.columns import HASH_BYTES, Columns
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
 from nemotron.kit.documents.entry import Entry, kept_time
 from nemotron.kit.errors import ConflictError, KitError, PathNotFoundError
-from nemotron.kit.registry.work import Told, Work
+from nemotron.kit.registry.work import Told, Work, each
 from nemotron.kit.store import files, plain
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.system_errors import translate
@@ -24,6 +24,7 @@ from nemotron.kit.store.system_errors import translate
 Read = Callable[[int, int], tuple[str, int]]
 
 ATTEMPTS_MAX = 3
+_NOT_YET = bytes(HASH_BYTES)
 SMALL_SIZE_MAX = 1 << 20
 # A buffer that stays in the core's own cache between reading, hashing and writing.
 BUFFER_SIZE = 256 << 10
@@ -33,12 +34,47 @@ SHARED_BUFFER_SIZE = 4 << 20
 COPY_BUFFER_SIZE = 1 << 20
 
 
-def hash_chunk(
-    folder: str, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
-) -> list[Entry]:
+def hash_chunk(folder: str, part: Columns, threads: int = 1, told: Told | None = None) -> Columns:
     """The entries with the digests of their files."""
     read = _hashing(threads, told)
-    return [steadily(folder, entry, read) for entry in entries]
+    if not part.ctimes_ns:  # nobody has looked at them
+        return each(part, lambda entry: steadily(folder, entry, read))
+    digests, others = [], []
+    looked_at = zip(part.paths, part.sizes, part.mtimes_ns, part.ctimes_ns, part.inodes, strict=True)
+    for at, (path, size, *state) in enumerate(looked_at):
+        digest = at_once(folder, path, size, state) if size <= SMALL_SIZE_MAX else None
+        digests.append(digest or _NOT_YET)
+        if digest is None:
+            others.append(at)
+        elif told is not None:
+            told(size)
+    done = part.digested(digests)
+    for at in others:
+        done.put(at, steadily(folder, part.entry(at), read))
+    return done
+
+
+def at_once(folder: str, path: str, size: int, state: list[int]) -> bytes | None:
+    """The digest of a small file, by as little as can be done; None if it is not as it was looked at.
+
+    Args:
+        folder: where it is.
+        path: in there.
+        size: bytes.
+        state: its times of `Columns`, and its inode.
+    """
+    try:
+        descriptor = os.open(f"{folder}/{path}", plain.READ)
+        try:
+            data, after = os.read(descriptor, size + 1), os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None  # reading it steadily tells
+    if len(data) != size or after.st_size != size:
+        return None
+    is_same = [after.st_mtime_ns, after.st_ctime_ns, after.st_ino] == state
+    return blake3(data).digest() if is_same else None
 
 
 def hash_file(folder: str, entry: Entry, threads: int = 1, told: Told | None = None) -> Entry:
@@ -64,11 +100,9 @@ def _hashing(threads: int, told: Told | None) -> Read:
     return read
 
 
-def sample_chunk(
-    folder: str, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
-) -> list[Entry]:
+def sample_chunk(folder: str, part: Columns, threads: int = 1, told: Told | None = None) -> Columns:
     """The entries with the digests of samples; of files no larger than a sample, with whole digests."""
-    return [sample_file(folder, entry, told) for entry in entries]
+    return each(part, lambda entry: sample_file(folder, entry, told))
 
 
 def sample_file(folder: str, entry: Entry, told: Told | None = None) -> Entry:
@@ -210,11 +244,9 @@ def buffer_size(threads: int) -> int:
 
 def hashing(folder: str) -> Work:
     """The work of `hash_chunk` in a folder."""
-    work: Any = partial(hash_chunk, folder)
-    return work  # type: ignore[no-any-return]
+    return partial(hash_chunk, folder)
 
 
 def sampling(folder: str) -> Work:
     """The work of `sample_chunk` in a folder."""
-    work: Any = partial(sample_chunk, folder)
-    return work  # type: ignore[no-any-return]
+    return partial(sample_chunk, folder)

@@ -9,7 +9,7 @@ from functools import partial
 
 from blake3 import blake3
 
-from nemotron.kit.documents.columns import FILE_MAX, KIND_MASK
+from nemotron.kit.documents.columns import FILE_MAX, KIND_MASK, Columns
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.entry import KINDS
 from nemotron.kit.documents.manifest import Evidence
@@ -20,7 +20,7 @@ from nemotron.kit.registry import changes, content, layout, objects, parallel, r
 from nemotron.kit.registry.differences import Differences, Verdict
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_folder
-from nemotron.kit.registry.work import Progress, Told
+from nemotron.kit.registry.work import Progress, Told, each
 from nemotron.kit.store.protocol import Store
 
 MISSING = -1
@@ -65,11 +65,9 @@ def in_store(
     return found, read
 
 
-def look_chunk(
-    store: Store, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
-) -> list[Entry]:
+def look_chunk(store: Store, part: Columns, threads: int = 1, told: Told | None = None) -> Columns:
     """The entries, with the store's sizes where these are free to know; MISSING where it has none."""
-    return [_looked_at(store, entry) for entry in entries]
+    return each(part, lambda entry: _looked_at(store, entry))
 
 
 def _looked_at(store: Store, entry: Entry) -> Entry:
@@ -86,11 +84,9 @@ def _looked_at(store: Store, entry: Entry) -> Entry:
     return entry._replace(size=MISSING)
 
 
-def read_chunk(
-    store: Store, entries: Sequence[Entry], threads: int = 1, told: Told | None = None
-) -> list[Entry]:
+def read_chunk(store: Store, part: Columns, threads: int = 1, told: Told | None = None) -> Columns:
     """The entries, with the sizes and digests of what the store really has; MISSING where it has none."""
-    return [_read(store, entry, threads, told) for entry in entries]
+    return each(part, lambda entry: _read(store, entry, threads, told))
 
 
 def _read(store: Store, entry: Entry, threads: int, told: Told | None) -> Entry:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from nemotron.kit.documents.columns import Columns
 from nemotron.kit.registry import worker_program
-from nemotron.kit.registry.work import DoPart, Told, Work, do_part
+from nemotron.kit.registry.work import Told, Work
 from nemotron.kit.store.local import LocalStore
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def standing_by(module: str | None, most: int) -> Iterator[Callable[[int], None]
 
 
 @contextmanager
-def in_processes(work: Work, files: int, most: int) -> Iterator[DoPart]:
+def in_processes(work: Work, files: int, most: int) -> Iterator[Work]:
     """How to do a work to a part of a listing: by worker processes, if there are many files and it can be
     told by name.
 
@@ -86,7 +86,7 @@ def in_processes(work: Work, files: int, most: int) -> Iterator[DoPart]:
     """
     order = order_of(work) if most > 0 and files >= FILES_MIN and _is_python() else None
     if order is None:
-        yield partial(do_part, work)
+        yield work
         return
     crew = Crew(work, order, most)
     try:
@@ -182,7 +182,7 @@ class Crew:
             except NoWorkerError as error:
                 log.info("%s; this process goes on with %s", error, part.paths[0])
         if done is None:
-            return do_part(self._work, part, threads, told)
+            return self._work(part, threads, told)
         if told is not None:
             told(sum(part.sizes))
         return done

@@ -14,8 +14,6 @@ from importlib import import_module
 from typing import IO, Any
 
 from nemotron.kit.documents.columns import Columns
-from nemotron.kit.documents.entry import Entry
-from nemotron.kit.registry.work import do_part
 
 STORE = "store"
 _SIZE_BYTES = 8
@@ -79,11 +77,11 @@ def main(usual: str) -> None:
     import_module(usual)
     with suppress(EOFError, BrokenPipeError):
         module, name, arguments, keywords = hear(source)
-        function: Callable[..., list[Entry]] = getattr(import_module(module), name)
+        function: Callable[..., Columns] = getattr(import_module(module), name)
         work = partial(function, *map(_meant, arguments), **keywords)
         while True:
             paths, *said = hear(source)
-            say(target, told(do_part(work, meant(paths, said))))
+            say(target, told(work(meant(paths, said))))
 
 
 def _meant(value: object) -> object:
