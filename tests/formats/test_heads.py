@@ -170,3 +170,6 @@ def test_a_pipe_or_device_is_refused_at_once(tmp_path: Path) -> None:
         LOCAL.open(str(tmp_path / "a.npy"))
     with pytest.raises(RefusedError, match="not a plain file"):
         LOCAL.open("/dev/zero")
+    (tmp_path / "b.npy").touch()
+    with LOCAL.open(str(tmp_path / "b.npy")) as file:
+        assert os.get_blocking(file.fileno())  # who asked not to wait for a pipe may wait for a file

@@ -80,6 +80,8 @@ class LocalFiles:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
                 raise RefusedError(f"Cannot read {path}: it is not a plain file")
+            # Some file systems of clusters (Lustre) refuse a read that may not wait for another machine.
+            os.set_blocking(descriptor, True)
             return os.fdopen(descriptor, "rb", buffering=0)
         except OSError as error:
             raise translate(error, path) from error
