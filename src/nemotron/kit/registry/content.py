@@ -162,7 +162,7 @@ def snapshot(
         ConflictError: a file keeps changing while it is read.
         DiskFullError: the store is full; what was copied is used by the next try.
     """
-    cache, started, mark = _cache(folder, tree, alone), now_ns(folder), store.mark()
+    cache, started = _cache(folder, tree, alone), now_ns(folder)
     known = with_links_inside(folder, cache.fill(tree))
     # What a living version names is in the store, unless it was set aside just before that was committed.
     is_tidy = previous is None or not store.list(layout.TRASH)
@@ -170,10 +170,11 @@ def snapshot(
         return known
     wanted, likely = _to_copy(store, known, previous, is_tidy)
     work = partial(copy_chunk, store, folder, likely, durably=executor is not None)
-    with closing(_copied(store, work, known, wanted, executor, progress)) as copying:
-        taken = _done(known, copying, cache, started) if wanted else known
-    _warn_of_links(folder, taken)
-    store.sync_since(mark)
+    with store.mark() as mark:
+        with closing(_copied(store, work, known, wanted, executor, progress)) as copying:
+            taken = _done(known, copying, cache, started) if wanted else known
+        _warn_of_links(folder, taken)
+        store.sync_since(mark)
     if wanted or cache.files != taken.files:
         cache.remember(taken, started)
     return taken
@@ -272,15 +273,16 @@ def take_again(store: Store, folder: str, tree: Tree, *, progress: Progress | No
     Raises:
         ConflictError: something is gone from the store, and the file is another one by now.
     """
-    work, mark = partial(copy_chunk, store, folder, {}), store.mark()
-    with closing(_copied(store, work, tree, tree.unread(known=0), None, progress)) as copying:
-        for positions, part in copying:
-            for at, taken in enumerate(positions):
-                if part.raw_digest(at) != tree.columns.raw_digest(taken):
-                    raise ConflictError(
-                        f"Cannot publish {folder}: {part.paths[at]} changed meanwhile; publish it again"
-                    )
-    store.sync_since(mark)
+    work, wanted = partial(copy_chunk, store, folder, {}), tree.unread(known=0)
+    with store.mark() as mark:
+        with closing(_copied(store, work, tree, wanted, None, progress)) as copying:
+            for positions, part in copying:
+                for at, taken in enumerate(positions):
+                    if part.raw_digest(at) != tree.columns.raw_digest(taken):
+                        raise ConflictError(
+                            f"Cannot publish {folder}: {part.paths[at]} changed meanwhile; publish it again"
+                        )
+        store.sync_since(mark)
 
 
 def _warn_of_links(folder: str, tree: Tree) -> None:

@@ -1,5 +1,7 @@
 """Taking files into the store: each byte is read once, hashed, and written under the name of its digest."""
 
+from contextlib import nullcontext
+
 from blake3 import blake3
 
 from nemotron.kit.documents.columns import Columns
@@ -36,10 +38,11 @@ def copy_chunk(
         told: hears of the bytes done.
         durably: sync them: what another process wrote, such as an executor's, nobody else can.
     """
-    copying, mark = _Copying(store, folder, threads, told), store.mark()
-    taken = each(part, lambda entry: copying.file(entry, likely.get(entry.path)))
-    if durably:
-        store.sync_since(mark)
+    copying = _Copying(store, folder, threads, told)
+    with store.mark() if durably else nullcontext() as mark:
+        taken = each(part, lambda entry: copying.file(entry, likely.get(entry.path)))
+        if mark is not None:
+            store.sync_since(mark)
     return taken
 
 

@@ -36,13 +36,15 @@ def bring_back(store: Store, record: Record, entries: Iterable[Entry]) -> str:
         CorruptError: some of it is in none of these places.
     """
     nowhere: list[str] = []
-    done, mark = 0, store.mark()
-    for entry in entries:
-        if entry.digest and any(take_from(store, opened, entry) for opened in _places(store, record, entry)):
-            done += 1
-        else:
-            nowhere.append(entry.path)
-    store.sync_since(mark)
+    done = 0
+    with store.mark() as mark:
+        for entry in entries:
+            places = _places(store, record, entry)
+            if entry.digest and any(take_from(store, opened, entry) for opened in places):
+                done += 1
+            else:
+                nowhere.append(entry.path)
+        store.sync_since(mark)
     if nowhere:
         origin = record.manifest.content.origin if record.manifest.content else None
         raise CorruptError(

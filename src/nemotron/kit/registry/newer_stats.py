@@ -240,16 +240,16 @@ def _remember(
 
 def _stored(store: Store, listing: Excerpt) -> str:
     """Bring a listing into the store in pieces: beside two of a million files it would be too much whole."""
-    mark = store.mark()
-    with store.stage() as staging:
+    with store.mark() as mark:
+        with store.stage() as staging:
 
-        def keep(pieces: Iterable[bytes]) -> None:
-            for piece in pieces:
-                staging.write(piece)
+            def keep(pieces: Iterable[bytes]) -> None:
+                for piece in pieces:
+                    staging.write(piece)
 
-        digest = listing.write(keep)
-        staging.commit(layout.tree(digest))
-    store.sync_since(mark)
+            digest = listing.write(keep)
+            staging.commit(layout.tree(digest))
+        store.sync_since(mark)
     return digest
 
 

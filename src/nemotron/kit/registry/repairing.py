@@ -182,13 +182,14 @@ def take_again(
     """
     wanted = set(paths)
     entries = [entry for entry in tree.entries if entry.path in wanted and entry.digest]
-    total, done, taken, mark = sum(entry.size for entry in entries), 0, [], store.mark()
-    for entry in entries:
-        candidates = (opened for source in sources for opened in source.candidates(entry))
-        if any(take_from(store, opened, entry, is_damaged=True) for opened in candidates):
-            taken.append(entry.path)
-        done += entry.size
-        if progress is not None:
-            progress(done, total)
-    store.sync_since(mark)
+    total, done, taken = sum(entry.size for entry in entries), 0, []
+    with store.mark() as mark:
+        for entry in entries:
+            candidates = (opened for source in sources for opened in source.candidates(entry))
+            if any(take_from(store, opened, entry, is_damaged=True) for opened in candidates):
+                taken.append(entry.path)
+            done += entry.size
+            if progress is not None:
+                progress(done, total)
+        store.sync_since(mark)
     return taken

@@ -83,14 +83,23 @@ def unlink(path: str) -> None:
         return
 
 
+class LostError(OSError):
+    """A sync failed: what was written may be lost, though it can still be read and the next sync succeeds."""
+
+
 def sync_path(path: str) -> None:
-    """Sync a file or the entries of a folder."""
+    """Sync a file or the entries of a folder.
+
+    Raises:
+        LostError: what was written to it may be lost.
+        OSError: it can't be opened.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EBADF):  # some network file systems can't sync a folder
-            raise
+            raise LostError(error.errno, error.strerror, path) from error
     finally:
         os.close(descriptor)
 
@@ -100,24 +109,44 @@ def can_sync_file_system() -> bool:
     return _c_function("syncfs") is not None
 
 
-def sync_file_system(folder: str) -> bool:
+def sync_file_system(folder: str | int) -> bool:
     """Sync the one file system that holds a folder; False where the system has no such call.
 
     `os.sync()` would flush every mount, and hang on a dead one.
+
+    Args:
+        folder: its path, or a descriptor. That is told of all that failed since it was opened, once.
+
+    Raises:
+        LostError: something that was written to the file system may be lost.
+        OSError: the folder can't be opened.
     """
     call = _c_function("syncfs")
     if call is None:
         return False
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = folder if isinstance(folder, int) else open_folder(folder)
     try:
-        if call(descriptor) != 0:
-            import ctypes
-
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), folder)
+        _sync_all(call, descriptor)
     finally:
-        os.close(descriptor)
+        if descriptor != folder:
+            os.close(descriptor)
     return True
+
+
+def open_folder(path: str) -> int:
+    """A descriptor of a folder, for reading."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _sync_all(call: Any, descriptor: int) -> None:
+    import ctypes
+
+    ctypes.set_errno(0)
+    try:
+        call(descriptor)
+    finally:  # an interrupt comes when the call is over, and it is not told again
+        if number := ctypes.get_errno():
+            raise LostError(number, os.strerror(number))
 
 
 @cache

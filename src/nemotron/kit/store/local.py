@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 from nemotron.kit.errors import OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.store import files, folders
 from nemotron.kit.store.blocks import Seen
-from nemotron.kit.store.protocol import Found, Staging, Store, check_key
+from nemotron.kit.store.protocol import Found, Mark, Staging, Store, check_key
 from nemotron.kit.store.system_errors import translate, translating
 from nemotron.kit.store.unsynced import Unsynced
 
@@ -258,7 +258,7 @@ class LocalStore(Store):
         """Make durable what was staged: a few files one by one, many by one `syncfs`."""
         self.sync_since(None)
 
-    def mark(self) -> int:
+    def mark(self) -> Mark:
         """How many files are to be synced so far."""
         return self._unsynced.mark()
 
@@ -267,6 +267,10 @@ class LocalStore(Store):
         self._usable_folders.clear()
         with translating("sync", self.root):
             self._unsynced.sync(mark)
+
+    def doubtful_until(self) -> int:
+        """What was written until then may have been lost in a sync that failed."""
+        return self._unsynced.doubtful_until()
 
     def _claim(self, temporary: str, path: str, data: bytes, durable: bool) -> bool:
         try:

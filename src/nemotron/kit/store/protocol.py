@@ -124,6 +124,19 @@ class Staging(ABC):
         self.abort()
 
 
+class Mark(int):
+    """A moment in what a store is given: from then on, who has it hears of what can't be made durable."""
+
+    def __enter__(self) -> "Mark":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hear no more of it; `sync_since` has done so."""
+
+
 class Store(ABC):
     """A flat space of small immutable objects under keys such as `name/v1/manifest.json`.
 
@@ -226,9 +239,9 @@ class Store(ABC):
     def sync(self) -> None:
         """Make durable, in one go, what `stage` and `put` committed."""
 
-    def mark(self) -> int:
-        """A mark for `sync_since`, made before anything is stored or relied on."""
-        return 0
+    def mark(self) -> Mark:
+        """A mark for `sync_since`, made before anything is stored or relied on, and to be closed."""
+        return Mark(0)
 
     def sync_since(self, mark: int) -> None:
         """`sync` for one of several who use this store: for what was stored or relied on since a mark.
@@ -237,6 +250,16 @@ class Store(ABC):
             ConflictError: some of it was removed before it was on disk.
         """
         self.sync()
+
+    def doubtful_until(self) -> int:
+        """Until when content was written that may be lost though it is there, because a sync failed.
+
+        What a version names is not meant: it was on disk before that was committed.
+
+        Returns:
+            Nanoseconds since the epoch; 0 if no sync has failed.
+        """
+        return 0
 
     def walk(self, prefix: str = "") -> Iterator[Found]:
         """All objects below a prefix, at any depth and in no order; temporary files of killed writers too.

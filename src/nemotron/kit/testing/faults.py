@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
 from nemotron.kit.errors import UnavailableError
-from nemotron.kit.store.protocol import Found, Staging, Store
+from nemotron.kit.store.protocol import Found, Mark, Staging, Store
 
 When = Literal["before", "after", "lost", "torn"]
 WRITES = frozenset({"create", "replace", "remove", "put", "commit", "move"})
@@ -180,13 +180,17 @@ class FaultyStore(Store):
         """As the inner store, unless it fails."""
         self._do("sync", "", self.inner.sync)
 
-    def mark(self) -> int:
+    def mark(self) -> Mark:
         """As the inner store; it is no request."""
         return self.inner.mark()
 
     def sync_since(self, mark: int) -> None:
         """As the inner store, unless it fails."""
         self._do("sync", "", lambda: self.inner.sync_since(mark))
+
+    def doubtful_until(self) -> int:
+        """As the inner store; it is no request."""
+        return self.inner.doubtful_until()
 
     def rely_on(self, key: str) -> None:
         """As the inner store; it is no request."""
