@@ -169,7 +169,8 @@ def snapshot(
     if previous is not None and is_tidy and not known.unread() and previous.is_listed(known):
         return known
     wanted, likely = _to_copy(store, known, previous, is_tidy)
-    work = partial(copy_chunk, store, folder, likely, durably=executor is not None)
+    durably, doubtful_until = executor is not None, store.doubtful_until()
+    work = partial(copy_chunk, store, folder, likely, durably=durably, doubtful_until=doubtful_until)
     with store.mark() as mark:
         with closing(_copied(store, work, known, wanted, executor, progress)) as copying:
             taken = _done(known, copying, cache, started) if wanted else known

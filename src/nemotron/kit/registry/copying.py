@@ -1,5 +1,6 @@
 """Taking files into the store: each byte is read once, hashed, and written under the name of its digest."""
 
+import time
 from contextlib import nullcontext
 
 from blake3 import blake3
@@ -26,6 +27,7 @@ def copy_chunk(
     told: Told | None = None,
     *,
     durably: bool = False,
+    doubtful_until: int = 0,
 ) -> Columns:
     """Copy files into the store, and return their entries with digests.
 
@@ -37,8 +39,9 @@ def copy_chunk(
         threads: how many hash one large file.
         told: hears of the bytes done.
         durably: sync them: what another process wrote, such as an executor's, nobody else can.
+        doubtful_until: see `Store.doubtful_until`.
     """
-    copying = _Copying(store, folder, threads, told)
+    copying = _Copying(store, folder, threads, told, doubtful_until)
     with store.mark() if durably else nullcontext() as mark:
         taken = each(part, lambda entry: copying.file(entry, likely.get(entry.path)))
         if mark is not None:
@@ -68,11 +71,15 @@ class _Copying:
         folder: where the files are.
         threads: how many hash one large file.
         told: hears of the bytes done.
+        doubtful_until: what the store was given until then is taken again.
     """
 
-    def __init__(self, store: Store, folder: str, threads: int, told: Told | None) -> None:
+    def __init__(
+        self, store: Store, folder: str, threads: int, told: Told | None, doubtful_until: int
+    ) -> None:
         self._store, self._folder = store, folder
         self._threads, self._told = threads, told
+        self._doubtful_until = doubtful_until
         self._new_in_a_row = 0
 
     def file(self, entry: Entry, likely: str | None) -> Entry:
@@ -124,7 +131,7 @@ class _Copying:
         if count != size:
             return "", count  # nobody will want it
         digest = f"{ALGORITHM}:{blake3(data).hexdigest()}"
-        if digest == likely and self._holds(digest, count):
+        if digest == likely and holds(self._store, layout.blob(digest), count):
             return digest, count
         key = layout.blob(digest)
         is_asked = self._new_in_a_row < NEW_IN_A_ROW and self._store.at_once == 1
@@ -132,6 +139,8 @@ class _Copying:
             self._store.rely_on(key)
             self._new_in_a_row = 0
             return digest, count
+        if self._doubtful_until:
+            self._make_way(key)
         created = self._store.put(key, data)
         self._new_in_a_row = self._new_in_a_row + 1 if created else 0
         return digest, self._kept(digest, count, created=created)
@@ -144,6 +153,8 @@ class _Copying:
             seen = reading.up_to(size, hasher.update)
             count = staging.fill(descriptor, seen, reading.COPY_BUFFER_SIZE, ahead=self._threads > 1)
             digest = f"{ALGORITHM}:{hasher.hexdigest()}"
+            if self._doubtful_until:
+                self._make_way(layout.blob(digest))
             created = staging.commit(layout.blob(digest))
         return digest, self._kept(digest, count, created=created)
 
@@ -154,5 +165,17 @@ class _Copying:
         self._store.remove(layout.blob(digest))
         return -1
 
+    def _make_way(self, key: str) -> None:
+        """Put into the trash what is in doubt: a version that names it has it from there."""
+        if self._is_doubtful(key):
+            batch = layout.doubtful_batch(self._doubtful_until, time.time())
+            self._store.move(key, layout.set_aside(batch, key))
+
     def _holds(self, digest: str, size: int) -> bool:
-        return holds(self._store, layout.blob(digest), size)
+        key = layout.blob(digest)
+        return holds(self._store, key, size) and not (self._doubtful_until and self._is_doubtful(key))
+
+    def _is_doubtful(self, key: str) -> bool:
+        path = self._store.local_path(key)
+        found = files.looked_at(str(path)) if path is not None else None
+        return found is not None and found.st_mtime_ns <= self._doubtful_until

@@ -97,6 +97,22 @@ def batch(name: str) -> str:
     return f"{TRASH}/{name}/begun.json"
 
 
+def doubtful_batch(until_ns: int, now_s: float) -> str:
+    """The batch for what was written before a sync failed.
+
+    Readers look into those of gc first, which come behind it. A run of gc finds no beginning in it, and lets
+    its time begin; from then on nothing is put there, or for a minute at most.
+
+    >>> doubtful_batch(1_700_000_000_000_000_000, 1_700_000_600.5)
+    '00-doubtful-1700000000000000000-28333343'
+
+    Args:
+        until_ns: what was written until then is in doubt; an object that is put here twice is in two batches.
+        now_s: the time, in seconds since the epoch.
+    """
+    return f"00-doubtful-{until_ns}-{int(now_s // 60)}"
+
+
 def journal(day: str, write_id: str, name: str) -> str:
     """The hint that something was committed, for whoever keeps an index."""
     return f".kit/journal/{day}/{write_id}.{name}"
