@@ -63,8 +63,8 @@ def lineage(
 
     Example: nemotron kit lineage --down hf://datasets/org/name
     """
-    from nemotron.kit.console.lineage import LineageView, fits
-    from nemotron.kit.lineage.collect import collect
+    from nemotron.kit.console.lineage import LEVELS_SHOWN_MAX, LineageView, fits
+    from nemotron.kit.lineage.collect import collect, made_of
     from nemotron.kit.lineage.runs import with_runs
 
     registry, output = session(root, as_json, quiet)
@@ -74,12 +74,19 @@ def lineage(
     if roots and (down or leaves):
         raise MisuseError("--roots looks up, and --down and --leaves look down: ask one after the other")
     direction: Direction = "down" if down or leaves else "up"
+    of_person = output.human and not formats
     with output.progress("Reading manifests"):
-        graph = collect(registry, ref, direction=direction, depth=depth)
-    _refuse_sources_of_the_unknown(graph, direction == "down")
-    graph = _filtered(graph, types or (), roots=roots, leaves=leaves)
-    is_tree = output.human and not formats and not fits(graph, direction, NODES_SHOWN)
-    graph, left_out = _nearest(graph, limit_of(limit, for_person=is_tree, usual=NODES_SHOWN))
+        if direction == "down" and not (types or leaves):
+            most = limit_of(limit, for_person=of_person, usual=NODES_SHOWN)
+            levels = LEVELS_SHOWN_MAX if limit is None else None
+            graph, left_out = made_of(registry, ref, most=most, depth=depth, levels=levels)
+            graph = _with_note(graph, left_out)
+        else:
+            graph = collect(registry, ref, direction=direction, depth=depth)
+            _refuse_sources_of_the_unknown(graph, direction == "down")
+            graph = _filtered(graph, types or (), roots=roots, leaves=leaves)
+            is_tree = of_person and not fits(graph, direction, NODES_SHOWN)
+            graph, left_out = _nearest(graph, limit_of(limit, for_person=is_tree, usual=NODES_SHOWN))
     graph = with_runs(registry.store, graph, whole=as_json)
     if formats:
         _show_exported(graph, formats[0], output)
@@ -114,13 +121,16 @@ def export(
     Example: nemotron kit export my-model:production --to prov > lineage.json
     """
     from nemotron.kit.exporters import PICTURES
-    from nemotron.kit.lineage.collect import collect
+    from nemotron.kit.lineage.collect import collect, made_of
     from nemotron.kit.lineage.runs import with_runs
 
     registry, output = session(root, as_json, quiet)
     with output.progress("Reading manifests"):
-        graph = collect(registry, ref, direction="down" if down else "up")
-        graph, _ = _nearest(graph, limit_of(limit, for_person=False))
+        most = limit_of(limit, for_person=False)
+        if down:
+            graph = _with_note(*made_of(registry, ref, most=most))
+        else:
+            graph, _ = _nearest(collect(registry, ref), most)
         graph = with_runs(registry.store, graph, whole=to not in PICTURES)
     _refuse_sources_of_the_unknown(graph, down)
     _show_exported(graph, to, output)
@@ -143,8 +153,16 @@ def _nearest(graph: "Graph", limit: int | None) -> "tuple[Graph, int]":
     if limit is None:
         return graph, 0
     near, left_out = query.nearest(graph, limit)
-    note = f"The nearest {limit:,} are shown; {left_out:,} more are left out: --limit 0 for all"
-    return replace(near, notes=(*near.notes, note)) if left_out else near, left_out
+    return _with_note(near, left_out), left_out
+
+
+def _with_note(graph: "Graph", left_out: int) -> "Graph":
+    """The graph with a note that says how many of the farthest are left out, if some are."""
+    if not left_out:
+        return graph
+    shown = sum(node.uri != graph.uri and node.kind != "run" for node in graph)
+    note = f"The nearest {shown:,} are shown; {left_out:,} more are left out: --limit 0 for all"
+    return replace(graph, notes=(*graph.notes, note))
 
 
 def _refuse_sources_of_the_unknown(graph: "Graph", down: bool) -> None:

@@ -3,8 +3,7 @@
 The ways are found breadth first by the database, in a table that it keeps on disk when it grows; what is held
 here is what was asked for. Each node is then a row: who shows fifty of a hundred thousand reads fifty.
 
->>> from nemotron.kit.lineage.graph import Node
->>> from nemotron.kit.lineage.index import Index
+>>> >>> from nemotron.kit.lineage.index import Index
 >>> from nemotron.kit.lineage.reading import Reading
 >>> said = dict(kind="artifact", type="T", version=1)
 >>> nodes = [Node(uri="art://a:v1", name="a", inputs=("hf://x",), **said)]
@@ -82,6 +81,29 @@ class Descent:
             (steps + 1, steps),
         )
         return found.rowcount > 0
+
+    def nearest(self, most: int | None = None, *, depth: int | None = None) -> list[str]:
+        """The URIs of the first of them, the nearest before the others.
+
+        Args:
+            most: how many, or None for all.
+            depth: within so many steps, or None for all.
+        """
+        found = self._db.execute(
+            f"select uri from temp.ways join nodes using (id) where {_WITHIN}"
+            " order by steps, nodes.name, nodes.version limit :most",
+            {"depth": depth, "most": -1 if most is None else most},
+        )
+        return [uri.decode("utf-8", "surrogatepass") for (uri,) in found]
+
+    def beyond(self, steps: int) -> list[str]:
+        """Of each node that is so many steps away, one that was made of it: whether it goes on there."""
+        found = self._db.execute(
+            "select uri from nodes where id in (select max(edges.target) from temp.ways"
+            " cross join edges on edges.source = ways.id where ways.steps = ? group by ways.id)",
+            (steps,),
+        )
+        return [uri.decode("utf-8", "surrogatepass") for (uri,) in found]
 
     def count(self, *, depth: int | None = None) -> int:
         """How many there are.

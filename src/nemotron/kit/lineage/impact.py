@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, MisuseError, RefusedError, WithdrawnError
 from nemotron.kit.lineage.catch_up import catch_up
-from nemotron.kit.lineage.collect import ATTEMPTS_MAX, Search, nothing_made_of, start_of
+from nemotron.kit.lineage.collect import nothing_made_of, start_of
 from nemotron.kit.lineage.composition import mixes, share_of
 from nemotron.kit.lineage.descent import Descent
 from nemotron.kit.lineage.graph import Node
@@ -19,6 +19,7 @@ from nemotron.kit.lineage.index import Index, ask
 from nemotron.kit.lineage.mixing import Confidence
 from nemotron.kit.lineage.parts import RULE, cut, sizes_of
 from nemotron.kit.lineage.reading import Reader
+from nemotron.kit.lineage.search import ATTEMPTS_MAX, Search
 from nemotron.kit.names import SCHEME, ArtifactRef
 from nemotron.kit.registry import layout
 from nemotron.kit.registry.registry import Registry
