@@ -85,6 +85,37 @@ def test_diff_of_a_reference_and_a_snapshot_of_one_place_tells_no_other(
     assert document["place"] is None
 
 
+@pytest.mark.parametrize("form", [(), ("--json",), ("-q",)])
+@pytest.mark.parametrize(
+    "ask", [("why",), ("log",), ("common", "tuned"), ("path", "hf://datasets/org/name")], ids=" ".join
+)
+def test_what_is_known_of_the_whole_alone_is_not_given_as_that_of_a_file(
+    kit, store: Registry, ask: tuple[str, ...], form: tuple[str, ...]
+) -> None:
+    said = kit(*ask, "nano3/data:v2/train/a.txt", *form)
+    assert said.code == 0
+    assert said.out == kit(*ask, "nano3/data:v2", *form).out
+    part = "art://nano3-data:v2/train/a.txt"
+    whole = f"note: This is the answer for the whole artifact: nothing is recorded of {part} alone\n"
+    assert said.err == whole
+    missing = kit(*ask, "nano3/data:v2/train/b.txt", *form)
+    assert (missing.code, missing.out) == (1, "")
+
+
+def test_a_way_from_a_file_begins_with_it(kit, store: Registry, data: Path) -> None:
+    part = "art://nano3-data:v2/train/a.txt"
+    said = kit("path", "base", part)
+    assert (said.code, said.out, said.err) == (0, f"{part} → art://base:v1\n", "")
+    other = InputEdge(uri="art://nano3-data:v2", shards=("b.txt",))
+    store.publish(Draft(name="other", source=data, used_artifacts=("nano3-data:v2",), edges=(other,)))
+    refused = kit("path", "other", part)
+    assert (refused.code, refused.out) == (1, "")
+    assert "art://other:v1 was made of art://nano3-data:v2, but took other files" in refused.err
+    down = kit("common", part, "nano3/data:v2", "--down", "-q")
+    assert down.out.split() == ["art://nano3-data:v2", "art://base:v1", "art://tuned:v1"]
+    assert "took other files of art://nano3-data:v2 than train/a.txt is left out" in down.err
+
+
 def test_diff_counts_files_and_bytes(kit, registry: Registry, data: Path) -> None:
     for snapshot in ((), ("--snapshot",)):
         name = f"m{len(snapshot)}"

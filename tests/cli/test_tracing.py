@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
@@ -112,6 +113,23 @@ def test_the_lineage_of_a_file_that_is_not_there(kit, store: Registry) -> None:
     assert (said.code, said.out) == (1, "")
     assert "nope.txt" in said.err
     assert kit("lineage", "nano3/data:v1/b.txt").code == 0
+
+
+def test_the_lineage_of_a_file_says_what_it_is_of(kit, store: Registry, data: Path) -> None:
+    part = "art://nano3-data:v2/train/a.txt"
+    other = InputEdge(uri="art://nano3-data:v2", shards=("b.txt",))
+    store.publish(Draft(name="other", source=data, used_artifacts=("nano3-data:v2",), edges=(other,)))
+    whole = f"This is the answer for the whole artifact: nothing is recorded of {part} alone"
+    took = "What said that it took other files of art://nano3-data:v2 than train/a.txt is left out"
+    for asked, note in (((part,), whole), (("--down", part), took)):
+        assert kit("lineage", *asked).out.splitlines()[-1] == note
+        assert kit("lineage", *asked, "--json").json["notes"] == [note]
+        assert kit("lineage", *asked, "--type", "external", "--json").json["notes"] == [note]
+        quiet = kit("lineage", *asked, "-q")
+        assert quiet.err == f"note: {note}\n"
+        assert "art://other:v1" not in quiet.out.split()
+        assert note in kit("export", *asked, "--to", "dot").out
+    assert "art://other:v1" in kit("lineage", "--down", "nano3/data:v2", "-q").out.split()
 
 
 def test_filters(kit, store: Registry) -> None:

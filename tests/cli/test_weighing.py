@@ -146,3 +146,10 @@ def test_of_very_many_the_first_are_shown_and_the_rest_is_told(kit, trained: Reg
         )
         assert kit(command, "hf://web", "--limit", "-1").code == 2
     assert [len(door.recall("hf://web", limit=3)), door.impact("hf://web", limit=3).rest] == [3, 70]
+
+
+def test_of_which_sources_a_file_consists_nobody_knows(kit, store: Registry) -> None:
+    said = kit("composition", "nano3/data:v2/train")
+    assert (said.code, said.out) == (2, "")
+    assert "nano3/data:v2/train names train inside art://nano3-data:v2" in said.err
+    assert "recall" in said.err

@@ -6,6 +6,7 @@ import typer
 
 from nemotron.kit.cli import completion
 from nemotron.kit.cli.options import Depth, Json, Limit, Quiet, Ref, Root, limit_of, session
+from nemotron.kit.console.output import remark_all
 
 One = Annotated[
     str,
@@ -47,16 +48,23 @@ def impact(
 
 
 def why(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Tell why a version is as it is: what made it, from what, and what changed since the version before."""
+    """Tell why a version is as it is: what made it, from what, and what changed since the version before.
+
+    Of a path inside it nothing else is known: the answer is for the whole version, and a note says so.
+    """
     from nemotron.kit.console.questions import ReasonsView
     from nemotron.kit.lineage import questions
 
     registry, output = session(root, as_json, quiet)
-    output.show(ReasonsView(questions.why(registry, ref)))
+    found = questions.why(registry, ref)
+    output.show(ReasonsView(found))
+    remark_all(found.notes)
 
 
 def path(one: One, other: Other, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Show how one was made of the other: the shortest ways, whichever of them is the input.
+
+    From a path inside an artifact lead the ways of what took it, or did not say which files it took.
 
     Example: nemotron kit path hf://datasets/org/name my-model:production
     """
@@ -64,7 +72,9 @@ def path(one: One, other: Other, root: Root = None, as_json: Json = False, quiet
     from nemotron.kit.lineage import questions
 
     registry, output = session(root, as_json, quiet)
-    output.show(PathsView(questions.paths(registry, one, other)))
+    found = questions.paths(registry, one, other)
+    output.show(PathsView(found))
+    remark_all(found.notes)
 
 
 def common(
@@ -90,6 +100,7 @@ def common(
     with output.progress("Reading manifests"):
         *graphs, found = questions.common(registry, one, other, direction="down" if down else "up")
     output.show(SharedView(graphs[0].uri, graphs[1].uri, found))
+    remark_all(note for graph in graphs for note in graph.notes)
 
 
 def diff(one: One, other: Other, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:
@@ -115,4 +126,6 @@ def log(ref: Ref, root: Root = None, as_json: Json = False, quiet: Quiet = False
     from nemotron.kit.lineage import questions
 
     registry, output = session(root, as_json, quiet)
-    output.show(EventsView(questions.log(registry, ref)))
+    found = questions.log(registry, ref)
+    output.show(EventsView(found))
+    remark_all(found.notes)

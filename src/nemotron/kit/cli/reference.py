@@ -68,8 +68,9 @@ _JSON = {
     "lineage": "`{uri, nodes, edges}`: nodes have `uri`, `kind`, `type` and what is known of the "
     "artifact; edges are `{from, to, role}`, from the input to what was made of it, with `split`, `shards`, "
     "`tokens`, `token_range`, `weight`, `revision` where they were said. A run is a node of kind `run`, with "
-    "edges of the role `run` to what it made. `notes` says what was left out, if anything was; with "
-    "`--limit`, `rest` is how many nodes.",
+    "edges of the role `run` to what it made. `notes` says what was left out, if anything was, and "
+    "whether the answer to a path inside an artifact is for all of it; with `--limit`, `rest` is how many "
+    "nodes.",
     "runs": "A list of what `run` gives, without `code`.",
     "run": "`{id, name, parent, status, error, exit_code, started_at, ended_at, command, cwd, entry, python, "
     "process, experiment, scheduler, world_size, image, config, seeds, tags, code, inputs, outputs, "

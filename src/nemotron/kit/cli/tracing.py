@@ -17,6 +17,7 @@ from nemotron.kit.cli.options import (
     limit_of,
     session,
 )
+from nemotron.kit.console.output import remark_all
 from nemotron.kit.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def lineage(
 ) -> None:
     """Show what an artifact was made from, back to the external inputs, and the runs that made it.
 
-    With --down, REF may also be the URI of an external input: what was made of this dataset?
+    With --down, REF may also be the URI of an external input: what was made of this dataset? Or a path inside
+    an artifact: what said that it took other files is left out.
 
     Example: nemotron kit lineage my-model --type data --type external
 
@@ -92,6 +94,8 @@ def lineage(
         _show_exported(graph, formats[0], output)
     else:
         output.show(LineageView(graph, direction, None if limit is None else left_out))
+        if quiet and not as_json:
+            remark_all(graph.notes)
 
 
 def export(

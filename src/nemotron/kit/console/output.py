@@ -186,6 +186,12 @@ def error(text: str) -> None:
     _tell(text, "error: ", "1;31")
 
 
+def remark_all(texts: Iterable[str]) -> None:
+    """Say once each what is to be known of a result, also where a program reads that."""
+    for text in dict.fromkeys(texts):
+        _tell(text, "note: ", "2")
+
+
 def interrupted(text: str) -> None:
     """Tell what an interrupt has left; a terminal has just shown `^C`, where the next line begins."""
     _tell(text, "\ninterrupted: " if is_seen(sys.stderr) else "interrupted: ", "33")

@@ -5,11 +5,12 @@ yet is read on the way, and nothing beside it. Downwards it must know every vers
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from nemotron.kit.documents.edge import InputEdge
+from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     ArtifactNotFoundError,
     ArtifactVersionNotFoundError,
@@ -20,13 +21,12 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.lineage.graph import Edge, Graph, Node
 from nemotron.kit.lineage.index import ask
-from nemotron.kit.lineage.parts import covers
+from nemotron.kit.lineage.parts import covers, leaves_out, sizes_of
 from nemotron.kit.lineage.query import Direction as Direction
-from nemotron.kit.lineage.reading import Reader, is_external
+from nemotron.kit.lineage.reading import Reader, is_external, tree_of
 from nemotron.kit.lineage.roles import role_of
 from nemotron.kit.lineage.search import Search
 from nemotron.kit.names import SCHEME, ArtifactRef, Version
-from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 
 _URI_OR_PATH = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://")
@@ -34,7 +34,7 @@ _URI_OR_PATH = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://")
 
 def collect(
     registry: Registry,
-    ref: str | ArtifactRef,
+    ref: "str | ArtifactRef | Asked",
     *,
     direction: Direction = "up",
     depth: int | None = None,
@@ -49,6 +49,9 @@ def collect(
         ref: an artifact; with "down" also the URI of an external input, such as `hf://datasets/org/name`.
         direction: "up" or "down".
         depth: how many steps, or None for all.
+
+    Of a path inside an artifact, "down" gives what took it, as far as it is known; what a single file was
+    made from is not recorded, so "up" gives the same as of the whole. Notes say so.
 
     Raises:
         NotFoundError: there is no such artifact or version, or nothing was made of the external input.
@@ -71,14 +74,14 @@ def collect(
     if direction == "down":
         return made_of(registry, ref, depth=depth)[0]
     _refuse_negative(depth=depth)
-    start = start_of(registry, ref)
-    nodes = ask(registry.store, lambda index: Search(index, Reader(registry)).made_from(start, depth))
-    return _graph(registry, start, nodes)
+    asked = asked_about(registry, ref)
+    nodes = ask(registry.store, lambda index: Search(index, Reader(registry)).made_from(asked.uri, depth))
+    return _graph(registry, asked.uri, nodes, notes=asked.notes)
 
 
 def made_of(
     registry: Registry,
-    ref: str | ArtifactRef,
+    ref: "str | ArtifactRef | Asked",
     *,
     most: int | None = None,
     depth: int | None = None,
@@ -86,9 +89,11 @@ def made_of(
 ) -> tuple[Graph, int]:
     """The graph of the nearest that was made of an artifact, and how many others there are, not looked at.
 
+    Of a part of an artifact what said that it took other files is left out.
+
     Args:
         registry: the store.
-        ref: an artifact, or the URI of an external input.
+        ref: an artifact, a part of one, or the URI of an external input.
         most: how many to give at most, or None for all.
         depth: how many steps to go, or None for all.
         levels: how many steps are shown to a person. If no more than `most` are within these, none is left
@@ -100,13 +105,41 @@ def made_of(
         MisuseError: a number is negative.
     """
     _refuse_negative(limit=most, depth=depth)
-    start = start_of(registry, ref, is_foreign_known=True)
+    asked = asked_about(registry, ref, is_foreign_known=True)
+    sizes = sizes_of(_tree(registry, asked)) if asked.part else {}
+
+    def is_other(use: InputEdge) -> bool:
+        return use.uri == asked.uri and leaves_out(sizes, asked.part, use)
+
+    def without(node: Node) -> bool:
+        uses = [use for use in node.edges if use.uri == asked.uri]
+        return bool(uses) and all(map(is_other, uses))
+
     nodes, more = ask(
-        registry.store, lambda index: Search(index, Reader(registry)).made_of(start, most, depth, levels)
+        registry.store,
+        lambda index: Search(index, Reader(registry)).made_of(
+            asked.uri, without if asked.part else None, most, depth, levels
+        ),
     )
     if nodes[0].kind == "external" and len(nodes) == 1 and not more and depth != 0:
-        raise nothing_made_of(registry, start)
-    return _graph(registry, start, nodes), more
+        raise nothing_made_of(registry, asked.uri)
+    if not asked.part:
+        return _graph(registry, asked.uri, nodes), more
+    notes = (f"What said that it took other files of {asked.uri} than {asked.part} is left out",)
+    return _graph(registry, asked.uri, nodes, is_other, notes), more
+
+
+def without_others(registry: Registry, graph: Graph, asked: "Asked") -> Graph:
+    """The graph without the uses that said that they took other files than the part that is asked about."""
+    if not asked.part:
+        return graph
+    sizes = sizes_of(_tree(registry, asked))
+    edges = (
+        edge
+        for edge in graph.edges
+        if edge.source != asked.uri or edge.said is None or not leaves_out(sizes, asked.part, edge.said)
+    )
+    return replace(graph, edges=tuple(edges))
 
 
 def _refuse_negative(**numbers: int | None) -> None:
@@ -115,10 +148,22 @@ def _refuse_negative(**numbers: int | None) -> None:
             raise MisuseError(f"Invalid {name}: {value}; expected 0 or more")
 
 
-def _graph(registry: Registry, uri: str, nodes: Iterable[Node]) -> Graph:
+def _tree(registry: Registry, asked: "Asked") -> Tree | None:
+    reader = Reader(registry)
+    return tree_of(reader.versions, reader.node(asked.uri))
+
+
+def _graph(
+    registry: Registry,
+    uri: str,
+    nodes: Iterable[Node],
+    is_other: Callable[[InputEdge], bool] = lambda use: False,
+    notes: tuple[str, ...] = (),
+) -> Graph:
     # The index holds what was recorded; data may have moved since.
     shown = tuple(replace(node, path=registry.moved(node.path)) if node.path else node for node in nodes)
-    return Graph(uri, shown, tuple(_edges(shown)))
+    edges = (edge for edge in _edges(shown) if edge.said is None or not is_other(edge.said))
+    return Graph(uri, shown, tuple(edges), notes)
 
 
 def _edges(nodes: tuple[Node, ...]) -> Iterator[Edge]:
@@ -142,41 +187,70 @@ def nothing_made_of(registry: Registry, external: str) -> NotFoundError:
     return NotFoundError(f"Nothing in {registry.root} was made of {external}")
 
 
-def start_of(registry: Registry, ref: str | ArtifactRef, *, is_foreign_known: bool = False) -> str:
-    """The URI of what is asked about; a withdrawn version is asked about like any other.
+class Asked(NamedTuple):
+    """What a question is about.
+
+    Attributes:
+        uri: of the artifact or the external input.
+        part: the path inside the artifact, or "" for all of it.
+    """
+
+    uri: str
+    part: str = ""
+
+    @property
+    def named(self) -> str:
+        """What was asked about, spelt as one."""
+        return f"{self.uri}/{self.part}" if self.part else self.uri
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said with an answer that knows of no parts."""
+        said = f"This is the answer for the whole artifact: nothing is recorded of {self.named} alone"
+        return (said,) if self.part else ()
+
+
+def asked_about(
+    registry: Registry, ref: str | ArtifactRef | Asked, *, is_foreign_known: bool = False
+) -> Asked:
+    """What a reference means to lineage; a withdrawn version is asked about like any other.
 
     Args:
         registry: the store.
-        ref: an artifact, or an external input.
+        ref: an artifact, a path inside one, or an external input.
         is_foreign_known: whether a version of W&B that is not in the store may be asked about: what was made
             of it is known here, what it was made from is not.
 
     Raises:
-        NotFoundError: there is no such artifact or version.
+        NotFoundError: there is no such artifact or version, or nothing of that path in it.
     """
+    if isinstance(ref, Asked):
+        return ref
     # People write `name:v3` for `art://name:v3`; anything else without `art://` is external.
     if isinstance(ref, str) and is_external(ref) and _URI_OR_PATH.match(ref):
-        return ref
+        return Asked(ref)
     try:
         record, inside = registry.find(ref)
-        if inside:
-            _refuse_unlisted(registry, record, inside)
+        asked = Asked(record.uri, inside)
     except WithdrawnError as error:
-        return f"{SCHEME}{error.name}:{error.version}"
+        readings = ArtifactRef.parse(ref).readings()
+        part = next((one.inside for one in readings if one.name.key == error.name), "")
+        asked = Asked(f"{SCHEME}{error.name}:{error.version}", part)
     except (ArtifactNotFoundError, ArtifactVersionNotFoundError):
         parsed = ArtifactRef.parse(ref)
         if is_foreign_known and parsed.wandb and isinstance(parsed.selector, Version) and not parsed.inside:
-            return str(parsed)
+            return Asked(str(parsed))
         raise
-    return record.uri
+    if asked.part:
+        _refuse_unlisted(_tree(registry, asked), asked)
+    return asked
 
 
-def _refuse_unlisted(registry: Registry, record: Record, part: str) -> None:
+def _refuse_unlisted(tree: Tree | None, asked: Asked) -> None:
     """Refuse a path that an artifact does not have; data is not looked at, it may be gone or far away.
 
     Raises:
         PathNotFoundError: the listing that was published has nothing of this name.
     """
-    tree = registry.tree(record)
-    if tree is not None and not any(covers(part, entry.path) for entry in tree.entries):
-        raise PathNotFoundError(f"No {part} in {record.uri}: nothing of this name was published with it")
+    if tree is not None and not any(covers(asked.part, entry.path) for entry in tree.entries):
+        raise PathNotFoundError(f"No {asked.part} in {asked.uri}: nothing of this name was published with it")

@@ -3,7 +3,8 @@
 The ways are found breadth first by the database, in a table that it keeps on disk when it grows; what is held
 here is what was asked for. Each node is then a row: who shows fifty of a hundred thousand reads fifty.
 
->>> >>> from nemotron.kit.lineage.index import Index
+>>> from nemotron.kit.lineage.graph import Node
+>>> from nemotron.kit.lineage.index import Index
 >>> from nemotron.kit.lineage.reading import Reading
 >>> said = dict(kind="artifact", type="T", version=1)
 >>> nodes = [Node(uri="art://a:v1", name="a", inputs=("hf://x",), **said)]
@@ -17,10 +18,12 @@ here is what was asked for. Each node is then a row: who shows fifty of a hundre
 
 import heapq
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from nemotron.kit.lineage.graph import Node
 from nemotron.kit.lineage.index import Index
+from nemotron.kit.lineage.reading import from_text
 
 # A way through more is told by its ends: the ways of a chain together would be the square of its length.
 WAY_MAX = 100
@@ -49,11 +52,14 @@ class Descent:
     Args:
         index: is asked; it must stay open.
         start: URI of the node.
+        without: tells which of those that were made of the node itself don't count as such; they are there
+            only if another way leads to them.
     """
 
-    def __init__(self, index: Index, start: str) -> None:
+    def __init__(self, index: Index, start: str, without: Callable[[Node], bool] | None = None) -> None:
         self._db = index.db
         self._start = start
+        self._without = without
         self._spread()
 
     def _spread(self) -> None:
@@ -69,6 +75,8 @@ class Descent:
             steps = 0
             while self._step(steps):
                 steps += 1
+                if steps == 1 and self._without is not None:
+                    self._leave_out(self._without)
         finally:
             run("commit")
 
@@ -81,6 +89,16 @@ class Descent:
             (steps + 1, steps),
         )
         return found.rowcount > 0
+
+    def _leave_out(self, without: Callable[[Node], bool]) -> None:
+        """Take back the first step to some nodes, before others are made of them."""
+        found = self._db.execute(
+            "select id, uri, document from temp.ways join nodes using (id)"
+            " where steps = 1 and document is not null"
+        )
+        nodes = ((id_, from_text(uri.decode("utf-8", "surrogatepass"), text)) for id_, uri, text in found)
+        left_out = [(id_,) for id_, node in nodes if without(node)]
+        self._db.executemany("delete from temp.ways where id = ?", left_out)
 
     def nearest(self, most: int | None = None, *, depth: int | None = None) -> list[str]:
         """The URIs of the first of them, the nearest before the others.

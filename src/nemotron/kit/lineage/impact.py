@@ -8,22 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
-from nemotron.kit.documents.tree import Tree
-from nemotron.kit.errors import CorruptError, MisuseError, RefusedError, WithdrawnError
+from nemotron.kit.errors import MisuseError
 from nemotron.kit.lineage.catch_up import catch_up
-from nemotron.kit.lineage.collect import nothing_made_of, start_of
+from nemotron.kit.lineage.collect import Asked, asked_about, nothing_made_of
 from nemotron.kit.lineage.composition import mixes, share_of
 from nemotron.kit.lineage.descent import Descent
 from nemotron.kit.lineage.graph import Node
 from nemotron.kit.lineage.index import Index, ask
 from nemotron.kit.lineage.mixing import Confidence
 from nemotron.kit.lineage.parts import RULE, cut, sizes_of
-from nemotron.kit.lineage.reading import Reader
+from nemotron.kit.lineage.reading import Reader, tree_of
 from nemotron.kit.lineage.search import ATTEMPTS_MAX, Search
-from nemotron.kit.names import SCHEME, ArtifactRef
+from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import layout
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.registry.trees import read_tree
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.workers import Workers
 
@@ -114,7 +112,7 @@ def impact(registry: Registry, ref: str, *, limit: int | None = None, depth: int
         MisuseError: the limit or the depth is negative.
     """
     picked = _pick(registry, ref, limit, depth)
-    hits = _weigh(registry, ref, picked, picked.nodes)
+    hits = _weigh(registry, picked, picked.nodes)
     return Found(hits, rest=picked.total - len(hits), deeper=picked.deeper)
 
 
@@ -139,7 +137,7 @@ def recall(
     weighed = 0
     step = limit or len(picked.nodes) or 1
     while weighed < len(picked.nodes) and (limit is None or len(found) < limit):
-        hits = _weigh(registry, ref, picked, picked.nodes[weighed : weighed + step])
+        hits = _weigh(registry, picked, picked.nodes[weighed : weighed + step])
         for hit in hits:
             if limit is None or len(found) < limit:
                 weighed += 1
@@ -152,6 +150,7 @@ class _Picked(NamedTuple):
 
     Attributes:
         root: what was asked about.
+        part: the path inside it that was, or "".
         nodes: in their order.
         ways: to each, and how much is left out of it.
         pointers: at each: aliases.
@@ -160,6 +159,7 @@ class _Picked(NamedTuple):
     """
 
     root: Node
+    part: str
     nodes: list[Node]
     ways: dict[str, tuple[tuple[str, ...], int]]
     pointers: dict[str, tuple[str, ...]]
@@ -171,14 +171,17 @@ def _pick(registry: Registry, ref: str, most: int | None, depth: int | None) -> 
     for name, value in (("limit", most), ("depth", depth)):
         if value is not None and value < 0:
             raise MisuseError(f"Invalid {name}: {value}; expected 0 or more")
-    start = start_of(registry, ref, is_foreign_known=True)
-    picked = ask(registry.store, lambda index: _pick_with(index, registry, start, most, depth))
+    asked = asked_about(registry, ref, is_foreign_known=True)
+    picked = ask(registry.store, lambda index: _pick_with(index, registry, asked, most, depth))
     if picked.root.kind == "external" and not picked.total + picked.deeper:
-        raise nothing_made_of(registry, start)
+        raise nothing_made_of(registry, asked.uri)
     return picked
 
 
-def _pick_with(index: Index, registry: Registry, start: str, most: int | None, depth: int | None) -> _Picked:
+def _pick_with(
+    index: Index, registry: Registry, asked: Asked, most: int | None, depth: int | None
+) -> _Picked:
+    start = asked.uri
     reader = Reader(registry)
     search = Search(index, reader)
     catch_up(index, reader)
@@ -192,7 +195,8 @@ def _pick_with(index: Index, registry: Registry, start: str, most: int | None, d
             shown = [replace(one, path=registry.moved(one.path)) if one.path else one for one in others]
             total = descent.count(depth=depth)
             deeper = descent.count() - total
-            return _Picked(root, shown, {uri: descent.way(uri) for uri in uris}, pointers, total, deeper)
+            ways = {uri: descent.way(uri) for uri in uris}
+            return _Picked(root, asked.part, shown, ways, pointers, total, deeper)
     raise search.rearranged()
 
 
@@ -242,8 +246,8 @@ def pointers_of(registry: Registry, name: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def _weigh(registry: Registry, ref: str, picked: _Picked, nodes: Sequence[Node]) -> list[Hit]:
-    part = _part_of(registry, ref, picked.root)
+def _weigh(registry: Registry, picked: _Picked, nodes: Sequence[Node]) -> list[Hit]:
+    part = picked.part
     shares = _shares(registry, picked.root, part, nodes)
     first = f"{picked.root.uri}/{part}" if part else picked.root.uri
     hits = []
@@ -267,30 +271,3 @@ def _shares(
     lineage = ask(registry.store, lambda index: Search(index, Reader(registry)).lineage((), known))
     found = mixes(lineage, (node.uri for node in nodes), stop=(root.uri,), cuts=cuts)
     return {node.uri: share_of(found[node.uri], asked) for node in nodes}
-
-
-def _part_of(registry: Registry, ref: str, root: Node) -> str:
-    """The path inside that a reference names, or ""."""
-    if root.kind != "artifact":
-        return ""
-    try:
-        return registry.find(ref)[1]
-    except WithdrawnError:
-        named = (one for one in ArtifactRef.parse(ref).readings() if one.name.key == root.name)
-        return next((one.inside for one in named), "")
-
-
-def tree_of(versions: Versions, node: Node, like: Tree | None = None) -> Tree | None:
-    """The listing of a version, or None where it can't be read: the rest can be told all the same.
-
-    Args:
-        versions: of the store.
-        node: the version.
-        like: a listing of much the same files, whose texts are then shared.
-    """
-    assert node.version is not None
-    try:
-        manifest = versions.read(node.name, node.version)
-        return read_tree(versions.store, manifest, like) if manifest else None
-    except (CorruptError, RefusedError):
-        return None

@@ -40,7 +40,7 @@ def share_of_part(sizes: Mapping[str, int], part: str, taken: Sequence[str]) -> 
         part: a file, a folder, or a name without endings (`data/part-0` for its `.bin` and `.idx`).
         taken: the same of what was taken; () for all.
     """
-    data = {file for file in sizes if not file.endswith(_BESIDE_DATA)} or set(sizes)
+    data = _data_of(sizes)
     if part and sizes and not any(covers(part, file) for file in data):
         return None  # a tokenizer, say: it is no share of the data
     whole = {file for file in data if not taken or any(covers(one, file) for one in taken)}
@@ -51,6 +51,39 @@ def share_of_part(sizes: Mapping[str, int], part: str, taken: Sequence[str]) -> 
     if taken and not found:
         return 0.0
     return sum(sizes[file] for file in found) / size if size else None
+
+
+def leaves_out(sizes: Mapping[str, int], part: str, use: InputEdge) -> bool:
+    """Whether a use said that it took other files than a part; who said nothing took all of them.
+
+    >>> sizes = {"train/a.bin": 30, "train/b.bin": 10, "valid/c.bin": 60}
+    >>> leaves_out(sizes, "train/a.bin", InputEdge(uri="art://d:v1", shards=("train/b.bin",)))
+    True
+    >>> leaves_out(sizes, "train", InputEdge(uri="art://d:v1", shards=("train/b.bin",)))
+    False
+    >>> leaves_out(sizes, "train/a.bin", InputEdge(uri="art://d:v1"))
+    False
+
+    Args:
+        sizes: bytes of each file of the artifact, by path; {} if they are not known.
+        part: a file, a folder, or a name without endings.
+        use: of the artifact.
+    """
+    taken = _taken(sizes, use)
+    data = _data_of(sizes)
+    whole = [file for file in data if any(covers(one, file) for one in taken)]
+    is_data = any(covers(part, file) for file in data)
+    return is_data and bool(whole) and not any(covers(part, file) for file in whole)
+
+
+def _data_of(sizes: Mapping[str, int]) -> set[str]:
+    return {file for file in sizes if not file.endswith(_BESIDE_DATA)} or set(sizes)
+
+
+def _taken(sizes: Mapping[str, int], use: InputEdge) -> tuple[str, ...]:
+    """What a use said that it took: shards, or a split that is a folder; () for all."""
+    is_folder = use.split is not None and any(file.startswith(f"{use.split}/") for file in sizes)
+    return use.shards or ((use.split,) if use.split is not None and is_folder else ())
 
 
 def sizes_of(tree: Tree | None) -> dict[str, int]:
@@ -69,9 +102,7 @@ def cut(uri: str, part: str, sizes: Mapping[str, int]) -> Cut:
     """
 
     def divided(mix: Mix, use: InputEdge) -> Mix:
-        is_folder = use.split is not None and any(file.startswith(f"{use.split}/") for file in sizes)
-        taken = use.shards or ((use.split,) if use.split is not None and is_folder else ())
-        share = share_of_part(sizes, part, taken)
+        share = share_of_part(sizes, part, _taken(sizes, use))
         if share is None:
             return replace(mix, shares={}, sure={}, unknown=1.0, lost=frozenset((uri, f"{uri}/{part}")))
         shares = {one: of_it for one, of_it in ((f"{uri}/{part}", share), (uri, 1.0 - share)) if of_it}

@@ -108,7 +108,7 @@ def only(graph: Graph, keep: Callable[[Node], bool]) -> Graph:
             Edge(one, uri, VIA) for one in _beyond(graph, uri, kept) if one not in direct and one != uri
         ]
     shown = kept | {edge.source for edge in edges}
-    return Graph(graph.uri, tuple(node for node in graph if node.uri in shown), tuple(edges))
+    return Graph(graph.uri, tuple(node for node in graph if node.uri in shown), tuple(edges), graph.notes)
 
 
 def nearest(graph: Graph, most: int) -> tuple[Graph, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from nemotron.kit.documents.manifest import Content
 from nemotron.kit.errors import (
@@ -12,7 +12,7 @@ from nemotron.kit.errors import (
     NotFoundError,
     RefusedError,
 )
-from nemotron.kit.lineage.collect import collect
+from nemotron.kit.lineage.collect import Asked, asked_about, collect, without_others
 from nemotron.kit.lineage.composition import Composition
 from nemotron.kit.lineage.composition import composition as compose
 from nemotron.kit.lineage.diff import Difference, difference, name_of, shares
@@ -24,13 +24,15 @@ from nemotron.kit.lineage.impact import Hit as Hit
 from nemotron.kit.lineage.impact import Holding as Holding
 from nemotron.kit.lineage.impact import impact as impact
 from nemotron.kit.lineage.impact import recall as recall
-from nemotron.kit.lineage.impact import tree_of
 from nemotron.kit.lineage.order import inputs_first
 from nemotron.kit.lineage.query import Direction, Shared, shared, shortest_paths
+from nemotron.kit.lineage.reading import tree_of
 from nemotron.kit.lineage.runs import node_of, read_run
 from nemotron.kit.names import SCHEME, ArtifactName, ArtifactRef
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.versions import Versions
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Reasons:
         previous: the version before it, and what is different; None for a first one.
         edges: from its inputs: what they were for, and which part of them was taken.
         run: that made it; None if there is no record of it.
+        notes: what is to be said with it.
     """
 
     node: Node
@@ -65,6 +68,7 @@ class Reasons:
     previous: Compared | None
     edges: tuple[Edge, ...] = ()
     run: Node | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,31 +92,62 @@ class Event:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+class Told(tuple[T, ...]):
+    """Answers, and what is to be said with them.
+
+    Attributes:
+        notes: such as that they are for a whole artifact, where a path inside it was asked about.
+    """
+
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, answers: Iterable[T], notes: tuple[str, ...]) -> "Told[T]":
+        """Both together."""
+        told = cls(answers)
+        told.notes = notes
+        return told
+
+
 def composition(registry: Registry, ref: str) -> Composition:
     """Which share of an artifact comes from which source, by tokens.
 
     Raises:
         NotFoundError: there is no such artifact or version.
-        MisuseError: it is no artifact.
+        MisuseError: it is no artifact, or a path inside one.
     """
-    graph = collect(registry, ref)
+    asked = asked_about(registry, ref)
+    graph = collect(registry, asked)
     if graph.root.kind == "external":
         raise MisuseError(
             f"{ref} is no artifact: nobody knows what it consists of. Ask `recall` what holds it"
         )
+    if asked.part:
+        raise MisuseError(
+            f"{ref} names {asked.part} inside {asked.uri}: of which sources a part consists is not recorded. "
+            "Name the artifact alone, or ask `recall` what holds the part"
+        )
     return compose({node.uri: node for node in graph}, graph.uri)
 
 
-def paths(registry: Registry, one: str, other: str, *, most: int = 20) -> tuple[tuple[str, ...], ...]:
+def paths(registry: Registry, one: str, other: str, *, most: int = 20) -> "Told[tuple[str, ...]]":
     """The shortest ways from one to the other, whichever was made of which; each from the input on.
+
+    From a path inside an artifact lead ways by what took it, or did not say which files it took.
 
     Raises:
         NotFoundError: one of them is not there, or neither was made of the other.
     """
-    graphs = (collect(registry, one), collect(registry, other))
-    for graph, start in ((graphs[1], graphs[0].uri), (graphs[0], graphs[1].uri)):
-        if start in graph:
-            return shortest_paths(graph, start, graph.uri, most=most)
+    both = (asked_about(registry, one), asked_about(registry, other))
+    graphs = tuple(collect(registry, asked) for asked in both)
+    for start, graph in ((both[0], graphs[1]), (both[1], graphs[0])):
+        if start.uri in graph:
+            found = shortest_paths(without_others(registry, graph, start), start.uri, graph.uri, most=most)
+            if not found:
+                raise NotFoundError(
+                    f"{graph.uri} was made of {start.uri}, but took other files of it than {start.part}"
+                )
+            return Told.of(((start.named, *way[1:]) for way in found), graph.notes)
     raise NotFoundError(f"Neither of {graphs[0].uri} and {graphs[1].uri} was made of the other")
 
 
@@ -218,7 +253,8 @@ def why(registry: Registry, ref: str) -> Reasons:
     compared = None if previous is None else _compared(registry, collect(registry, previous), graph)
     record = read_run(registry.store, node.run, whole=False) if node.run else None
     run = None if record is None else node_of(record)
-    return Reasons(node, graph.inputs(node.uri), sources, compared, graph.edges_to(node.uri), run)
+    inputs, uses = graph.inputs(node.uri), graph.edges_to(node.uri)
+    return Reasons(node, inputs, sources, compared, uses, run, graph.notes)
 
 
 def _previous(registry: Registry, node: Node) -> str | None:
@@ -230,7 +266,7 @@ def _previous(registry: Registry, node: Node) -> str | None:
     return None if found is None else f"{SCHEME}{node.name}:v{found}"
 
 
-def log(registry: Registry, ref: str) -> list[Event]:
+def log(registry: Registry, ref: str) -> Told[Event]:
     """What happened to a name, or to one version of it, oldest first.
 
     Raises:
@@ -238,8 +274,9 @@ def log(registry: Registry, ref: str) -> list[Event]:
         NotFoundError: there is no such version.
     """
     parsed = ArtifactRef.parse(ref)
-    only = None if parsed.is_latest and ":" not in ref.removeprefix(SCHEME) else _asked(registry, ref)
-    name = name_of(only) if only else _named(registry, parsed)
+    is_name = parsed.is_latest and ":" not in ref.removeprefix(SCHEME)
+    named = _named(registry, parsed) if is_name else asked_about(registry, ref)
+    name, only = name_of(named.uri), None if is_name else named.uri
     versions = Versions(registry.store)
     events: list[Event] = []
     for number in range(1, versions.newest(name) + 1):
@@ -251,20 +288,15 @@ def log(registry: Registry, ref: str) -> list[Event]:
         if stone := versions.withdrawal(name, number):
             events.append(Event(stone.withdrawn_at, "withdrawn", uri, stone.withdrawn_by, stone.reason))
     events += _moves(registry, name, only)
-    return sorted(events, key=lambda event: event.at)
+    return Told.of(sorted(events, key=lambda event: event.at), named.notes)
 
 
-def _asked(registry: Registry, ref: str) -> str:
-    """The URI of the version, withdrawn or not."""
-    return collect(registry, ref, depth=0).uri
-
-
-def _named(registry: Registry, ref: ArtifactRef) -> str:
-    """The key of the name that is meant; it may have no living version, and has a history all the same."""
+def _named(registry: Registry, ref: ArtifactRef) -> Asked:
+    """A version of the name that is meant; it may have no living one, and has a history all the same."""
     try:
-        return registry.find(ref)[0].name
+        return asked_about(registry, ref)
     except ArtifactVersionNotFoundError as error:
-        return ArtifactName.parse(error.name).key
+        return Asked(f"{SCHEME}{ArtifactName.parse(error.name).key}:v1")
 
 
 def _moves(registry: Registry, name: str, only: str | None) -> Iterable[Event]:

@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.manifest import Manifest
+from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import CorruptError, InvalidReferenceError, OutsideRootError, RefusedError
 from nemotron.kit.lineage.graph import Node
 from nemotron.kit.lineage.roles import revision_of
 from nemotron.kit.names import SCHEME, ArtifactRef, Version
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.registry.trees import read_tree
 from nemotron.kit.registry.versions import Versions
 
 # Most inputs are spelt like this already, and millions of them are looked at.
@@ -158,6 +160,22 @@ def from_text(uri: str, text: str) -> Node:
     edges = (InputEdge.from_document(one) for one in said["edges"])
     said["edges"] = tuple(edge for edge in edges if edge is not None)
     return Node(uri=uri, kind="artifact", **said)
+
+
+def tree_of(versions: Versions, node: Node, like: Tree | None = None) -> Tree | None:
+    """The listing of a version, or None where it can't be read: the rest can be told all the same.
+
+    Args:
+        versions: of the store.
+        node: the version.
+        like: a listing of much the same files, whose texts are then shared.
+    """
+    assert node.version is not None
+    try:
+        manifest = versions.read(node.name, node.version)
+        return read_tree(versions.store, manifest, like) if manifest else None
+    except (CorruptError, RefusedError):
+        return None
 
 
 def is_external(uri: str) -> bool:

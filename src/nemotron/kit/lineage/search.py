@@ -1,6 +1,6 @@
 """One question to a lineage index, and to the store itself where the index is not enough."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from nemotron.kit.errors import RefusedError, UnavailableError
 from nemotron.kit.lineage.catch_up import BATCH, catch_up
@@ -58,6 +58,7 @@ class Search:
     def made_of(
         self,
         start: str,
+        without: Callable[[Node], bool] | None,
         most: int | None,
         depth: int | None,
         levels: int | None,
@@ -65,7 +66,7 @@ class Search:
         """The node asked about, then the nearest that was made of it; and how many more were."""
         catch_up(self._index, self._reader)
         for _ in range(ATTEMPTS_MAX):
-            descent = Descent(self._index, start)
+            descent = Descent(self._index, start, without)
             within = levels if depth is None or levels is None else min(depth, levels)
             if within is not None and most is not None and descent.count(depth=within) <= most:
                 uris, more = descent.nearest(depth=within), 0
