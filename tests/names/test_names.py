@@ -329,7 +329,15 @@ def test_readings_go_from_the_longest_name_to_the_shortest():
     ]
 
 
-@pytest.mark.parametrize("text", ["a", "a/b/c:v1", "a/b:latest/c", "a/b?c=d", "a/.x"])
+def test_a_part_that_is_no_name_leaves_the_shorter_readings():
+    readings = ArtifactRef.parse("art://a/b/c d/e").readings()
+    assert [(r.name.semantic, r.selector, r.inside) for r in readings] == [
+        ("a/b", LATEST, "c d/e"),
+        ("a", LATEST, "b/c d/e"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["a", "a/b/c:v1", "a/b:latest/c", "a/b?c=d", "a/.x", "a/b:latest/c d"])
 def test_what_has_one_reading(text):
     ref = ArtifactRef.parse(text)
     assert ref.readings() == (ref,)

@@ -143,6 +143,28 @@ def test_hostile_references_reach_nothing(publish, opened, ref):
 # -- find and inside ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["with space.txt", "ü", ".hidden", "a#b", "x" * 140])
+def test_a_file_whose_name_is_no_artifacts_is_found_in_folders(publish, opened, data, name):
+    """The name ends before it, at the longest that exists."""
+    (data / "sub/deep").mkdir(parents=True)
+    (data / "sub/deep" / name).write_text("x")
+    publish(name="m")
+    assert opened().find(f"m/sub/deep/{name}")[1] == f"sub/deep/{name}"
+    publish(name="m/sub")
+    with pytest.raises(
+        PathNotFoundError, match=r"No deep/gone there in art://m-sub:v1 .*no sub/deep/gone there in"
+    ):
+        opened().find("m/sub/deep/gone there")
+    assert opened().find(f"m/sub/deep/{name}")[0].name == "m-sub", "as with any other name"
+    (data / "deep").mkdir()
+    (data / "deep" / name).write_text("x")
+    publish(name="m/sub")
+    with pytest.raises(
+        AmbiguousReferenceError, match=r"can mean art://m/sub:latest/deep/.* or art://m:latest/sub"
+    ):
+        opened().find(f"m/sub/deep/{name}")
+
+
 def test_a_path_of_a_snapshot_may_go_through_a_link(publish, opened, data):
     """With a version and without one it is the same file."""
     (data / "again").symlink_to("sub")

@@ -208,9 +208,7 @@ def normalise_inside(path: str) -> str:
     if _CONTROL.search(path):
         raise OutsideRootError(f"Invalid path inside an artifact: {_shown(path)} has control characters")
     if path.startswith("/"):
-        raise OutsideRootError(
-            f"Invalid path inside an artifact: {_shown(path)} is absolute; write it relative"
-        )
+        raise OutsideRootError(f"Invalid path inside an artifact: {_shown(path)} is absolute; expected a/b")
     parts: list[str] = []
     for part in path.split("/"):
         plain = unquote(part)
@@ -237,11 +235,13 @@ class ArtifactRef:
         name: the artifact.
         selector: a version, an alias, or None where none was written (latest).
         inside: a normalised path inside the artifact, or "".
+        is_cut: whether no version was written, and the name ends where a part is none: it may end before.
     """
 
     name: ArtifactName
     selector: Selector | None = None
     inside: str = ""
+    is_cut: bool = field(default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inside", normalise_inside(self.inside))
@@ -270,13 +270,14 @@ class ArtifactRef:
     def readings(self) -> "tuple[ArtifactRef, ...]":
         """What the text can mean, longest name first.
 
-        `a/b/c` without a version is the artifact `a/b/c`, or `c` inside `a/b`, or `b/c` inside `a`.
+        `a/b/c` without a version is the artifact `a/b/c`, or `c` inside `a/b`, or `b/c` inside `a`; `a/b/c d`
+        is `c d` inside `a/b`, or `b/c d` inside `a`.
         """
-        if self.selector is not None or "/" not in self.name.semantic or "?" in self.name.semantic:
-            return (self,)
         parts = self.name.semantic.split("/")
+        if (self.selector is not None and not self.is_cut) or "?" in self.name.semantic:
+            return (self,)
         shorter = (
-            ArtifactRef(ArtifactName("/".join(parts[:n])), LATEST, "/".join(parts[n:]))
+            ArtifactRef(ArtifactName("/".join(parts[:n])), LATEST, "/".join([*parts[n:], self.inside]))
             for n in range(len(parts) - 1, 0, -1)
         )
         return (self, *shorter)
@@ -330,8 +331,7 @@ def meant(
 
 def _spell(name: str, selector: Selector | None, inside: str) -> str:
     version = "" if selector is None else f":{selector}"
-    path = f"/{inside}" if inside else ""
-    return f"{SCHEME}{name}{version}{path}"
+    return f"{SCHEME}{name}{version}{'/' if inside else ''}{inside}"
 
 
 @lru_cache(maxsize=4096)
@@ -373,13 +373,13 @@ def _parse_unversioned(body: str) -> ArtifactRef:
     if mark:
         query, _, inside = query.partition("/")
         return ArtifactRef(ArtifactName(f"{path}?{query}"), None, inside)
-    segments = path.rstrip("/").split("/")
-    count = next((i for i, segment in enumerate(segments) if _segment_problem(segment)), len(segments))
-    while count > 1 and len("/".join(segments[:count])) > NAME_LENGTH_MAX:
+    parts = path.rstrip("/").split("/")
+    count = next((i for i, segment in enumerate(parts) if _segment_problem(segment)), len(parts))
+    while count > 1 and len("/".join(parts[:count])) > NAME_LENGTH_MAX:
         count -= 1
-    if count == 0 or count == len(segments):
-        return ArtifactRef(ArtifactName("/".join(segments)))
-    return ArtifactRef(ArtifactName("/".join(segments[:count])), LATEST, "/".join(segments[count:]))
+    if count == 0 or count == len(parts):
+        return ArtifactRef(ArtifactName("/".join(parts)))
+    return ArtifactRef(ArtifactName("/".join(parts[:count])), LATEST, "/".join(parts[count:]), is_cut=True)
 
 
 def local_path(uri: str) -> str | None:

@@ -85,7 +85,7 @@ class Catalog:
             return self.resolve(ref), ref.inside
         if ref.name.semantic in self._whole_names:
             try:
-                return self.resolve(ref), ""
+                return self.resolve(ref), ref.inside
             except ArtifactNotFoundError:
                 self._whole_names.discard(ref.name.semantic)
         from nemotron.kit.registry.meaning import find

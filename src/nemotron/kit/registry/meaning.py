@@ -56,6 +56,10 @@ def find(
         except ArtifactVersionNotFoundError:
             if not records:
                 raise
+    if (
+        readings[0].is_cut and len(records) == 1
+    ):  # no choice: whether it holds the path is seen when it is used
+        return next((record, reading.inside) for reading, record in records.items())
     found = meant(list(records), lambda reading: holds(versions.store, records[reading], reading.inside))
     if len(found) > 1:
         choices = " or ".join(str(reading.at(LATEST)) for reading in found)
@@ -69,9 +73,8 @@ def find(
     looked = " and ".join(
         f"no {reading.inside} in {record.uri} ({record.folder})" for reading, record in records.items()
     )
-    return PathNotFoundError(
-        f"{looked[0].upper()}{looked[1:]}, and no artifact {readings[0].name} in {versions.store.url}"
-    )
+    nor = "" if readings[0] in records else f", and no artifact {readings[0].name} in {versions.store.url}"
+    return PathNotFoundError(f"{looked[0].upper()}{looked[1:]}{nor}")
 
 
 def holds(store: Store, record: Record, inside: str) -> bool | None:
