@@ -31,6 +31,13 @@ def test_cat_as_json(kit, store: Registry, data: Path) -> None:
     assert kit("cat", "bin/b.bin", "--json").json["encoding"] == "base64"
 
 
+def test_cat_of_a_file_whose_name_no_reference_can_hold(kit, store: Registry, data: Path) -> None:
+    (data / "a\nb").write_text("odd\n")
+    store.publish(Draft(name="odd", source=data, snapshot=True))
+    assert kit("cat", "odd/a\nb").out == "odd\n"
+    assert kit("cat", "odd/a\nb", "--json").json["uri"] == "art://odd:v1/a\nb"
+
+
 def test_cat_of_a_folder_and_of_one_file(kit, store: Registry) -> None:
     said = kit("cat", "nano3/data:v1")
     assert (said.code, said.out) == (2, "")

@@ -20,8 +20,10 @@ from nemotron.kit.errors import (
     OutsideRootError,
     RefusedError,
 )
-from nemotron.kit.integrations import copying
+from nemotron.kit.integrations import copying, walking
+from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.copying import chunks, copy_out
+from nemotron.kit.integrations.place import Place
 from nemotron.kit.integrations.snapshot_place import InSnapshot
 from nemotron.kit.integrations.walking import Item
 from nemotron.kit.registry.records import Draft
@@ -402,18 +404,29 @@ def test_folders_that_hold_nothing_are_copied(tmp_path: Path, snapshot: bool) ->
 
 
 @pytest.mark.parametrize("name", ["new\nline", "esc\x1b[31m", "a%2fb"])
-def test_a_name_that_no_reference_can_hold_is_refused_before_anything_is_copied(
-    tmp_path: Path, name: str
+def test_a_name_that_no_reference_can_hold_is_copied_or_refused_before_anything_is(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "data/deep").mkdir(parents=True)
     (tmp_path / "data/a").write_text("a")
     (tmp_path / "data/deep" / name).write_text("x")
     registry = Registry.open(tmp_path / "store")
-    registry.publish(Draft(name="d", source=tmp_path / "data", snapshot=True))
-    with pytest.raises(RefusedError, match=r"Nothing was copied: art://d:v1/deep .*`nemotron kit resolve`"):
+    for snapshot in (True, False):
+        registry.publish(Draft(name="d", source=tmp_path / "data", snapshot=snapshot))
+        copied = f"copy {snapshot}"
+        assert copy_out(registry, "d", copied).files == 2
+        assert content(tmp_path / copied) == {"a": b"a", f"deep/{name}": b"x"}
+        assert copy_out(registry, f"d:v1/deep/{name}", f"{copied}/").files == 1
+
+    def refused(registry: Registry, path: str) -> Place:  # as for a server that may mean a path by it
+        if path.endswith(name):
+            raise OutsideRootError("hides a path in an encoding")
+        return find(registry, path)
+
+    monkeypatch.setattr(walking, "find", refused)
+    with pytest.raises(RefusedError, match=r"Nothing was copied: art://d:v2/deep .*`nemotron kit resolve`"):
         copy_out(registry, "d", "out")
     assert not (tmp_path / "out").exists()
-    assert (registry.folder(registry.resolve("d")) / "deep" / name).read_text() == "x"
 
 
 def test_what_is_on_its_way_stops_where_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

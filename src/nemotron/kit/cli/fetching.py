@@ -43,6 +43,7 @@ def cat(ref: Inside, root: Root = None, as_json: Json = False, quiet: Quiet = Fa
     registry, output = session(root, as_json, quiet)
     if as_json:
         from nemotron.kit.console.content import ContentView
+        from nemotron.kit.integrations.artifact_places import find
 
         data = bytearray()
         for chunk in chunks(registry, ref):
@@ -51,8 +52,7 @@ def cat(ref: Inside, root: Root = None, as_json: Json = False, quiet: Quiet = Fa
                 raise MisuseError(
                     f"{ref} has more than {JSON_BYTES_MAX:,} bytes; leave out --json, or copy it"
                 )
-        record, inside = registry.find(ref)
-        output.show(ContentView(f"{record.uri}/{inside}" if inside else record.uri, bytes(data)))
+        output.show(ContentView(find(registry, ref).uri, bytes(data)))
         return
     terminal = is_terminal()
     for chunk in chunks(registry, ref):

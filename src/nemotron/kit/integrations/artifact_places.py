@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,20 @@ from fsspec.spec import AbstractBufferedFile
 
 from nemotron.kit.artifacts import kinds
 from nemotron.kit.artifacts.paths import to_path
-from nemotron.kit.errors import NotFoundError, PathNotFoundError, RefusedError, UnavailableError
+from nemotron.kit.errors import (
+    InvalidReferenceError,
+    NotFoundError,
+    OutsideRootError,
+    PathNotFoundError,
+    RefusedError,
+    UnavailableError,
+)
 from nemotron.kit.formats.remote import translated
 from nemotron.kit.integrations.place import Place, seconds
 from nemotron.kit.integrations.snapshot_place import InSnapshot
-from nemotron.kit.names import ArtifactName, ArtifactRef, Version
+from nemotron.kit.names import SCHEME, ArtifactRef
+from nemotron.kit.registry.insides import place as inside
+from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import is_reserved
 from nemotron.kit.store.system_errors import translate
@@ -29,16 +38,74 @@ BLOCK_BYTES = 1 << 20
 
 
 def find(registry: Registry, path: str) -> Place:
-    """The place that an `art://` path means.
+    """The place that an `art://` path means: as a reference, else letter by letter.
+
+    A file may have any name, but a reference may not hold any: no line feed, no `%2f`, without a version no
+    `:` and no `?`. Where there is a file of that very name, it is meant.
 
     Raises:
         NotFoundError: there is no such artifact or version.
-        InvalidReferenceError: it is no such path.
+        InvalidReferenceError, OutsideRootError: it is no such path.
     """
-    record, inside = registry.find(path)
+    try:
+        return _at(registry, *registry.find(path))
+    except (InvalidReferenceError, OutsideRootError, NotFoundError) as error:
+        # Most of what is not there is asked for under a name that is one: then nothing else is looked for.
+        below = path.removeprefix(SCHEME).partition("/")[2]
+        if isinstance(error, NotFoundError) and ":" not in below and "?" not in below:
+            raise
+        if (spelt := _as_spelt(registry, path)) is None:
+            raise
+        return spelt
+
+
+def _at(registry: Registry, record: Record, path: str) -> Place:
     if record.is_snapshot:
-        return InSnapshot(registry, record, inside)
-    return (_AtUrl if record.is_at_url else _OnDisk)(registry, record, inside)
+        return InSnapshot(registry, record, path)
+    return (_AtUrl if record.is_at_url else _OnDisk)(registry, record, path)
+
+
+def _as_spelt(registry: Registry, path: str) -> Place | None:
+    """What is at a path whose parts are names of files, whatever is in them; None if nothing is."""
+    parts = path.removeprefix(SCHEME).split("/")
+    if "\x00" in path or not {"", ".", ".."}.isdisjoint(parts):
+        return None
+    for count in range(len(parts) - 1, 0, -1):
+        try:
+            ref = ArtifactRef.parse("/".join(parts[:count]))
+        except (InvalidReferenceError, OutsideRootError):
+            continue
+        if ref.inside:
+            continue
+        try:
+            found = _below(_at(registry, registry.resolve(ref), ""), parts[:count], parts[count:])
+        except NotFoundError:
+            continue
+        if found is not None:
+            return found
+    return None
+
+
+def _below(place: Place, above: Sequence[str], parts: Sequence[str]) -> Place | None:
+    """What is so many parts below an artifact, if it is there.
+
+    Raises:
+        NotFoundError: it is not.
+        OutsideRootError: a link on the way leads out of the artifact.
+    """
+    if not isinstance(place, _AtUrl):
+        place = _at(place.registry, place.record, "/".join(parts))
+        place.details("/".join([*above, *parts]))
+        return place
+    # A server may take an encoding for what it means, and so leave the folder. What is listed is there.
+    if place.record.path.startswith(("http:", "https:")):
+        return None
+    for count, part in enumerate(parts):
+        name = "/".join([*above, *parts[:count]])
+        if all(child["name"] != f"{name}/{part}" for child in place.children(name)):
+            return None
+        place = place.below(part)
+    return place
 
 
 class _OnDisk(Place):
@@ -47,8 +114,8 @@ class _OnDisk(Place):
     @property
     def path(self) -> Path:
         """Where it lies; it is there, and no link leads out of the artifact."""
-        name = ArtifactName(self.record.manifest.semantic_name or self.record.name)
-        return self.registry.inside(ArtifactRef(name, Version(self.record.version), self.inside))
+        folder = self.registry.folder(self.record)
+        return inside(self.record, self.inside, folder, self.registry.follows)
 
     def _details(self, name: str) -> dict[str, Any]:
         return _looked_at(name, self, self.path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nemotron.kit.errors import KitError, OutsideRootError, RefusedError
+from nemotron.kit.errors import KitError, NotFoundError, OutsideRootError, RefusedError
 from nemotron.kit.integrations.arriving import PART
 from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
@@ -91,7 +91,7 @@ class Walk:
             child = info["name"].rpartition("/")[2]
             if child in ("", ".", "..") or "\x00" in child or os.sep in child:
                 raise OutsideRootError(f"art://{name} holds a file named {child!r}, which no folder can")
-            _check_name(name, child)
+            self._check_name(name, child)
             below, target = f"{inside}/{child}" if inside else child, os.path.join(to, child)
             if (info["islink"] or info["type"] == "link") and (link := self._link(info, below)):
                 yield Item(info["name"], below, target, link=link)
@@ -101,6 +101,19 @@ class Walk:
                 yield Item(info["name"], below, target, info["size"], info["mtime"])
             else:
                 raise _not_copied(find(self._fs.registry, info["name"]), info)
+
+    def _check_name(self, name: str, child: str) -> None:
+        """Refuse what can't be asked for by its name, before anything is copied."""
+        try:
+            normalise_inside(child)
+        except OutsideRootError:
+            try:
+                find(self._fs.registry, f"{name}/{child}")
+            except (OutsideRootError, NotFoundError) as error:
+                raise RefusedError(
+                    f"Nothing was copied: art://{name} holds a file that no reference can name, {child!r}. "
+                    "`nemotron kit resolve` tells where it is; copy it from there"
+                ) from error
 
     def _link(self, info: dict[str, Any], inside: str) -> str | None:
         """What to write into the copy of a link; None if it is to be copied as what it leads to."""
@@ -112,17 +125,6 @@ class Walk:
             return None
         there = leads_to.removeprefix(_ANYWHERE)
         return link if info["type"] == "link" or self._fs.exists(f"{self._whole}{there}") else None
-
-
-def _check_name(name: str, child: str) -> None:
-    """Refuse what no reference can name, before anything is copied."""
-    try:
-        normalise_inside(child)
-    except OutsideRootError as error:
-        raise RefusedError(
-            f"Nothing was copied: art://{name} holds a file that no reference can name, {child!r}. "
-            "`nemotron kit resolve` tells the folder; copy it from there"
-        ) from error
 
 
 def _not_copied(place: Place, info: dict[str, Any]) -> KitError:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.documents.manifest import Evidence
-from nemotron.kit.errors import MisuseError, OutsideRootError, PathNotFoundError, RefusedError
+from nemotron.kit.errors import MisuseError, RefusedError
 from nemotron.kit.names import Alias, ArtifactName, ArtifactRef, Version, parse_selector
 from nemotron.kit.registry.catalog import Catalog
 from nemotron.kit.registry.resolved import Record
 from nemotron.kit.store.connect import open_store
-from nemotron.kit.store.files import looked_at
 from nemotron.kit.store.protocol import Store
 
 if TYPE_CHECKING:
@@ -171,22 +170,10 @@ class Registry(Catalog):
             RefusedError, UnavailableError: it can't be looked at.
             OutsideRootError: a link there leads out of the artifact.
         """
-        record, path = self.find(ref)
-        folder = self.folder(record)
-        found = folder / path if path else folder
-        entry = record.manifest.content.entry if record.manifest.content else None
-        if record.scope == "file" and path not in ("", entry):
-            raise PathNotFoundError(f"No {path} in {record.uri}: it is the file {entry} alone")
-        if looked_at(str(found), follow_links=False) is None:
-            where = "" if looked_at(str(folder)) else ", which is gone: its data was moved or deleted"
-            raise PathNotFoundError(f"No {path or 'data'} in {record.uri}: looked in {folder}{where}")
-        from nemotron.kit.registry.scan import leaves
+        from nemotron.kit.registry.insides import place
 
-        if leaves(str(found), os.path.realpath(folder)) and not self.follows(record, path):
-            raise OutsideRootError(
-                f"{record.uri}/{path} is a link that leaves the artifact; it is not followed"
-            )
-        return found
+        record, path = self.find(ref)
+        return place(record, path, self.folder(record), self.follows)
 
     def follows(self, record: Record, path: str) -> bool:
         """Whether a path inside may lead out of the folder: it was published so, with `follow_links`."""
