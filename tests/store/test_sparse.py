@@ -5,14 +5,18 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nemotron.kit.errors import CorruptError
+from nemotron.kit.integrations.copying import copy_out
 from nemotron.kit.registry import layout
 from nemotron.kit.registry.checkout_options import CheckoutOptions
+from nemotron.kit.registry.doctor import examine
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store import files, sparse
@@ -36,6 +40,12 @@ def make(path: Path, parts: Layout, odd: int = 0) -> bytes:
                 file.write({"zeros": bytes, "data": random.randbytes, "byte": _a_byte}[kind](size))
         file.truncate(file.tell() + odd)
     return path.read_bytes()
+
+
+def make_sparse(path: Path) -> bytes:
+    """A file of 32 MiB, nearly all of it holes; tells what is in it."""
+    path.parent.mkdir()
+    return make(path, [("hole", 2000), ("data", 100), ("hole", 6000)])
 
 
 def _a_byte(size: int) -> bytes:
@@ -81,8 +91,7 @@ def test_any_file_is_copied_as_it_is_and_shown_as_it_is_copied(
 @pytest.mark.usefixtures("holes")
 @pytest.mark.parametrize("way", ["reflink", "copy"])
 def test_a_snapshot_keeps_holes_in_the_store_and_where_it_is_laid_out(tmp_path: Path, way: str) -> None:
-    (tmp_path / "data").mkdir()
-    data = make(tmp_path / "data/x.bin", [("hole", 2000), ("data", 100), ("hole", 6000)])
+    data = make_sparse(tmp_path / "data/x.bin")
     registry = Registry.open(tmp_path / "store", checkouts=CheckoutOptions(way=way))
     record = registry.publish(Draft(name="x", source=tmp_path / "data", snapshot=True)).record
     digest = f"blake3:{blake3(data).hexdigest()}"
@@ -95,6 +104,48 @@ def test_a_snapshot_keeps_holes_in_the_store_and_where_it_is_laid_out(tmp_path: 
         assert copy.read_bytes() == data
         assert space(copy) <= 1 << 20
     assert registry.verify("x", "full").ok
+
+
+@pytest.mark.usefixtures("holes")
+@pytest.mark.parametrize("how", [{}, {"evidence": "full"}, {"snapshot": True}])
+def test_cp_keeps_holes(tmp_path: Path, how: dict[str, Any]) -> None:
+    data = make_sparse(tmp_path / "data/x.bin")
+    registry, out, told = Registry.open(tmp_path / "store"), tmp_path / "out/x.bin", []
+    registry.publish(Draft(name="x", source=tmp_path / "data", **how))
+    copied = copy_out(registry, "x", str(out.parent), progress=lambda done, total: told.append((done, total)))
+    assert (copied.files, told[-1]) == (1, (copied.size, copied.size))
+    assert out.read_bytes() == data
+    assert space(out) <= 1 << 20
+    if how.get("snapshot"):  # of a blob that has become another one nothing comes
+        [blob] = (path for path in (tmp_path / "store/.kit/blobs").rglob("*") if path.is_file())
+        blob.chmod(0o644)
+        os.truncate(blob, 0)
+        os.truncate(blob, len(data))
+        with pytest.raises(CorruptError, match=r"x\.bin is damaged in the store"):
+            copy_out(registry, "x", str(tmp_path / "other"))
+        assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.usefixtures("holes")
+@pytest.mark.parametrize("source", ["folder", "store", "where it was taken from"])
+def test_a_repair_keeps_holes(tmp_path: Path, source: str) -> None:
+    data = make_sparse(tmp_path / "data/x.bin")
+    registry = Registry.open(tmp_path / "store")
+    draft = Draft(name="x", source=tmp_path / "data", snapshot=True)
+    registry.publish(draft)
+    Registry.open(tmp_path / "other").publish(draft)
+    [blob] = (path for path in (tmp_path / "store/.kit/blobs").rglob("*") if path.is_file())
+    blob.chmod(0o644)
+    os.truncate(blob, 5 << 20)
+    if source == "where it was taken from":
+        assert [finding.repaired for finding in examine(registry, repair=True)] == ["1 brought back"]
+    else:
+        place = tmp_path / ("data" if source == "folder" else "other")
+        found = registry.verify("x", "full")
+        assert registry.repair("x", str(place), found) == ["x.bin"]
+        assert registry.verify("x", "full").ok
+    assert blob.read_bytes() == data
+    assert space(blob) <= 1 << 20
 
 
 @pytest.mark.usefixtures("holes")

@@ -54,7 +54,7 @@ class Arrivals:
 
     @contextmanager
     def file(self, to: str, *, replaces: bool, mtime: float | None = None) -> Iterator[BinaryIO]:
-        """A file to write into, which then gets its name.
+        """An empty file to read and write, which then gets its name.
 
         Args:
             to: its name; the folder is there.
@@ -67,7 +67,7 @@ class Arrivals:
         part = _part(to)
         try:
             try:
-                with open(part, "xb") as file:
+                with open(part, "x+b") as file:
                     yield file
                     info = os.fstat(file.fileno())
                 if mtime is not None:

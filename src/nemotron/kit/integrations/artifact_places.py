@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fsspec.implementations.local import LocalFileOpener
 from fsspec.spec import AbstractBufferedFile
@@ -26,9 +26,12 @@ from nemotron.kit.integrations.place import Place, seconds
 from nemotron.kit.integrations.snapshot_place import InSnapshot
 from nemotron.kit.names import SCHEME, ArtifactRef
 from nemotron.kit.registry.insides import place as inside
+from nemotron.kit.registry.reading import COPY_BUFFER_SIZE, SMALL_SIZE_MAX
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import is_reserved
+from nemotron.kit.store import files
+from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.system_errors import translate
 
 # How fsspec's file systems call the time of a file, in seconds or as a datetime.
@@ -162,6 +165,15 @@ class _OnDisk(Place):
             return LocalFileOpener(str(where), "rb", fs=fs)
         except OSError as error:
             raise translate(error, "read", where) from error
+
+    def copy(self, name: str, fs: Any, target: BinaryIO, seen: Seen) -> None:
+        with self.open(name, fs) as file:
+            if file.size > SMALL_SIZE_MAX:
+                files.copy(file.fileno(), target.fileno(), seen, COPY_BUFFER_SIZE)
+            else:
+                data = file.read()
+                target.write(data)
+                seen(memoryview(data))
 
 
 def _is_below(path: str, top: str) -> bool:

@@ -280,13 +280,16 @@ class _Copying:
         hasher, size = blake3(), 0
         digest = published.digest if published else None
         expected = published.size if published and digest else item.size
+
+        def seen(piece: memoryview) -> None:
+            nonlocal size
+            hasher.update(piece)
+            size += len(piece)
+            if counted:
+                self._meter.add(len(piece))
+
         with self._arrivals.file(item.to, replaces=os.path.lexists(item.to), mtime=item.mtime) as file:
-            for chunk in find(self._fs.registry, item.name).chunks(item.name, self._fs):
-                file.write(chunk)
-                hasher.update(chunk)
-                size += len(chunk)
-                if counted:
-                    self._meter.add(len(chunk))
+            find(self._fs.registry, item.name).copy(item.name, self._fs, file, seen)
             found = f"{ALGORITHM}:{hasher.hexdigest()}"
             changed = digest is not None and digest.startswith(f"{ALGORITHM}:") and digest != found
             if counted and (size != expected or changed):

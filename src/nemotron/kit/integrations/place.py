@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.store.blocks import Seen
 
 CHUNK_BYTES = 4 << 20
 
@@ -99,6 +100,25 @@ class Place(ABC):
         with self.open(name, fs) as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
+
+    def copy(self, name: str, fs: Any, target: BinaryIO, seen: Seen) -> None:
+        """Write all its bytes into an empty file; where it lies on a disk and has holes, so has the copy.
+
+        A small file has none that matter, and is read and written in one piece.
+
+        Args:
+            name: as it was asked for.
+            fs: the file system that it is opened by.
+            target: a file of the local disk, for reading and writing.
+            seen: told of each piece that was written, in order.
+
+        Raises:
+            FolderError: it is a folder.
+            CorruptError: what was written is not what a snapshot's file holds.
+        """
+        for chunk in self.chunks(name, fs):
+            target.write(chunk)
+            seen(memoryview(chunk))
 
     def range(self, name: str, fs: Any, start: int | None, end: int | None) -> bytes:
         """Some of its bytes; `[start:end]` means what it does for `bytes`.

@@ -9,12 +9,14 @@ import os
 import stat
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, BinaryIO
 
+from blake3 import blake3
 from fsspec.implementations.local import LocalFileOpener
 from fsspec.spec import AbstractBufferedFile
 
 from nemotron.kit.documents import codec
+from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.look_up import Seen
 from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import CorruptError, OutsideRootError, PathNotFoundError, RefusedError
@@ -23,7 +25,10 @@ from nemotron.kit.registry import checkouts
 from nemotron.kit.registry.blobs import Blobs, Parts, Whole, compared
 from nemotron.kit.registry.companions import companion
 from nemotron.kit.registry.look_ups import LookUps
+from nemotron.kit.registry.reading import COPY_BUFFER_SIZE, SMALL_SIZE_MAX
 from nemotron.kit.registry.scan import METADATA_FILE
+from nemotron.kit.store import files
+from nemotron.kit.store.blocks import Seen as Sees
 
 BLOCK_BYTES = 1 << 20
 _LOOK_UPS = LookUps()
@@ -100,14 +105,37 @@ class InSnapshot(Place):
         if entry is None:
             yield self._record_file
         elif (path := self._laid_out(entry)) is not None:
-            changed = CorruptError(
-                f"{path} is not what was published, although its size and time are. Remove it: then what the "
-                f"store has of {self.uri} is read"
-            )
             with open(path, "rb") as file:
-                yield from compared(iter(lambda: file.read(BLOCK_BYTES), b""), entry, changed)
+                yield from compared(iter(lambda: file.read(BLOCK_BYTES), b""), entry, self._changed(path))
         else:
             yield from self._blobs.pieces(entry)
+
+    def copy(self, name: str, fs: Any, target: BinaryIO, seen: Sees) -> None:
+        """Write all its bytes into an empty file, with the holes that its copy here has."""
+        entry = self._file(name)
+        if entry is None or entry.size <= SMALL_SIZE_MAX:
+            super().copy(name, fs, target, seen)
+            return
+        path = self._laid_out(entry)
+        if path is None and self._is_far(entry):
+            super().copy(name, fs, target, seen)
+            return
+        hasher = blake3()
+
+        def both(block: memoryview) -> None:
+            hasher.update(block)
+            seen(block)
+
+        with self._blobs.opened(entry) if path is None else open(path, "rb") as file:
+            files.copy(file.fileno(), target.fileno(), both, COPY_BUFFER_SIZE)
+        if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
+            raise self._blobs.damaged(entry) if path is None else self._changed(path)
+
+    def _changed(self, path: str) -> CorruptError:
+        return CorruptError(
+            f"{path} is not what was published, although its size and time are. Remove it: then what the "
+            f"store has of {self.uri} is read"
+        )
 
     def range(self, name: str, fs: Any, start: int | None, end: int | None) -> bytes:
         """Some of its bytes; if these are all, their digest is right."""
@@ -130,12 +158,15 @@ class InSnapshot(Place):
             raise RefusedError(f"Cannot read {self.uri}: it is a link that leads to no file")
         return self._seen.entry
 
+    def _is_far(self, entry: Entry) -> bool:
+        """Whether the store has it on no disk."""
+        return self.registry.store.local_path(self._blobs.key(entry)) is None
+
     def _laid_out(self, entry: Entry) -> str | None:
         """A file of a checkout on this machine, of a store that is not; by size and time, like a checkout."""
-        store = self.registry.store
-        if store.local_path(self._blobs.key(entry)) is not None:
+        if not self._is_far(entry):
             return None
-        for folder in checkouts.laid_out(store, self.record):
+        for folder in checkouts.laid_out(self.registry.store, self.record):
             path = f"{folder}/{entry.path}"
             try:
                 info = os.lstat(path)

@@ -1,5 +1,6 @@
 """Putting back what a store lost and can be had elsewhere: its digest tells whether it is the right thing."""
 
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -13,6 +14,7 @@ from nemotron.kit.errors import CorruptError
 from nemotron.kit.registry import layout, objects
 from nemotron.kit.registry.copying import holds
 from nemotron.kit.registry.findings import some
+from nemotron.kit.registry.reading import COPY_BUFFER_SIZE
 from nemotron.kit.registry.records import Record
 from nemotron.kit.store import plain
 from nemotron.kit.store.protocol import CHUNK_SIZE, Store
@@ -100,9 +102,13 @@ def take_from(
     except (FileNotFoundError, NotADirectoryError, plain.NotPlainError, PermissionError):
         return False  # not here
     with translating("read", entry.path), file, store.stage() as staging:
-        while chunk := file.read(CHUNK_SIZE):
-            hasher.update(chunk)
-            staging.write(chunk)
+        raw = getattr(file, "raw", None)
+        if isinstance(raw, io.FileIO) and store.local_path(key) is not None:
+            staging.fill(raw.fileno(), hasher.update, COPY_BUFFER_SIZE)  # with its holes
+        else:
+            while chunk := file.read(CHUNK_SIZE):
+                hasher.update(chunk)
+                staging.write(chunk)
         if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
             return False
         if is_damaged or not holds(store, key, entry.size):
