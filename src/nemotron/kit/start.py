@@ -322,6 +322,7 @@ def composition(ref: str) -> "Composition":
 
     Raises:
         NotFoundError: there is no such artifact or version.
+        MisuseError: it is an external input, or a path inside an artifact.
         NotInitializedError: there is no store.
     """
     from nemotron.kit.lineage import questions

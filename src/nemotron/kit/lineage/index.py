@@ -8,7 +8,7 @@ that this is everything. Any number of processes may use one file: whatever they
 ...     data = Node(uri="art://data:v1", kind="artifact", type="T", name="data")
 ...     model = Node(uri="art://model:v1", kind="artifact", type="T", name="model", inputs=(data.uri,))
 ...     index.add([Reading(data), Reading(model)])
-...     index.ancestors("art://model:v1"), index.descendants("art://data:v1")
+...     index.ancestors("art://model:v1"), index.outputs("art://data:v1")
 (('art://data:v1',), ('art://model:v1',))
 """
 
@@ -63,14 +63,13 @@ create index if not exists waiting on entries (name) where pending;
 create table if not exists days (day text primary key, mtime_ns integer) without rowid;
 create table if not exists facts (key text primary key, value) without rowid;
 """
-_REACH = """
+_UP = """
 with recursive reach (id) as (
     select id from nodes where uri = ?
     union
-    select edges.{near} from edges join reach on edges.{far} = reach.id
+    select edges.source from edges join reach on edges.target = reach.id
 )
 """
-_UP, _DOWN = _REACH.format(near="source", far="target"), _REACH.format(near="target", far="source")
 
 
 def ask(store: Store, question: Callable[["Index"], T]) -> T:
@@ -197,14 +196,7 @@ class Index:
 
     def ancestors(self, uri: str) -> tuple[str, ...]:
         """Everything that a node was made from, as far as it was read; never the node itself."""
-        return self._reached(_UP, uri)
-
-    def descendants(self, uri: str) -> tuple[str, ...]:
-        """Everything that was made of a node, as far as it was read; never the node itself."""
-        return self._reached(_DOWN, uri)
-
-    def _reached(self, reach: str, uri: str) -> tuple[str, ...]:
-        rows = self._db.execute(f"{reach} select uri from reach join nodes using (id)", (_blob(uri),))
+        rows = self._db.execute(f"{_UP} select uri from reach join nodes using (id)", (_blob(uri),))
         return tuple(found for (data,) in rows if (found := _text(data)) != uri)
 
     def inputs(self, uri: str) -> tuple[str, ...]:
