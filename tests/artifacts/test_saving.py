@@ -431,6 +431,19 @@ def test_an_inactive_tracker_is_none(folder: Folder) -> None:
     assert document(Path("m"))["producer"] == "local"
 
 
+@pytest.mark.parametrize(
+    ("evidence", "is_said"), [("stat", True), ("sampled", True), ("full", False), (None, False)]
+)
+def test_that_a_snapshot_has_all_evidence_is_said_where_less_was_asked_for(
+    store: Registry, folder: Folder, caplog: pytest.LogCaptureFixture, evidence: Any, is_said: bool
+) -> None:
+    Artifact(path=folder("m")).save(name="m", snapshot=True, evidence=evidence)
+    assert (f"save() passes over evidence={evidence!r}: a snapshot" in caplog.text) == is_said
+    content = store.resolve("m").manifest.content
+    assert content is not None
+    assert content.evidence == "full"
+
+
 def test_options_that_need_a_store_are_not_passed_over_in_silence(
     folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -32,6 +32,20 @@ def test_register_says_that_there_is_nothing_yet(kit, registry: Registry, data: 
     assert kit("register", "empty.bin", "--name", "one").err == ""
 
 
+@pytest.mark.parametrize("evidence", ["stat", "sampled", "full", None])
+def test_register_says_that_a_snapshot_is_read_whatever_evidence_is_asked_for(
+    kit, registry: Registry, data: Path, evidence: str | None
+) -> None:
+    asked = ("--evidence", evidence) if evidence else ()
+    said = kit("register", "data", "--name", "s", "--snapshot", *asked)
+    assert said.out == "published art://s:v1: 2 files, 8 B, full evidence\n"
+    if evidence in ("full", None):
+        assert said.err == ""
+    else:
+        assert f"--evidence {evidence} is passed over" in said.err
+        assert "leave out --snapshot" in said.err
+
+
 def test_register_says_how_much_it_is_and_how_closely_it_looked(kit, registry: Registry, data: Path) -> None:
     one = kit("register", "data/b.txt", "--name", "one", "--evidence", "full")
     assert one.out == "published art://one:v1: 1 file, 2 B, full evidence\n"

@@ -80,7 +80,8 @@ class Artifact(ArtifactValue):
                 which part of it was taken.
             snapshot: copy the bytes into the store, so that later changes do not reach the version.
             evidence: how closely the bytes are looked at, "stat", "sampled" or "full"; as in `kit.init` by
-                default.
+                default. A snapshot is always "full", since every byte is copied; a warning says so where less
+                is asked for.
             aliases: to be moved to the version.
             all_ranks: save whatever the rank.
             follow_links: take the targets of links that leave the folder as content.

@@ -212,6 +212,12 @@ def _commit(
     artifact: ArtifactValue, tracker: LineageTracker, name: str | None, used: list[str], options: SaveOptions
 ) -> dict[str, Any]:
     if isinstance(tracker, StoreTracker):
+        if options.snapshot and options.evidence in ("stat", "sampled"):
+            log.warning(
+                "save() passes over evidence=%r: a snapshot is copied, so every byte is read and its "
+                "evidence is full. Leave it out, or leave out snapshot= to refer to the data where it is",
+                options.evidence,
+            )
         options = replace(options, showing=context.showing())
         return tracker.log_artifact_with(artifact, name or artifact.type, used, options)
     plain = replace(options, external_inputs=())

@@ -63,12 +63,13 @@ FollowLinks = Annotated[
     ),
 ]
 EvidenceOption = Annotated[
-    Evidence,
+    Evidence | None,
     typer.Option(
         "--evidence",
         metavar="stat|sampled|full",
         help="How closely to look: at size and time (at a URL also at the etag), also at three blocks of "
-        "each file, or at every byte.",
+        "each file, or at every byte. `stat` by default; of a snapshot every byte is read, whatever it says.",
+        show_default=False,
     ),
 ]
 Metadata = Annotated[
@@ -126,7 +127,7 @@ def register(
     name: NameOption,
     type_: Type = GENERIC,
     snapshot: Snapshot = False,
-    evidence: EvidenceOption = Evidence.stat,
+    evidence: EvidenceOption = None,
     follow_links: FollowLinks = False,
     metadata: Metadata = None,
     inputs: Inputs = None,
@@ -165,12 +166,17 @@ def register(
         producer=os.environ.get("NEMO_EXPERIMENT_ID") or "local",
         run=current_run().id,
         snapshot=snapshot,
-        evidence=evidence.value,
+        evidence=(evidence or Evidence.stat).value,
         follow_links=follow_links,
         aliases=tuple(aliases or ()),
         at_url={} if "://" in path else None,
         must_be_there=True,
     )
+    if snapshot and evidence not in (None, Evidence.full):
+        output.note(
+            f"--evidence {evidence.value} is passed over: a snapshot is copied, so every byte is read and "
+            "its evidence is full. Leave it out, or leave out --snapshot to refer to the data where it is"
+        )
     with output.progress("Copying" if snapshot else "Reading", of_bytes=True) as progress:
         published = registry.publish(draft, progress=progress)
     record = published.record
