@@ -71,6 +71,23 @@ def test_load_takes_folders_and_files(folder: Folder, spelt: str, kind: Callable
     assert loaded == saved
 
 
+def test_a_file_of_a_folder_loads_as_the_folder_and_by_reference_as_itself(
+    store: Registry, folder: Folder
+) -> None:
+    path = folder("d", "a.txt", "b.txt")
+    whole = Artifact(path=path).save(name="whole")
+    file = Artifact(path=path / "b.txt").save(name="one")
+    assert Artifact.load(path / "b.txt").path == Artifact.load(path / "a.txt").path == whole.path
+    assert Artifact.load(path / "b.txt").uri == "art://whole:v1"
+    assert Artifact.from_uri("art://one").path == file.path == path / "b.txt"
+    with pytest.raises(PathNotFoundError):
+        Artifact.load(path / "gone.txt")
+    (path / "deep").mkdir()
+    (path / "deep/c.txt").write_text("c")
+    with pytest.raises(PathNotFoundError):
+        Artifact.load(path / "deep/c.txt")
+
+
 def test_load_takes_the_file_that_the_artifact_is(folder: Folder) -> None:
     path = folder("d", "blend.json")
     DataBlendsArtifact(path=path / "blend.json", train_tokens=3).save()

@@ -165,8 +165,9 @@ class Artifact(ArtifactValue):
         """Load a saved artifact, as the class it was saved as.
 
         Args:
-            path: its folder, its `metadata.json`, or the file that it is; a folder that was moved since is
-                followed.
+            path: its folder, its `metadata.json`, the file that it is, or any file right in its folder; a
+                folder that was moved since is followed. A file that was saved alone in the folder of another
+                artifact has its record in the store, not beside it: `from_uri` loads that.
             tracked_artifact: a reference such as `name:v3`, which the active tracker resolves; goes before
                 `path`. Without either, what the step before printed is read from standard input.
 
