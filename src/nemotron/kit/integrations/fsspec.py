@@ -7,6 +7,9 @@ new version is there at once; who reads many files of one artifact while others 
 Installing the kit is enough for fsspec to find it (an entry point). The store is the one of `kit.init`, else
 the one at `NEMO_ARTIFACT_ROOT`, else `root` in the storage options.
 
+A file of a snapshot is compared with its digest, but for parts of one above 8 MiB in a bucket: they are as
+the bucket gives them, since no part can be compared with the digest of the whole.
+
     with fsspec.open("art://my-dataset:v1/part.txt", "rt") as file:
         text = file.read()
 """
