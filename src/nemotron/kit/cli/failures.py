@@ -16,7 +16,7 @@ NOTHING_LEFT = "nothing half done is left"
 # What an interrupt leaves of a command that changes something, or hands out bytes one after the other.
 _LEFT = {
     **dict.fromkeys(
-        ("register", "adopt", "sync", "gc", "cp"),
+        ("register", "adopt", "sync", "gc", "cp", "resolve", "open"),
         f"{NOTHING_LEFT}, and the next try goes on from what is done",
     ),
     "rm": "the version may be withdrawn by now, and some of what --delete-data names deleted; "
