@@ -240,6 +240,39 @@ def test_on_a_full_disk_it_frees_what_it_can(furnish, tmp_path, monkeypatch):
     finish(store)
 
 
+def full(method, calls):
+    """The disk is full at each of some calls."""
+    return [Fault("before", call=n, methods=frozenset({method}), error=DiskFullError) for n in calls]
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_a_disk_that_has_space_for_some_of_the_trash(furnish, tmp_path, moved):
+    inner = LocalStore(tmp_path / "store")
+    furnish(inner)
+    for number in range(2):
+        inner.put(f".kit/blobs/0{number}/0{number}{'0' * 62}", b"no version's")
+    pass_days(inner, 20)
+    # The first is put back.
+    swept = Registry(FaultyStore(inner, *full("move", range(moved + 2, 9)))).gc(apply=True)
+    assert "the disk is full" in swept.unfinished
+    assert sum(item.count for item in swept.items if item.action == "set aside") == moved
+    assert_whole(inner)
+    finish(inner)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_where_the_trash_can_not_be_begun_it_is_begun_by_an_empty_file_or_later(furnish, tmp_path, times):
+    inner = LocalStore(tmp_path / "store")
+    furnish(inner)
+    inner.create(".kit/journal/2026-01-01/0198.m", b"")  # the last that was written; the time is after that
+    store = FaultyStore(inner, *full("create", range(1, times + 1)))
+    swept = Registry(store).gc(apply=True)
+    assert [call for call in store.calls if call[0] == "create"][times:]
+    assert swept.unfinished is None
+    assert contents(inner, layout.TRASH) == [b"step 3"]
+    finish(inner)
+
+
 def test_killed_at_random_points(tmp_path, request):
     rounds = 500 if NIGHTLY else 15
     seed = request.config.getoption("randomly_seed", 0)

@@ -94,15 +94,22 @@ class _Run:
 
     def _begin(self) -> float:
         """Begin a batch of the trash, and tell the time by the store's clock."""
-        mark = layout.batch(self.batch)
         document = {"begun_at": stamps.now(), "by": stamps.who(), "grace_s": self.grace.total_seconds()}
-        try:
-            self.store.create(mark, codec.encode(document))
-        except DiskFullError:
+        if not self._mark(self.batch, document):
             self.unfinished = "the disk is full: nothing was set aside; run it again once there is some space"
         # What was written last was not written after now.
         place = ".kit" if self.unfinished else f"{layout.TRASH}/{self.batch}"
         return max((found.modified for found in self.store.walk(place)), default=0.0)
+
+    def _mark(self, batch: str, document: dict[str, object]) -> bool:
+        """Say that the time of a batch begins; False where the disk has no space even for an empty file."""
+        for data in (codec.encode(document), b""):  # the file's time is what counts
+            try:
+                self.store.create(layout.batch(batch), data)
+            except DiskFullError:
+                continue
+            return True
+        return False
 
     def close(self) -> None:
         """Leave no batch behind that nothing was put into."""
@@ -167,7 +174,7 @@ class _Run:
                 over[batch] = objects
                 continue
             if begun is None and self.apply:  # somebody tidied up by hand: its time begins now
-                self.store.create(layout.batch(batch), codec.encode({"begun_at": stamps.now()}))
+                self._mark(batch, {"begun_at": stamps.now()})
             for found in objects:
                 if key := layout.put_back(found.key):
                     self._count(_kind(key), "waiting", [found])
@@ -199,6 +206,9 @@ class _Run:
             self.store.rely_on(key)
 
     def _set_aside(self, objects: list[Found]) -> None:
+        if self.apply and self.unfinished and objects:  # what was deleted since may have made room
+            self.unfinished = None
+            self.now = self._begin()
         if self.apply and self.unfinished:
             return
         aside: list[Found] = []
@@ -207,8 +217,12 @@ class _Run:
             # Whoever relied on it must have committed when the batch's time is over.
             if time.monotonic() - self.began_s > self.grace.total_seconds() / 4:
                 self.unfinished = "it took too long for this grace period; run it again for the rest"
-            elif self.store.move(found.key, layout.set_aside(self.batch, found.key)):
-                aside.append(found)
+                return
+            try:
+                if self.store.move(found.key, layout.set_aside(self.batch, found.key)):
+                    aside.append(found)
+            except DiskFullError:  # folders of the trash take space where a rename does not
+                self.unfinished = "the disk is full; run it again for the rest once there is some space"
 
         self._moved = bool(objects)
         self._each(objects, move)
