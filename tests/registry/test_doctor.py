@@ -3,15 +3,21 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nemotron.kit.documents.digest import digest_of
+from nemotron.kit.registry import layout
+from nemotron.kit.registry import unused as unused_contents
 from nemotron.kit.registry.doctor import examine
 from nemotron.kit.registry.findings import Finding
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
+from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.memory import MemoryStore
+from nemotron.kit.store.protocol import Found, Store
 
 
 @pytest.fixture
@@ -60,6 +66,53 @@ def test_healthy_after_withdrawals_checkouts_and_many_publishes(root: Path) -> N
     registry.location(registry.resolve("snap"))
     registry.withdraw("ref:v3", "no good")
     assert look(root) == {}
+
+
+def unused(registry: Registry) -> list[tuple[str, int | None, int | None]]:
+    found = [finding for finding in examine(registry) if finding.kind == "unused"]
+    assert all(not finding.is_problem for finding in found)
+    return [(finding.where, finding.count, finding.size) for finding in found]
+
+
+@pytest.mark.parametrize("where", ["a folder", "memory"])
+def test_contents_that_no_version_uses_are_told(tmp_path: Path, data: Path, where: str) -> None:
+    store = MemoryStore() if where == "memory" else LocalStore(tmp_path / "store")
+    registry, blobs = Registry(store), f"{store.url}/.kit/blobs"
+    registry.publish(Draft(name="snap", source=data, snapshot=True))
+    assert unused(registry) == []
+    taken = [b"copied before it was killed", b"hello"]  # the second is one of those that are used
+    for content in taken:
+        store.put(layout.blob(digest_of(content)), content)
+    store.create(".kit/blobs/ab/readme", b"somebody's own")
+    assert unused(registry) == [(blobs, 1, len(taken[0]))]
+    registry.withdraw("snap:v1", "no good")
+    assert unused(registry) == [(blobs, 3, len(taken[0]) + 6)]
+
+
+def test_what_gc_would_keep_is_not_called_unused(root: Path, data: Path) -> None:
+    registry = Registry.open(root)
+    registry.publish(Draft(name="other", source=data / "a.txt", snapshot=True))
+    registry.withdraw("snap:v1", "no good")
+    assert [count for _, count, _ in unused(registry)] == [1]
+    (root / "other/v1/manifest.json").write_text("{")  # what it names, nobody knows
+    assert unused(Registry.open(root)) == []
+
+
+def test_of_very_many_no_more_are_counted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unused_contents, "COUNTED_MAX", 1)
+    Registry.open(root).withdraw("snap:v1", "no good")
+    assert look(root)["unused"].what.startswith("at least 1 content that no version uses")
+
+
+def test_a_store_that_can_not_list_them_says_nothing_of_them(data: Path) -> None:
+    class Own(MemoryStore):
+        def walk(self, prefix: str = "") -> Iterator[Found]:
+            return Store.walk(self, prefix)
+
+    registry = Registry(Own())
+    registry.publish(Draft(name="snap", source=data, snapshot=True))
+    registry.withdraw("snap:v1", "no good")
+    assert examine(registry) == []
 
 
 def test_no_root_and_an_empty_root(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def doctor(
 ) -> None:
     """Look a store over: damaged or missing files, data that is gone or has changed, leftovers.
 
+    Contents that no version uses are told too, with their number and size: gc frees them.
     Without --repair nothing is changed, and no data is read: sizes and times tell. With it, what is derived
     is written anew, and contents that the store lost are brought back from its trash, from where they were
     taken, or from a folder they were laid out in. Exit code 1 means that a problem is left; notes alone do

@@ -31,7 +31,7 @@ class FindingsView(View):
         return not any(finding.is_problem for finding in self.findings)
 
     def document(self) -> Any:
-        """`ok`, and each finding."""
+        """`ok`, and each finding; `count` and `bytes` of those that are about many objects."""
         findings = [
             {
                 "kind": f.kind,
@@ -40,6 +40,7 @@ class FindingsView(View):
                 "what": f.what,
                 "fix": f.fix,
                 "repaired": f.repaired,
+                **({} if f.count is None else {"count": f.count, "bytes": f.size}),
             }
             for f in self.findings
         ]

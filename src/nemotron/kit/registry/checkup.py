@@ -1,7 +1,7 @@
 """What is wrong with the content of one version, by looking at sizes and times alone."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 
 from nemotron.kit.documents import codec
@@ -32,6 +32,11 @@ class Checkup:
         self._store = registry.store
         self._blobs: dict[str, int | None] = {}
         self._aside: set[str] = set()
+
+    @property
+    def digests(self) -> Container[str]:
+        """Those of all contents that it has looked for."""
+        return self._blobs.keys()
 
     def version(self, manifest: Manifest) -> Iterator[Finding]:
         """What is wrong with a version; of a withdrawn one nothing is asked but its reason."""

@@ -10,7 +10,7 @@ from nemotron.kit.documents import codec
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, FormatTooNewError, InvalidNameError, KitError
 from nemotron.kit.names import LATEST, Alias, ArtifactName, is_alias
-from nemotron.kit.registry import layout, probing
+from nemotron.kit.registry import layout, probing, unused
 from nemotron.kit.registry.aliases import Aliases
 from nemotron.kit.registry.checkup import Checkup
 from nemotron.kit.registry.findings import Finding, said_of
@@ -71,6 +71,8 @@ class _Doctor:
         self.versions = Versions(registry.store)  # its own, which has nothing remembered
         self.aliases = Aliases(registry.store, self.versions.older)
         self.checkup = Checkup(registry)
+        # Something could not be read that may name contents.
+        self.is_unsure = False
 
     def findings(self, probe: bool, progress: Callable[[int, int], None]) -> Iterator[Finding]:
         children = sorted(self.store.list())
@@ -89,6 +91,8 @@ class _Doctor:
             yield from self._guarded(name, self._name(name))
         progress(len(names), len(names))
         yield from self._guarded(".kit", self._own_folders())
+        if not self.is_unsure:
+            yield from self._guarded(layout.BLOBS, unused.findings(self.store, self.checkup.digests))
         if probe:
             yield from probing.probe(self.store)
 
@@ -104,6 +108,7 @@ class _Doctor:
         try:
             yield from findings
         except KitError as error:
+            self.is_unsure = True
             fix = "see the message; then run this again"
             yield Finding(kind="unreadable", where=self._where(key), what=str(error), fix=fix)
 
@@ -195,10 +200,12 @@ class _Doctor:
         try:
             manifest = self.versions.read(name, number)
         except FormatTooNewError as error:
+            self.is_unsure = True
             fix = "upgrade nemotron-kit"
             yield Finding(kind="too_new", where=self._where(folder), what=str(error), fix=fix)
             return
         except CorruptError as error:
+            self.is_unsure = True
             where = self._where(layout.manifest(name, number))
             yield Finding(
                 kind="damaged_manifest",
@@ -230,7 +237,9 @@ class _Doctor:
         # Versions of earlier tools have their data here; the kit's have three files at most.
         foreign = sorted(children - _OWN_FILES) if manifest.write_id else []
         yield from (self._foreign(f"{folder}/{child}", "unknown here") for child in foreign)
-        yield from self.checkup.version(manifest)
+        for finding in self.checkup.version(manifest):
+            self.is_unsure |= finding.kind == "damaged_tree"
+            yield finding
 
     def _gaps(self, name: str, taken: list[int]) -> Iterator[Finding]:
         first = self.versions.older.highest(name) + 1  # older tools left gaps, and no harm is in them

@@ -21,6 +21,8 @@ class Finding:
         repaired: what was done about it, or None.
         level: `problem`, something that a reader can run into; or `note`, something that needs nobody, but
             that somebody looking for trouble wants to know.
+        count: how many objects it is about, where it is about their number.
+        size: bytes of them.
     """
 
     kind: str
@@ -30,6 +32,8 @@ class Finding:
     level: Level = "problem"
     remedy: Callable[[], str] | None = field(default=None, compare=False, repr=False)
     repaired: str | None = None
+    count: int | None = None
+    size: int | None = None
 
     @property
     def is_problem(self) -> bool:

@@ -1,0 +1,86 @@
+"""Contents that no version uses: how many there are, and when gc takes them.
+
+A snapshot that breaks off leaves what it has copied for the next try, and a withdrawn one what only it had.
+Looking for them costs little beside what the doctor does anyway, which looks at each content that a version
+uses: on a disk their names are listed, and only what no version uses is looked at, up to a limit; a bucket
+lists a thousand in one request.
+"""
+
+import os
+import stat
+from collections.abc import Container, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+
+from nemotron.kit.documents.digest import ALGORITHM
+from nemotron.kit.errors import MisuseError
+from nemotron.kit.registry import layout
+from nemotron.kit.registry.findings import Finding
+from nemotron.kit.registry.garbage import GRACE_DEFAULT, is_object
+from nemotron.kit.store.protocol import Found, Store
+from nemotron.kit.store.system_errors import translating
+
+# Whoever has more of them need not know how many.
+COUNTED_MAX = 100_000
+
+
+def findings(store: Store, used: Container[str]) -> Iterator[Finding]:
+    """What to say of contents that no version uses; nothing if there are none.
+
+    Args:
+        store: where to look.
+        used: the digests that versions name, all of them.
+
+    Raises:
+        RefusedError, UnavailableError: they can't be listed.
+    """
+    count, size, newest = 0, 0, 0.0
+    try:
+        for found in islice(_unused(store, used), COUNTED_MAX):
+            count, size, newest = count + 1, size + found.size, max(newest, found.modified)
+    except MisuseError:
+        return  # a store that can't list them, where gc takes nothing either
+    if count:
+        yield _said(f"{store.url}/{layout.BLOBS}", count, size, newest)
+
+
+def _unused(store: Store, used: Container[str]) -> Iterator[Found]:
+    if store.local_path(layout.BLOBS) is None:
+        for found in store.walk(layout.BLOBS):
+            if is_object(found.key) and _digest(found.key) not in used:
+                yield found
+        return
+    for folder in store.list(layout.BLOBS):
+        path = store.local_path(f"{layout.BLOBS}/{folder}")
+        keys = (f"{layout.BLOBS}/{folder}/{name}" for name in store.list(f"{layout.BLOBS}/{folder}"))
+        for key in keys:
+            if not is_object(key) or _digest(key) in used:
+                continue
+            with translating("look at", f"{store.url}/{key}"):
+                try:
+                    info = os.lstat(f"{path}/{key.rpartition('/')[2]}")
+                except FileNotFoundError:
+                    continue  # gc took it just now
+            if stat.S_ISREG(info.st_mode):
+                yield Found(key, info.st_size, info.st_mtime)
+
+
+def _digest(key: str) -> str:
+    return f"{ALGORITHM}:{key.rpartition('/')[2]}"
+
+
+def _said(where: str, count: int, size: int, newest: float) -> Finding:
+    least = "at least " if count == COUNTED_MAX else ""
+    days, last = GRACE_DEFAULT.days, datetime.fromtimestamp(newest, UTC) + GRACE_DEFAULT
+    return Finding(
+        kind="unused",
+        where=where,
+        what=f"{least}{count:,} content{'' if count == 1 else 's'} that no version uses, {size:,} bytes: a "
+        "snapshot broke off or is being taken, or versions were withdrawn",
+        fix="nothing: a snapshot that is tried again goes on with them. To free them: `nemotron kit gc "
+        f"--apply` sets aside what is older than {days} days (all of it from {last:%Y-%m-%d} on), and "
+        f"deletes it when it is run again {days} days later. `--grace 1h` makes an hour of both",
+        level="note",
+        count=count,
+        size=size,
+    )
