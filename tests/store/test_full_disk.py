@@ -3,9 +3,12 @@
 import errno
 import json
 import os
+import re
 import resource
+import shlex
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -181,6 +184,45 @@ def test_a_snapshot_that_a_full_disk_broke_off_goes_on_with_what_is_there(tiny_d
     for path, before in stored.items():
         now = path.stat()
         assert (now.st_ino, now.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("size", [20_000, 4096])
+def test_the_space_of_a_snapshot_that_broke_off_can_be_had_as_the_error_says(tiny_disk, tmp_path, size):
+    """Of pages there is none left in the end: then gc must do without as well."""
+    root, data = tiny_disk / "a store", tmp_path / "data"
+    data.mkdir()
+    for number in range(100):
+        (data / f"{number}.bin").write_bytes(bytes([number]) * size)
+    free = os.statvfs(tiny_disk).f_bavail
+    with pytest.raises(DiskFullError, match="the next try goes on with them") as caught:
+        Registry.open(root).publish(Draft(name="m", source=data, snapshot=True))
+    stored = [path for path in (root / ".kit/blobs").rglob("*") if path.is_file()]
+    doctor = command("nemotron kit doctor --json", "--root", str(root))
+    [finding] = doctor["findings"]
+    assert (doctor["ok"], finding["kind"], finding["level"]) == (True, "unused", "note")
+    assert (finding["count"], finding["bytes"]) == (len(stored), size * len(stored))
+    gc = re.search("`(nemotron kit gc .*?)`", str(caught.value)).group(1)
+    assert command(gc, "--json")["items"] == []  # it is too early
+    made_older(stored)
+    assert [item["action"] for item in command(gc, "--json")["items"]] == ["set_aside"]
+    made_older((root / ".kit/trash").rglob("begun.json"))
+    swept = command(gc, "--json")
+    assert (swept["bytes_deleted"], swept["unfinished"]) == (size * len(stored), None)
+    assert os.statvfs(tiny_disk).f_bavail >= free - 2
+    assert command("nemotron kit doctor --json", "--root", str(root))["findings"] == []
+
+
+def command(line, *more):
+    """Run a command as somebody would who was told of it; what it says."""
+    assert line.startswith("nemotron kit ")
+    run = [sys.executable, "-m", "nemotron.kit.cli", *shlex.split(line)[1:], *more]
+    return json.loads(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+
+
+def made_older(paths):
+    """As if it were two hours later."""
+    for path in paths:
+        os.utime(path, (time.time() - 7200,) * 2)
 
 
 def test_a_real_disk_without_inodes(tiny_disk):

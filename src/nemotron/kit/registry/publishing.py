@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import shlex
 import time
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -13,6 +14,7 @@ from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import (
     ConflictError,
+    DiskFullError,
     KitError,
     MisuseError,
     NameConflictError,
@@ -60,6 +62,17 @@ def publish(
     progress: Progress | None = None,
 ) -> Published:
     """See `Registry.publish`."""
+    try:
+        return _publish(store, versions, draft, executor, progress)
+    except DiskFullError as error:
+        if not draft.snapshot:
+            raise
+        raise _kept(store, error) from error
+
+
+def _publish(
+    store: Store, versions: Versions, draft: Draft, executor: Executor | None, progress: Progress | None
+) -> Published:
     name = ArtifactName.parse(draft.name)
     metadata = clean(codec.plain(draft.metadata, "metadata"))
     assert isinstance(metadata, dict)
@@ -86,6 +99,16 @@ def publish(
         content=looked_at,
     )
     return _commit(store, versions, within(store, manifest), tree, began)
+
+
+def _kept(store: Store, error: DiskFullError) -> DiskFullError:
+    """The error of a snapshot that found no space, with what becomes of what was copied before."""
+    root = shlex.quote(str(clean(store.url)))
+    return DiskFullError(
+        f"{error}. Files that were copied whole stay in the store, and the next try goes on with them. To "
+        f"have their space instead: `nemotron kit gc --apply --grace 1h --root {root}` an hour from now, and "
+        "once more an hour after that; it needs a little space itself"
+    )
 
 
 def clocks() -> tuple[float, float]:
