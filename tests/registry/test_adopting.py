@@ -6,14 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import RefusedError, UnavailableError
 from nemotron.kit.lineage.collect import collect
-from nemotron.kit.registry import content, digest_cache, reading
+from nemotron.kit.registry import content, digest_cache
 from nemotron.kit.registry.adopting import Adoption, adopt
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
@@ -467,21 +467,20 @@ def test_hashing_again_takes_what_fits_by_then(mixed: Path, shards: Path) -> Non
 
 @pytest.mark.parametrize("changes", [False, True])
 def test_hashing_some_forgets_no_digest_of_the_others(
-    mixed: Path, shards: Path, monkeypatch: pytest.MonkeyPatch, changes: bool
+    mixed: Path,
+    shards: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    watch_reads: Callable[[Path], list[str]],
+    changes: bool,
 ) -> None:
     monkeypatch.setattr(digest_cache, "SETTLED_NS", -(10**12))  # as if the files had been written long ago
-    read, real = [], reading.steadily
-
-    def steadily(folder: str, entry: Entry, work: reading.Read) -> Entry:
-        read.extend([entry.path] if folder == str(shards) else [])
-        return real(folder, entry, work)
+    read = watch_reads(shards)
 
     def read_anew() -> list[str]:
         read.clear()
         content.hashed(str(shards), scan_folder(str(shards)))
         return sorted(read)
 
-    monkeypatch.setattr(reading, "steadily", steadily)
     os.utime(shards / "part.bin", ns=(1, 1))
     assert read_anew() == ["last.bin", "more.bin", "part.bin"]
     if changes:

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from nemotron.kit.documents.tree import Entry
-from nemotron.kit.registry import content, digest_cache, reading
+from nemotron.kit.registry import content, digest_cache
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import scan_file, scan_folder
@@ -35,23 +34,9 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def reads(watch_reads: Callable[[], list[str]]) -> list[str]:
     """The files whose bytes were read."""
-    seen: list[str] = []
-    at_once, steadily = reading.at_once, reading.steadily
-
-    def read_at_once(folder: str, path: str, size: int, state: list[int]) -> bytes | None:
-        if (digest := at_once(folder, path, size, state)) is not None:
-            seen.append(path)
-        return digest
-
-    def read(folder: str, entry: Entry, work: Callable[[int, int], tuple[str, int]]) -> Entry:
-        seen.append(entry.path)
-        return steadily(folder, entry, work)
-
-    monkeypatch.setattr(reading, "at_once", read_at_once)
-    monkeypatch.setattr(reading, "steadily", read)
-    return seen
+    return watch_reads()
 
 
 def hashed(folder: Path) -> dict[str, str | None]:
