@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nemotron.kit.errors import NotFoundError, OutsideRootError
+from nemotron.kit.errors import ArtifactNotFoundError, NotFoundError, OutsideRootError, RefusedError
 from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
 from nemotron.kit.registry.records import Draft
@@ -128,3 +128,28 @@ def test_in_a_bucket_it_must_be_listed(tmp_path: Path) -> None:
     assert fs.cat_file("far:v1/a\nb/%2e%2e") == b"data/a\nb/%2e%2e"
     with pytest.raises(OutsideRootError):
         fs.cat_file("far:v1/%2e%2e/secret")
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+@pytest.mark.parametrize("name", ["new\nline", "a%2fb", "%2e%2e"])
+def test_a_file_that_no_reference_can_name_is_not_published_alone(
+    tmp_path: Path, name: str, snapshot: bool
+) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    registry = Registry.open(tmp_path / "store")
+    with pytest.raises(RefusedError, match="Rename it, or publish the folder") as error:
+        registry.publish(Draft(name="alone", source=tmp_path / name, snapshot=snapshot))
+    assert repr(name) in str(error.value)
+    with pytest.raises(ArtifactNotFoundError):  # nor is anything there that can't be read
+        registry.resolve("alone")
+
+
+def test_a_url_that_no_reference_can_name_is_published_without_evidence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"memory://{tmp_path.name}/a%2fb"
+    fsspec.filesystem("memory").pipe_file(f"/{tmp_path.name}/a%2fb", b"x")
+    registry = Registry.open(tmp_path / "store")
+    record = registry.publish(Draft(name="far", source=url, at_url={})).record
+    assert registry.resolve("far").path == record.path == url
+    assert "no reference can name the file" in caplog.text

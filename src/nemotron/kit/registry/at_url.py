@@ -24,6 +24,7 @@ from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import KitError, NotFoundError, PathNotFoundError, RefusedError
 from nemotron.kit.redaction import clean_text
 from nemotron.kit.registry import parallel, reading
+from nemotron.kit.registry.insides import refuse_unnameable
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.scan import METADATA_FILE, METADATA_KEYS, is_reserved
 from nemotron.kit.registry.work import Progress, Told, each
@@ -56,6 +57,8 @@ def gather(
     try:
         objects = objects_at(source.rstrip("/"), options)
         scope, tree = _found(objects, source, is_folder=draft.entry is not None)
+        entry = tree.entries[0].path if scope == "file" else draft.entry
+        refuse_unnameable(draft.name, entry)
         _refuse_unknown_sizes(objects, tree, draft.evidence)
         if draft.evidence != "stat":
             tree = read(objects, scope, tree, tree.unread(known=0), draft.evidence, executor, progress)
@@ -69,7 +72,6 @@ def gather(
         )
         return None, None
     _warn_of_little(draft, objects, tree)
-    entry = tree.entries[0].path if scope == "file" else draft.entry
     content = Content(
         mode="reference",
         evidence=draft.evidence,

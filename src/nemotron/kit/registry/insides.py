@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from nemotron.kit.errors import OutsideRootError, PathNotFoundError
+from nemotron.kit.errors import OutsideRootError, PathNotFoundError, RefusedError
+from nemotron.kit.names import normalise_inside
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import leaves
 from nemotron.kit.store.files import looked_at
@@ -34,3 +35,22 @@ def place(record: Record, path: str, folder: Path, follows: Callable[[Record, st
     if leaves(str(found), os.path.realpath(folder)) and not follows(record, path):
         raise OutsideRootError(f"{record.uri}/{path} is a link that leaves the artifact; it is not followed")
     return found
+
+
+def refuse_unnameable(name: str, entry: str | None) -> None:
+    """Refuse to publish as an artifact the file that no reference could name: its manifest could not be read.
+
+    Args:
+        name: of the artifact.
+        entry: the file that the artifact is, relative to its folder; None for the folder.
+
+    Raises:
+        RefusedError: it has control characters, or a path hidden in an encoding.
+    """
+    try:
+        normalise_inside(entry or "")
+    except OutsideRootError as error:
+        raise RefusedError(
+            f"Cannot publish {name}: no reference can name the file {entry!r}. Rename it, or publish the "
+            "folder that it is in"
+        ) from error

@@ -37,6 +37,7 @@ from nemotron.kit.registry import (
     stamps,
     worker_processes,
 )
+from nemotron.kit.registry.insides import refuse_unnameable
 from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.registry.resolved import folder_of
 from nemotron.kit.registry.trees import Listed, is_listed, readable_tree, with_tree
@@ -183,6 +184,7 @@ def gather(
         )
         if draft.entry and not any(item.path == draft.entry for item in tree.entries):
             raise PathNotFoundError(f"Cannot publish {draft.name}: no {draft.entry} in {folder}")
+        refuse_unnameable(draft.name, entry)
         tree = _read(store, draft, folder, tree, latest, single, executor, progress)
     looked_at = Content(
         mode="snapshot" if draft.snapshot else "reference",
