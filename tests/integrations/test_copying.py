@@ -240,10 +240,14 @@ def test_what_stands_in_the_way(store: Registry, tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match="it is a file"):
         copy_out(store, "data", "file/x")
     (tmp_path / "out/part.txt").mkdir(parents=True)
-    with pytest.raises(ConflictError, match="Not overwritten"):
+    with pytest.raises(ConflictError, match=r"Not overwritten: .* is a folder, .* Move one") as error:
         copy_out(store, "data", "out")
+    assert "--force" not in str(error.value), "which would be refused too"
     with pytest.raises(ConflictError, match="is a folder"):
         copy_out(store, "data", "out", force=True)
+    for nowhere in ("", "a\x00b"):  # an empty variable of a script's is not the folder that one is in
+        with pytest.raises(MisuseError, match="Not a path"):
+            copy_out(store, "data", nowhere)
     with pytest.raises(NotFoundError):
         copy_out(store, "data/gone", "out")
 

@@ -58,12 +58,15 @@ def copy_out(
 
     Raises:
         NotFoundError: there is no such artifact or path.
+        MisuseError: `to` is no path, or a file is where a folder must be.
         ConflictError: files there differ, and `force` is not set; nothing was copied.
         DriftError: a file is not what was published; nothing was copied, and what was there is as it was. Or
             files are missing, and what is there was copied. A snapshot's: `CorruptError`.
         RefusedError, DiskFullError: it could not be written; what was copied before stays.
     """
     check_flags(force=force)
+    if not to or "\x00" in to:
+        raise MisuseError(f"Not a path to copy to: {to!r}. For the folder you are in write .")
     fs = ArtifactFileSystem.over(registry)
     place = _place(registry, ref, file_alone=True)
     drift.look(registry, place.record)
@@ -164,21 +167,20 @@ def _refuse_to_overwrite(
     differ = [item for item in missing if os.path.lexists(item.to)]
     if record is not None and os.path.lexists(record.to) and not _is_older_record(fs, record):
         differ.append(record)
-    if not differ:
-        return
-    if not force:
+    for item in differ:
+        if os.path.isdir(item.to) and not (item.link is not None and os.path.islink(item.to)):
+            what = "file" if item.link is None else "link"
+            raise ConflictError(
+                f"Not overwritten: {item.to} is a folder, and art://{item.name} a {what}; nothing was "
+                "copied. Move one of them"
+            )
+    if differ and not force:
         named = ", ".join(item.to for item in differ[:NAMED_MAX])
         more = f" and {len(differ) - NAMED_MAX} more" if len(differ) > NAMED_MAX else ""
         raise ConflictError(
             f"Not overwritten: {named}{more} {'differs' if len(differ) == 1 else 'differ'} from {place.uri}; "
             f"nothing was copied. To replace {'it' if len(differ) == 1 else 'them'} use --force"
         )
-    for item in differ:
-        if os.path.isdir(item.to) and not (item.link is not None and os.path.islink(item.to)):
-            what = "file" if item.link is None else "link"
-            raise ConflictError(
-                f"{item.to} is a folder, and art://{item.name} a {what}; nothing was copied. Move one of them"
-            )
 
 
 def _refuse_gaps(place: Place, absent: list[str]) -> None:
