@@ -2,28 +2,38 @@
 
 A file is written under a temporary name and then renamed: a file that has its name is whole. One that
 replaces another waits for its name until all are there. So a copy that is taken back leaves what was there
-before as it was. Only a copy that is killed leaves temporary files behind (`.….kit-part`).
+before as it was. Only a copy that is killed leaves temporary files behind (`.….kit-part`). They say in their
+names whose they are: the next copy into that folder, on the same machine, removes those of dead processes.
 """
 
 import os
+import re
 import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import BinaryIO
 
+from nemotron.kit.documents.digest import digest_of, hex_of
 from nemotron.kit.errors import MisuseError
+from nemotron.kit.registry.processes import life_of, this_process
 from nemotron.kit.store.system_errors import translate
 
 PART = ".kit-part"
 # Of a file's name, so that a temporary one is still a name: most file systems hold 255.
 _NAME_BYTES_MAX = 100
+# Where its process has its number, that number, and when the process was started.
+_OWNED = re.compile(rf"\..*\.([0-9a-f]{{16}})-([0-9]{{1,10}})-([0-9]{{1,20}})-[0-9a-f]{{8}}{PART}", re.DOTALL)
 
 
 class Arrivals:
     """What one copy has made so far."""
 
     def __init__(self) -> None:
+        self._process = this_process()
+        where = (self._process.host, self._process.machine, self._process.boot, self._process.pid_namespace)
+        self._where = hex_of(digest_of(repr(where).encode()))[:16]
         self._folders: list[str] = []
         # Each with the device and inode of what was put there: what somebody else put there since is theirs.
         self._placed: list[tuple[str, tuple[int, int]]] = []
@@ -31,7 +41,7 @@ class Arrivals:
         self._lock = threading.Lock()
 
     def make(self, folder: str) -> None:
-        """Make a folder, and those above it.
+        """Make a folder, and those above it. From one that is there is removed what killed copies left in it.
 
         Raises:
             MisuseError: something there, or above it, is no folder.
@@ -43,6 +53,8 @@ class Arrivals:
             folder = os.path.dirname(folder)
         if not os.path.isdir(folder):
             raise MisuseError(f"Cannot copy into {folder}: it is a file, or something above it is")
+        if not missing:
+            self._remove_left(folder)
         for path in reversed(missing):
             try:
                 os.mkdir(path)
@@ -64,7 +76,7 @@ class Arrivals:
         Raises:
             RefusedError, DiskFullError: it can't be written.
         """
-        part = _part(to)
+        part = self._part(to)
         try:
             try:
                 with open(part, "x+b") as file:
@@ -85,6 +97,22 @@ class Arrivals:
                 self._waiting.append((part, to))
             else:
                 self._placed.append((to, (info.st_dev, info.st_ino)))
+
+    def link(self, to: str, target: str) -> None:
+        """Make a link, in place of what has that name.
+
+        Raises:
+            RefusedError, DiskFullError: it can't be made.
+        """
+        part = self._part(to)
+        try:
+            os.symlink(target, part)
+            os.replace(part, to)
+        except OSError as error:
+            raise translate(error, "write", to) from error
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(part)
 
     def finish(self) -> None:
         """Give their names to those that replace what is there.
@@ -119,26 +147,20 @@ class Arrivals:
                 os.unlink(part)
         self._waiting.clear()
 
+    def _remove_left(self, folder: str) -> None:
+        with suppress(OSError), os.scandir(folder) as found:
+            for entry in found:
+                if (owned := _OWNED.fullmatch(entry.name)) and self._is_gone(*owned.groups()):
+                    with suppress(OSError):
+                        os.unlink(entry.path)
 
-def make_link(to: str, target: str) -> None:
-    """Make a link, in place of what has that name.
+    def _is_gone(self, where: str, pid: str, started: str) -> bool:
+        if where != self._where or self._process.boot is None:
+            return False  # nothing is known of processes elsewhere
+        return life_of(replace(self._process, pid=int(pid), pid_started=int(started) or None)) == "gone"
 
-    Raises:
-        RefusedError, DiskFullError: it can't be made.
-    """
-    part = _part(to)
-    try:
-        os.symlink(target, part)
-        os.replace(part, to)
-    except OSError as error:
-        raise translate(error, "write", to) from error
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(part)
-
-
-def _part(to: str) -> str:
-    folder, name = os.path.split(to)
-    return os.path.join(
-        folder, f".{os.fsdecode(os.fsencode(name)[:_NAME_BYTES_MAX])}.{secrets.token_hex(4)}{PART}"
-    )
+    def _part(self, to: str) -> str:
+        folder, name = os.path.split(to)
+        owner = f"{self._where}-{self._process.pid}-{self._process.pid_started or 0}"
+        name = os.fsdecode(os.fsencode(name)[:_NAME_BYTES_MAX])
+        return os.path.join(folder, f".{name}.{owner}-{secrets.token_hex(4)}{PART}")

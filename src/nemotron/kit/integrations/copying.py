@@ -20,7 +20,7 @@ from nemotron.kit.errors import (
     DriftError,
     MisuseError,
 )
-from nemotron.kit.integrations.arriving import Arrivals, make_link
+from nemotron.kit.integrations.arriving import Arrivals
 from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
 from nemotron.kit.integrations.place import Place
@@ -267,7 +267,7 @@ class _Copying:
             raise
         for item in items:
             if item.link is not None:
-                make_link(item.to, item.link)
+                arrivals.link(item.to, item.link)
         if record is not None:
             self.write(record, counted=False)
             arrivals.finish()
