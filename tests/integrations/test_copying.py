@@ -228,6 +228,20 @@ def test_a_metadata_json_of_the_users_own_is_content(tmp_path: Path) -> None:
         copy_out(store, "d", "out")
 
 
+def test_what_is_there_may_not_be_readable(
+    store: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_out(store, "data", "out")
+    os.utime("out/part.txt", (1, 1))
+
+    def refused(path: str, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(copying, "open", refused, raising=False)
+    with pytest.raises(RefusedError, match=f"Cannot read {tmp_path}/out/part.txt: Permission denied"):
+        copy_out(store, "data", "out")
+
+
 def test_the_same_bytes_with_another_time_are_the_same(store: Registry, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/part.txt").write_bytes(FILES["part.txt"])

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from blake3 import blake3
 
@@ -121,13 +121,20 @@ def _is_older_record(fs: ArtifactFileSystem, item: Item) -> bool:
     """Whether the record there came with another version of the same artifact, by a copy."""
     if not os.path.isfile(item.to) or os.path.getsize(item.to) > METADATA_SIZE_MAX:
         return False
-    with open(item.to, "rb") as file:
+    with _opened(item.to) as file:
         there = _record(file.read())
     new = _record(b"".join(find(fs.registry, item.name).chunks(item.name, fs)))
     if there is None or new is None or _artifact(there) is None or _artifact(there) != _artifact(new):
         return False
     # What was saved there itself, under whatever name, is somebody's own.
     return not f"{there['path']}/".startswith(f"{os.path.dirname(item.to)}/")
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise translate(error, "read", path) from error
 
 
 def _artifact(record: Mapping[str, Any]) -> str | None:
@@ -226,7 +233,7 @@ def _is_there(fs: ArtifactFileSystem, item: Item) -> bool:
 
 
 def _same_bytes(fs: ArtifactFileSystem, item: Item) -> bool:
-    with open(item.to, "rb") as other:
+    with _opened(item.to) as other:
         return all(
             other.read(len(chunk)) == chunk for chunk in find(fs.registry, item.name).chunks(item.name, fs)
         )
