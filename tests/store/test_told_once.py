@@ -121,6 +121,10 @@ def test_the_root_is_open_while_somebody_has_a_mark_however_that_ends(founded, r
         kept = error  # as a notebook does
     assert held_open(root) == 0
     del kept
+    mark = founded.mark()  # an interrupt came before anybody could close it
+    assert held_open(root) == 1
+    del mark
+    assert held_open(root) == 0
 
 
 def test_many_threads_hold_it_open_once_and_then_no_more(founded, root, system):

@@ -11,10 +11,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from itertools import islice
 from typing import NamedTuple
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from nemotron.kit.errors import ConflictError
 from nemotron.kit.store import files
@@ -32,11 +31,13 @@ _all: "WeakSet[Unsynced]" = WeakSet()
 
 
 class _Opened:
-    """A folder that is held open: of what fails from now on, the system tells its descriptor."""
+    """A folder that is held open: of what fails from now on, the system tells its descriptor.
+
+    It is open for as long as somebody has this; an interrupt may come wherever that would be counted.
+    """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self.users = 0
         self.descriptor = -1
         # If it is not there yet, or there are no more descriptors, the sync opens it, and says what is wrong.
         try:
@@ -61,14 +62,12 @@ class _Opened:
 
 
 class _Mark(Mark):
-    """How many files were added so far; the root is open until this is closed."""
+    """How many files were added so far; the root is open until this is closed, or gone."""
 
-    on_close: Callable[[], None] | None = None
+    opened: _Opened | None = None
 
     def close(self) -> None:
-        on_close, self.on_close = self.on_close, None
-        if on_close is not None:
-            on_close()
+        self.opened = None
 
 
 class _Failure(NamedTuple):
@@ -102,7 +101,7 @@ class Unsynced:
         self._added = 0
         self._failed: _Failure | None = None
         # One for all who have a mark: a sync is for the files of each, and has to hear what each would hear.
-        self._opened: _Opened | None = None
+        self._opened: Callable[[], _Opened | None] = lambda: None
         self._doubtful_until = 0
         self._make_locks()
         _all.add(self)
@@ -116,20 +115,12 @@ class Unsynced:
     def mark(self) -> Mark:
         """How many files were added so far; those that follow are the business of who asks."""
         with self._lock:
-            if self._opened is None or not self._opened.is_still_there():
-                self._opened = _Opened(self._root)
-            self._opened.users += 1
-            mark = _Mark(self._added)
-            mark.on_close = partial(self._release, self._opened)
+            mark, opened = _Mark(self._added), self._opened()
+            if opened is None or not opened.is_still_there():
+                opened = _Opened(self._root)
+                self._opened = ref(opened)
+            mark.opened = opened
             return mark
-
-    def _release(self, opened: _Opened) -> None:
-        with self._lock:
-            opened.users -= 1
-            if opened.users == 0:
-                opened.close()
-                if self._opened is opened:
-                    self._opened = None
 
     def add(self, path: str) -> None:
         """One file more. Where there are many, all of the file system is synced, and none need be known."""
@@ -232,16 +223,10 @@ class Unsynced:
             files.sync_path(path)
 
     def _sync_all(self) -> bool:
-        with self._lock:
-            opened = self._opened
-            if opened is not None:
-                opened.users += 1
-        if opened is None:
+        opened = self._opened()  # which stays open until this is done
+        if opened is None or opened.descriptor < 0:
             return files.sync_file_system(self._root)
-        try:
-            return files.sync_file_system(opened.descriptor if opened.descriptor >= 0 else self._root)
-        finally:
-            self._release(opened)
+        return files.sync_file_system(opened.descriptor)
 
     # -- what may be lost ----------------------------------------------------------------------------------
 
@@ -298,8 +283,7 @@ def _after_fork() -> None:
     """
     for each in _all:
         each._make_locks()
-        opened, each._opened = each._opened, None
-        if opened is not None:
+        if (opened := each._opened()) is not None:
             opened.close()
 
 
