@@ -84,6 +84,14 @@ def test_the_next_try_relies_on_nothing_of_it(
     assert blobs(root / layout.BLOBS) == taken
 
 
+def test_what_was_put_into_the_trash_is_synced_by_nobody_any_more(tmp_path, root, disk):
+    fill(data := tmp_path / "source", FEW)
+    disk.is_broken = lambda path: "/.kit/blobs/" in path  # their folders too
+    registry = Registry.open(root)
+    refused(registry, data, disk)
+    registry.store.sync()
+
+
 def test_nothing_is_in_doubt_where_nothing_failed(tmp_path, root, disk):
     fill(data := tmp_path / "source", MANY)
     registry = Registry.open(root)

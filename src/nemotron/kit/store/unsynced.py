@@ -178,7 +178,7 @@ class Unsynced:
                 self._sync(paths, failed)
             except OSError as error:  # which may be about any of them
                 of_all = isinstance(error, files.LostError)
-                self._put_back([one for one in paths if not _is_gone(failed.get(one[0]))])
+                self._put_back([one for one in paths if _is_there(failed.get(one[0]))])
                 failed[added if _is_gone(error) else self._number()] = error
             except BaseException:  # an interrupt among them: who waits here must not take them for durable
                 self._put_back(paths)
@@ -272,7 +272,7 @@ def _is_gone(error: OSError | None) -> bool:
     return isinstance(error, FileNotFoundError)
 
 
-def _is_there(error: OSError) -> bool:
+def _is_there(error: OSError | None) -> bool:
     return not isinstance(error, (FileNotFoundError, files.LostError))
 
 
