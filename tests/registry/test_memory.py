@@ -14,7 +14,7 @@ from nemotron.kit.documents.manifest import Content, Manifest
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.registry import changes, content, layout, newer_stats, scan
 from nemotron.kit.registry.digest_cache import DigestCache
-from nemotron.kit.registry.trees import Listed, with_tree
+from nemotron.kit.registry.trees import Listed, create_listing, with_tree
 from nemotron.kit.store.local import LocalStore
 
 FILES = 40_000
@@ -63,7 +63,7 @@ def test_an_earlier_listing_is_never_held_whole(tmp_path: Path) -> None:
     tree, store = listing(), LocalStore(tmp_path)
     looked_at, large = with_tree(Content(mode="snapshot", evidence="full"), tree)
     assert large is not None
-    store.create(*large)
+    create_listing(store, *large)
     manifest = Manifest(name="x", version=1, type="artifact", path="x", created_at="", content=looked_at)
     assert store.exists(layout.tree(looked_at.tree or ""))
     seen: list[Entry] = []

@@ -210,6 +210,27 @@ def test_a_large_listing_and_what_becomes_of_it(publish, opened, root, data) -> 
     assert log_of(root) == []
 
 
+@pytest.mark.parametrize("damaged", [b"", b"cut short"])
+def test_a_listing_that_was_cut_short_is_written_anew(publish, opened, root, tmp_path, damaged) -> None:
+    (folder := tmp_path / "many").mkdir()
+    for number in range(400):
+        (folder / f"{number:03}.txt").write_text(str(number))
+    publish(source=folder, evidence="full")
+    for path in folder.iterdir():
+        rewrite(path)
+    (before,) = (path for path in (root / ".kit/trees").rglob("*") if path.is_file())
+    opened().verify("m")
+    (listing,) = (path for path in (root / ".kit/trees").rglob("*") if path.is_file() and path != before)
+    whole = listing.read_bytes()
+    # The version that is published of the files as they are has the very same listing.
+    for by in (lambda: opened().verify("m"), lambda: publish("n", source=folder, evidence="full")):
+        listing.chmod(0o644)
+        listing.write_bytes(damaged)
+        by()
+        assert listing.read_bytes() == whole
+        assert opened().check(opened().resolve("m")) == []
+
+
 def test_a_damaged_entry_is_stepped_over_and_told_of(publish, opened, root, data) -> None:
     publish(evidence="full")
     rewrite(data / "part.txt")

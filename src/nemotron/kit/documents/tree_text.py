@@ -298,20 +298,25 @@ def _is_plain(row: object) -> bool:
 
 def is_packed(data: bytes, key: str) -> bool:
     """Whether some bytes are the stored form of the listing with that key."""
-    from blake3 import blake3
-
     digest = of_packed(data)
     if (known := _KNOWN.get(digest)) is not None:
         return known == key
-    hasher = blake3()
-    try:
-        for piece in _unpacked((data,), ""):
-            hasher.update(piece)
-    except CorruptError:
-        return False
-    found = f"{ALGORITHM}:{hasher.hexdigest()}"
-    _KNOWN.put(digest, found)
+    found = _key_of((data,))
+    if found is not None:
+        _KNOWN.put(digest, found)
     return found == key
+
+
+def are_packed(pieces: Iterable[bytes], key: str) -> bool:
+    """`is_packed`, of pieces of which one is held at a time."""
+    return _key_of(pieces) == key
+
+
+def _key_of(pieces: Iterable[bytes]) -> str | None:
+    try:
+        return digest_of_text(_unpacked(pieces, ""))
+    except CorruptError:
+        return None
 
 
 def _unpacked(packed: Iterable[bytes], where: str) -> Iterator[bytes]:

@@ -31,7 +31,7 @@ from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.resolved import folder_of
 from nemotron.kit.registry.scan import METADATA_FILE, is_kit_metadata
-from nemotron.kit.registry.trees import read_tree, with_tree
+from nemotron.kit.registry.trees import create_listing, read_tree, with_tree
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.registry.work import Progress
 from nemotron.kit.store import plain
@@ -207,7 +207,7 @@ class _Adopting:
         if not self._dry_run:
             self._versions.older.fix_floor(manifest.name)
             if large is not None:
-                self._store.create(*large)
+                create_listing(self._store, *large)
             digests = content.files - len(look.tree.unread())
             is_full = content.evidence == "full"
             file_name = layout.adopted_file(manifest.version, full=is_full, digests=digests)

@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from nemotron.kit.documents import tree_text
@@ -18,7 +19,7 @@ from nemotron.kit.documents.excerpt import Excerpt
 from nemotron.kit.documents.newer_stats import NewerStats
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import INLINE_SIZE_MAX, Entry, Tree
-from nemotron.kit.errors import CorruptError, FormatTooNewError, KitError
+from nemotron.kit.errors import CorruptError, FormatTooNewError, KitError, PathNotFoundError
 from nemotron.kit.registry import changes, layout, objects, stamps
 from nemotron.kit.registry.differences import Difference, Differences
 from nemotron.kit.registry.findings import Finding
@@ -28,6 +29,8 @@ from nemotron.kit.store.protocol import Found, Store
 log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 10
+# Of a packed listing at a time: what it is unpacked to is held too.
+READ_BYTES = 16 << 10
 T = TypeVar("T")
 
 
@@ -241,16 +244,31 @@ def _remember(
 def _stored(store: Store, listing: Excerpt) -> str:
     """Bring a listing into the store in pieces: beside two of a million files it would be too much whole."""
     with store.mark() as mark:
-        with store.stage() as staging:
-
-            def keep(pieces: Iterable[bytes]) -> None:
-                for piece in pieces:
-                    staging.write(piece)
-
-            digest = listing.write(keep)
-            staging.commit(layout.tree(digest))
+        digest, is_new = _brought(store, listing)
+        if not is_new and not _is_whole(store, digest):  # a power loss came before its sync
+            store.remove(layout.tree(digest))
+            _brought(store, listing)
         store.sync_since(mark)
     return digest
+
+
+def _brought(store: Store, listing: Excerpt) -> tuple[str, bool]:
+    with store.stage() as staging:
+
+        def keep(pieces: Iterable[bytes]) -> None:
+            for piece in pieces:
+                staging.write(piece)
+
+        digest = listing.write(keep)
+        return digest, staging.commit(layout.tree(digest))
+
+
+def _is_whole(store: Store, digest: str) -> bool:
+    try:
+        with objects.open_object(store, layout.tree(digest)) as file:
+            return tree_text.are_packed(iter(partial(file.read, READ_BYTES), b""), digest)
+    except PathNotFoundError:
+        return False
 
 
 def _key(seen: NewerStats) -> str | None:

@@ -40,7 +40,7 @@ from nemotron.kit.registry import (
 from nemotron.kit.registry.insides import refuse_unnameable
 from nemotron.kit.registry.records import Draft, Published, Record
 from nemotron.kit.registry.resolved import folder_of
-from nemotron.kit.registry.trees import Listed, is_listed, readable_tree, with_tree
+from nemotron.kit.registry.trees import Listed, create_listing, is_listed, readable_tree, with_tree
 from nemotron.kit.registry.versions import Versions
 from nemotron.kit.registry.work import Progress
 from nemotron.kit.store import files
@@ -278,7 +278,7 @@ def _commit(
             looked_at = clocks()
             _take_again(store, draft, tree)
         if large and (is_late or not listing_written):
-            store.create(*large)
+            create_listing(store, *large)
             listing_written = True
         if not announced:
             store.create(layout.journal(stamps.today(), draft.write_id, draft.name), b"", durable=False)
@@ -316,7 +316,7 @@ def _make_whole(
     try:
         _take_again(store, manifest, tree)
         if large:
-            store.create(*large)
+            create_listing(store, *large)
     except KitError as error:
         why = f"its content was collected while its publisher stood still, and can't be brought: {error}"
         versions.withdraw(manifest.name, manifest.version, why)

@@ -133,7 +133,7 @@ def meanwhile(work: Callable[[bytes], bytes], items: Iterable[bytes]) -> Iterato
 
 
 def with_tree(content: Content, tree: Tree) -> tuple[Content, tuple[str, bytes] | None]:
-    """A content with its listing, and the object to create first if the listing is large."""
+    """A content with its listing; what `create_listing` is to be given before, if that is large."""
     packed = None
     if len(tree.entries) > INLINE_ROWS_MAX or len(tree.lines()) >= INLINE_SIZE_MAX:
         packed = tree.packed(join, meanwhile if len(tree.entries) > ROWS_MEANWHILE else map)
@@ -141,4 +141,22 @@ def with_tree(content: Content, tree: Tree) -> tuple[Content, tuple[str, bytes] 
     if packed is None:
         return replace(content, listing=tree), None
     digest, data = packed
-    return replace(content, tree=digest), (layout.tree(digest), data)
+    return replace(content, tree=digest), (digest, data)
+
+
+def create_listing(store: Store, digest: str, data: bytes) -> None:
+    """Bring a large listing into the store before the commit.
+
+    One of newer stats has its name before it is on disk: it may not be there yet, or be cut short by a power
+    loss.
+    """
+    key = layout.tree(digest)
+    if store.create(key, data):
+        return
+    if is_packed(store.read(key) or b"", digest):
+        with store.mark() as mark:
+            store.rely_on(key)
+            store.sync_since(mark)
+        return
+    store.remove(key)
+    store.create(key, data)
