@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from formats.counting import GOLDEN, CountingFiles
-from nemotron.kit.errors import CorruptError, RefusedError
+from nemotron.kit.errors import CorruptError, RefusedError, UnavailableError
 from nemotron.kit.formats import energon, npy, tar
 from nemotron.kit.formats.reading import LOCAL
 
@@ -173,3 +173,19 @@ def test_a_pipe_or_device_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "b.npy").touch()
     with LOCAL.open(str(tmp_path / "b.npy")) as file:
         assert os.get_blocking(file.fileno())  # who asked not to wait for a pipe may wait for a file
+
+
+def test_what_can_not_be_made_ready_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    def refuse(descriptor: int, blocking: bool) -> None:
+        refused.append(descriptor)
+        raise OSError(5, "Input/output error")
+
+    refused: list[int] = []
+    monkeypatch.setattr(os, "set_blocking", refuse)
+    (tmp_path / "a.npy").touch()
+    with pytest.raises(UnavailableError, match="Input/output error"):
+        LOCAL.open(str(tmp_path / "a.npy"))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(refused[0])

@@ -77,11 +77,14 @@ class LocalFiles:
         try:
             # A pipe or a device would block or never end.
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise RefusedError(f"Cannot read {path}: it is not a plain file")
+                # Some file systems of clusters (Lustre) refuse a read that may not wait for another machine.
+                os.set_blocking(descriptor, True)
+            except BaseException:
                 os.close(descriptor)
-                raise RefusedError(f"Cannot read {path}: it is not a plain file")
-            # Some file systems of clusters (Lustre) refuse a read that may not wait for another machine.
-            os.set_blocking(descriptor, True)
+                raise
             return os.fdopen(descriptor, "rb", buffering=0)
         except OSError as error:
             raise translate(error, path) from error
