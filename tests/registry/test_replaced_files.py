@@ -5,12 +5,15 @@ that somebody writes faster than it is read. Nothing waits for ever, and nothing
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from nemotron.kit.documents.digest import digest_of
+from nemotron.kit.documents.entry import Entry
 from nemotron.kit.errors import ConflictError, KitError
-from nemotron.kit.registry import content, parallel, reading, worker_processes
+from nemotron.kit.registry import content, mending, parallel, reading, worker_processes
 from nemotron.kit.registry.doctor import examine
 from nemotron.kit.registry.reading import SMALL_SIZE_MAX, steadily
 from nemotron.kit.registry.records import Draft
@@ -162,6 +165,16 @@ def test_a_pipe_where_a_lost_file_is_looked_for(publish, data, root):
     (left,) = (f for f in examine(Registry.open(root)) if f.kind == "missing_content")
     assert "part.txt" in left.what
     assert len([path for path in (root / ".kit/blobs").rglob("*") if path.is_file()]) == 1
+
+
+@pytest.mark.parametrize("store", ["local", "memory"])
+def test_where_a_lost_file_is_looked_for_no_more_is_read_than_it_had(tmp_path, store):
+    from nemotron.kit.store.memory import MemoryStore
+
+    into = LocalStore(tmp_path / "store") if store == "local" else MemoryStore()
+    lost = Entry("a", 10, digest=digest_of(bytes(10)))
+    assert mending.take_from(into, partial(open, "/dev/zero", "rb"), lost) is False
+    assert list(into.walk()) == []
 
 
 def test_a_pipe_where_metadata_would_be(tmp_path):

@@ -14,7 +14,7 @@ from nemotron.kit.errors import CorruptError
 from nemotron.kit.registry import layout, objects
 from nemotron.kit.registry.copying import holds
 from nemotron.kit.registry.findings import some
-from nemotron.kit.registry.reading import COPY_BUFFER_SIZE
+from nemotron.kit.registry.reading import COPY_BUFFER_SIZE, Grown, up_to
 from nemotron.kit.registry.records import Record
 from nemotron.kit.store import plain
 from nemotron.kit.store.protocol import CHUNK_SIZE, Store
@@ -102,13 +102,16 @@ def take_from(
     except (FileNotFoundError, NotADirectoryError, plain.NotPlainError, PermissionError):
         return False  # not here
     with translating("read", entry.path), file, store.stage() as staging:
-        raw = getattr(file, "raw", None)
-        if isinstance(raw, io.FileIO) and store.local_path(key) is not None:
-            staging.fill(raw.fileno(), hasher.update, COPY_BUFFER_SIZE)  # with its holes
-        else:
-            while chunk := file.read(CHUNK_SIZE):
-                hasher.update(chunk)
-                staging.write(chunk)
+        raw, seen = getattr(file, "raw", None), up_to(entry.size, hasher.update)
+        try:
+            if isinstance(raw, io.FileIO) and store.local_path(key) is not None:
+                staging.fill(raw.fileno(), seen, COPY_BUFFER_SIZE)  # with its holes
+            else:
+                while chunk := file.read(CHUNK_SIZE):
+                    seen(memoryview(chunk))
+                    staging.write(chunk)
+        except Grown:
+            return False
         if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
             return False
         if is_damaged or not holds(store, key, entry.size):
