@@ -199,16 +199,24 @@ def test_times_are_kept_as_far_as_a_listing_can(data, monkeypatch, time_ns, kept
     assert tree.entries[0].mtime_ns == kept_ns
 
 
-@pytest.mark.parametrize("becomes", ["link", "file"])
-def test_a_folder_that_is_replaced_before_it_is_looked_into(data, becomes):
+@pytest.mark.parametrize("becomes", ["link", "link on a Mac", "file"])
+def test_a_folder_that_is_replaced_before_it_is_looked_into(data, monkeypatch, becomes):
     """A link would lead anywhere: to the whole machine, say."""
+    real = os.open
+
+    def as_on_a_mac(path, flags, *args, **how):
+        if flags & os.O_NOFOLLOW and os.path.islink(path):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        return real(path, flags, *args, **how)
 
     def replaced(_: int) -> None:
         sub = data / "sub"
         if not sub.is_symlink() and sub.is_dir():
             sub.rename(data.with_name("moved"))
-            sub.symlink_to("/") if becomes == "link" else sub.touch()
+            sub.touch() if becomes == "file" else sub.symlink_to("/")
 
+    if becomes == "link on a Mac":
+        monkeypatch.setattr(os, "open", as_on_a_mac)
     with pytest.raises(ConflictError, match=r"sub was replaced while it was looked at"):
         scan_folder(str(data), told=replaced)
 

@@ -1,5 +1,6 @@
 """Files are opened without waiting for anybody, and what is none is refused."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -39,6 +40,15 @@ def test_what_else_is_no_file(tmp_path, monkeypatch):
         for path in ("socket", "/dev/zero", str(tmp_path)):
             with pytest.raises(plain.NotPlainError):
                 plain.opener(path)
+
+
+def test_what_a_mac_says_of_a_socket(monkeypatch):
+    def refuse(path, flags):
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), path)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(plain.NotPlainError):
+        plain.opener("socket")
 
 
 def test_what_is_not_there_or_denied_is_called_that(tmp_path):

@@ -128,11 +128,14 @@ def _own(folder: str, paths: list[str]) -> set[int]:
 
 def _walk(folder: str, prefix: str, scan: _Scan) -> None:
     found, start = scan.found, len(scan.found)
+    follow_links = scan.seen is not None or not prefix
     try:
-        descriptor, names = _opened(folder, follow_links=scan.seen is not None or not prefix)
+        descriptor, names = _opened(folder, follow_links=follow_links)
     except OSError as error:
         if error.errno == errno.ENOENT and prefix:
             return
+        if error.errno == errno.ELOOP and not follow_links:  # what a Mac says of a link there
+            error = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
         raise _not_seen(error, "look into", folder) from error
     try:
         if not names and prefix:

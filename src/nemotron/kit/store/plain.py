@@ -9,8 +9,9 @@ import os
 import stat
 
 READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-# What the system says when it is asked to do to something else what it does to a file.
-_OTHER = frozenset({errno.ENXIO, errno.ESPIPE, errno.EISDIR})
+# What the system says when it is asked to do to something else what it does to a file; the last on a Mac, of
+# a socket.
+_OTHER = frozenset({errno.ENXIO, errno.ESPIPE, errno.EISDIR, errno.EOPNOTSUPP})
 
 
 class NotPlainError(OSError):
