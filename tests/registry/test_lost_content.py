@@ -8,6 +8,7 @@ import pytest
 
 from nemotron.kit.errors import DiskFullError, KitError, UnavailableError
 from nemotron.kit.registry import layout, objects, worker_processes
+from nemotron.kit.registry.doctor import examine
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store import files
@@ -98,6 +99,7 @@ def test_nothing_is_in_doubt_where_nothing_failed(tmp_path, root, disk):
     registry.publish(Draft(name="m", source=data, snapshot=True))
     assert registry.store.doubtful_until() == 0
     assert registry.store.list(layout.TRASH) == []
+    assert [found.kind for found in examine(registry)] == []
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])
@@ -171,6 +173,8 @@ def test_a_folder_whose_sync_failed_may_lack_any_of_its_files(tmp_path, root, di
     disk.is_broken = lambda path: path.endswith("/.kit/blobs")
     refused(registry, data, disk)
     assert registry.store.doubtful_until() > 0
+    (told,) = (found for found in examine(registry) if found.kind == "failed_sync")
+    assert (told.where, told.level) == (f"{root}/.kit/doubtful", "note")
 
 
 def test_files_with_the_same_content_are_lost_together(tmp_path, root, disk):

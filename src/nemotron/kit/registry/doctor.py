@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 from nemotron.kit.documents import codec
@@ -345,7 +346,21 @@ class _Doctor:
 
         return remove
 
+    def _failed_sync(self) -> Iterator[Finding]:
+        if until_ns := self.store.doubtful_until():
+            until = datetime.fromtimestamp(until_ns / 1e9, UTC)
+            yield Finding(
+                kind="failed_sync",
+                where=self._where(".kit/doubtful"),
+                what=f"the disk did not keep all that was written here until {until:%Y-%m-%d %H:%M} UTC; "
+                "snapshots since then rely on none of it but what versions name",
+                fix="nothing here: what versions name was on the disk before. See what the system says of "
+                "the disk (dmesg); `nemotron kit verify NAME --evidence full` after a restart reads all",
+                level="note",
+            )
+
     def _own_folders(self) -> Iterator[Finding]:
+        yield from self._failed_sync()
         yield from self._leftovers(".kit")
         yield from self._leftovers(".kit/staging")
         for parent in (".kit/journal", ".kit/trees", ".kit/checkouts"):
