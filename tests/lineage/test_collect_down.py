@@ -146,6 +146,9 @@ def test_of_a_part_of_a_withdrawn_version_as_well(parts: Registry) -> None:
     assert "art://other:v1" not in collect(parts, "data:v1/part-0.bin", direction="down")
     with pytest.raises(PathNotFoundError, match=r"No part-7\.bin in art://data:v1"):
         collect(parts, "data:v1/part-7.bin", direction="down")
+    part = "art://data:v1/part-0.bin"  # the history of a name that has no living version is for all of it too
+    assert questions.log(parts, "data/part-0.bin").notes == questions.log(parts, part).notes != ()
+    assert questions.log(parts, "data").notes == ()
 
 
 def test_ways_from_a_part_are_those_of_what_took_it(parts: Registry) -> None:

@@ -233,9 +233,7 @@ def asked_about(
         record, inside = registry.find(ref)
         asked = Asked(record.uri, inside)
     except WithdrawnError as error:
-        readings = ArtifactRef.parse(ref).readings()
-        part = next((one.inside for one in readings if one.name.key == error.name), "")
-        asked = Asked(f"{SCHEME}{error.name}:{error.version}", part)
+        asked = Asked(f"{SCHEME}{error.name}:{error.version}", part_in(ArtifactRef.parse(ref), error.name))
     except (ArtifactNotFoundError, ArtifactVersionNotFoundError):
         parsed = ArtifactRef.parse(ref)
         if is_foreign_known and parsed.wandb and isinstance(parsed.selector, Version) and not parsed.inside:
@@ -244,6 +242,11 @@ def asked_about(
     if asked.part:
         _refuse_unlisted(_tree(registry, asked), asked)
     return asked
+
+
+def part_in(ref: ArtifactRef, key: str) -> str:
+    """The path inside an artifact that a reference names, if it means this artifact; "" for all of it."""
+    return next((one.inside for one in ref.readings() if one.name.key == key), "")
 
 
 def _refuse_unlisted(tree: Tree | None, asked: Asked) -> None:

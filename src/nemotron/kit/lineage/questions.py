@@ -12,7 +12,7 @@ from nemotron.kit.errors import (
     NotFoundError,
     RefusedError,
 )
-from nemotron.kit.lineage.collect import Asked, asked_about, collect, without_others
+from nemotron.kit.lineage.collect import Asked, asked_about, collect, part_in, without_others
 from nemotron.kit.lineage.composition import Composition
 from nemotron.kit.lineage.composition import composition as compose
 from nemotron.kit.lineage.diff import Difference, difference, name_of, shares
@@ -296,7 +296,9 @@ def _named(registry: Registry, ref: ArtifactRef) -> Asked:
     try:
         return asked_about(registry, ref)
     except ArtifactVersionNotFoundError as error:
-        return Asked(f"{SCHEME}{ArtifactName.parse(error.name).key}:v1")
+        key = ArtifactName.parse(error.name).key
+        newest = Versions(registry.store).newest(key)
+        return Asked(f"{SCHEME}{key}:v{newest}", part_in(ref, key))
 
 
 def _moves(registry: Registry, name: str, only: str | None) -> Iterable[Event]:
