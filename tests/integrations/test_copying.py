@@ -254,11 +254,16 @@ def test_what_stands_in_the_way(store: Registry, tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match="it is a file"):
         copy_out(store, "data", "file/x")
     (tmp_path / "out/part.txt").mkdir(parents=True)
-    with pytest.raises(ConflictError, match=r"Not overwritten: .* is a folder, .* Move one") as error:
+    with pytest.raises(ConflictError, match=r"Not overwritten: .* is a folder, .* Move it") as error:
         copy_out(store, "data", "out")
     assert "--force" not in str(error.value), "which would be refused too"
     with pytest.raises(ConflictError, match="is a folder"):
         copy_out(store, "data", "out", force=True)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to-pipe").symlink_to("pipe")
+    for special in ("pipe", "to-pipe", "/dev/null"):
+        with pytest.raises(ConflictError, match="a device, a pipe or a socket"):
+            copy_out(store, "data/part.txt", special, force=special != "/dev/null")
     for nowhere in ("", "a\x00b"):  # an empty variable of a script's is not the folder that one is in
         with pytest.raises(MisuseError, match="Not a path"):
             copy_out(store, "data", nowhere)

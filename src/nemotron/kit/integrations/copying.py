@@ -175,11 +175,11 @@ def _refuse_to_overwrite(
     if record is not None and os.path.lexists(record.to) and not _is_older_record(fs, record):
         differ.append(record)
     for item in differ:
-        if os.path.isdir(item.to) and not (item.link is not None and os.path.islink(item.to)):
+        if kept := _never_replaced(item):
             what = "file" if item.link is None else "link"
             raise ConflictError(
-                f"Not overwritten: {item.to} is a folder, and art://{item.name} a {what}; nothing was "
-                "copied. Move one of them"
+                f"Not overwritten: {item.to} is {kept}, and art://{item.name} a {what}; nothing was copied. "
+                "Move it, or copy to another place"
             )
     if differ and not force:
         named = ", ".join(item.to for item in differ[:NAMED_MAX])
@@ -188,6 +188,15 @@ def _refuse_to_overwrite(
             f"Not overwritten: {named}{more} {'differs' if len(differ) == 1 else 'differ'} from {place.uri}; "
             f"nothing was copied. To replace {'it' if len(differ) == 1 else 'them'} use --force"
         )
+
+
+def _never_replaced(item: Item) -> str | None:
+    """What is there that no file or link may take the place of; None if there is nothing of the kind."""
+    if os.path.isdir(item.to) and not (item.link is not None and os.path.islink(item.to)):
+        return "a folder"
+    if os.path.exists(item.to) and not os.path.isfile(item.to) and not os.path.isdir(item.to):
+        return "a device, a pipe or a socket"
+    return None
 
 
 def _refuse_gaps(place: Place, absent: list[str]) -> None:
