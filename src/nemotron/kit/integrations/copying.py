@@ -3,7 +3,6 @@ copied again, so that a copy which broke off goes on. Where something turns out 
 what this copy has put there is taken back (`arriving.py`).
 """
 
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.parallel import Stopped
 from nemotron.kit.registry.records import Copied, Record
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.registry.scan import METADATA_FILE, METADATA_KEYS, METADATA_SIZE_MAX
+from nemotron.kit.registry.scan import METADATA_FILE, METADATA_SIZE_MAX, kit_metadata
 from nemotron.kit.store.system_errors import translate
 from nemotron.kit.workers import Workers
 
@@ -106,15 +105,11 @@ def _is_record(fs: ArtifactFileSystem, item: Item) -> bool:
     """Whether it is what the kit keeps beside the files; by the same signs as when they are published."""
     if item.inside != METADATA_FILE or item.link is not None or item.size > METADATA_SIZE_MAX:
         return False
-    return _record(b"".join(find(fs.registry, item.name).chunks(item.name, fs))) is not None
+    return _record(fs, item) is not None
 
 
-def _record(data: bytes) -> dict[str, Any] | None:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) and document.keys() >= METADATA_KEYS else None
+def _record(fs: ArtifactFileSystem, item: Item) -> dict[str, Any] | None:
+    return kit_metadata(b"".join(find(fs.registry, item.name).chunks(item.name, fs)))
 
 
 def _is_older_record(fs: ArtifactFileSystem, item: Item) -> bool:
@@ -122,8 +117,8 @@ def _is_older_record(fs: ArtifactFileSystem, item: Item) -> bool:
     if not os.path.isfile(item.to) or os.path.getsize(item.to) > METADATA_SIZE_MAX:
         return False
     with _opened(item.to) as file:
-        there = _record(file.read())
-    new = _record(b"".join(find(fs.registry, item.name).chunks(item.name, fs)))
+        there = kit_metadata(file.read())
+    new = _record(fs, item)
     if there is None or new is None or _artifact(there) is None or _artifact(there) != _artifact(new):
         return False
     # What was saved there itself, under whatever name, is somebody's own.

@@ -4,7 +4,6 @@ Looking costs listings and heads; bytes are read only for `sampled` and `full`. 
 is in `docs/design/018-evidence-at-urls.md`.
 """
 
-import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -26,7 +25,7 @@ from nemotron.kit.redaction import clean_text
 from nemotron.kit.registry import parallel, reading
 from nemotron.kit.registry.insides import refuse_unnameable
 from nemotron.kit.registry.records import Draft
-from nemotron.kit.registry.scan import METADATA_FILE, METADATA_KEYS, is_reserved
+from nemotron.kit.registry.scan import METADATA_FILE, is_reserved, kit_metadata
 from nemotron.kit.registry.work import Progress, Told, each
 from nemotron.kit.store.at_url import Objects, Seen
 from nemotron.kit.store.at_url_connect import objects_at
@@ -166,13 +165,9 @@ def _is_the_kits(objects: Objects, seen: Seen) -> bool:
     """Whether the kit wrote an object beside the user's data."""
     if seen.path != METADATA_FILE:
         return is_reserved(seen.path)
-    if seen.size is None or seen.size > METADATA_SIZE_MAX:
+    if not seen.size or seen.size > METADATA_SIZE_MAX:
         return False
-    try:
-        document = json.loads(objects.block(seen.path, 0, seen.size)) if seen.size else None
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.keys() >= METADATA_KEYS
+    return kit_metadata(objects.block(seen.path, 0, seen.size)) is not None
 
 
 def _refuse_unknown_sizes(objects: Objects, tree: Tree, evidence: Evidence) -> None:

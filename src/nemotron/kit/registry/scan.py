@@ -9,7 +9,7 @@ import stat
 from bisect import bisect_left
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nemotron.kit.documents.columns import OWNER_EXECUTES, Columns
 from nemotron.kit.documents.entry import CODES, INTEGER_MAX, kept_time
@@ -41,10 +41,22 @@ def is_kit_metadata(path: str) -> bool:
     """Whether a `metadata.json` was written by the kit: it has the keys that the kit writes."""
     try:
         with open(path, "rb", opener=plain.opener) as file:
-            document = json.loads(file.read(METADATA_SIZE_MAX))
-    except (OSError, ValueError, RecursionError):
-        return False  # unreadable, or the user's own: then it is content like any other file
-    return isinstance(document, dict) and document.keys() >= METADATA_KEYS
+            return kit_metadata(file.read(METADATA_SIZE_MAX)) is not None
+    except OSError:
+        return False  # unreadable: then it is content like any other file
+
+
+def kit_metadata(data: bytes) -> dict[str, Any] | None:
+    """What a `metadata.json` that the kit wrote says; None if it is the user's own.
+
+    >>> kit_metadata(b'{"n": 1}') is None, kit_metadata(b"no JSON") is None
+    (True, True)
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) and document.keys() >= METADATA_KEYS else None
 
 
 def scan_file(path: str) -> Tree:
