@@ -73,7 +73,7 @@ def collect(
         raise MisuseError(f"Unknown direction: {direction!r}. Must be 'up' or 'down'")
     if direction == "down":
         return made_of(registry, ref, depth=depth)[0]
-    _refuse_negative(depth=depth)
+    refuse_negative(depth=depth)
     asked = asked_about(registry, ref)
     nodes = ask(registry.store, lambda index: Search(index, Reader(registry)).made_from(asked.uri, depth))
     return _graph(registry, asked.uri, nodes, notes=asked.notes)
@@ -104,7 +104,7 @@ def made_of(
         CorruptError: the version's own manifest is damaged.
         MisuseError: a number is negative.
     """
-    _refuse_negative(limit=most, depth=depth)
+    refuse_negative(limit=most, depth=depth)
     asked = asked_about(registry, ref, is_foreign_known=True)
     sizes = sizes_of(_tree(registry, asked)) if asked.part else {}
 
@@ -142,7 +142,12 @@ def without_others(registry: Registry, graph: Graph, asked: "Asked") -> Graph:
     return replace(graph, edges=tuple(edges))
 
 
-def _refuse_negative(**numbers: int | None) -> None:
+def refuse_negative(**numbers: int | None) -> None:
+    """Refuse numbers below 0, by their names.
+
+    Raises:
+        MisuseError: there is one.
+    """
     for name, value in numbers.items():
         if value is not None and value < 0:
             raise MisuseError(f"Invalid {name}: {value}; expected 0 or more")

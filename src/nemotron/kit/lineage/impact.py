@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
-from nemotron.kit.errors import MisuseError
 from nemotron.kit.lineage.catch_up import catch_up
-from nemotron.kit.lineage.collect import Asked, asked_about, nothing_made_of
+from nemotron.kit.lineage.collect import Asked, asked_about, nothing_made_of, refuse_negative
 from nemotron.kit.lineage.composition import mixes, share_of
 from nemotron.kit.lineage.descent import Descent
 from nemotron.kit.lineage.graph import Node
@@ -168,9 +167,7 @@ class _Picked(NamedTuple):
 
 
 def _pick(registry: Registry, ref: str, most: int | None, depth: int | None) -> _Picked:
-    for name, value in (("limit", most), ("depth", depth)):
-        if value is not None and value < 0:
-            raise MisuseError(f"Invalid {name}: {value}; expected 0 or more")
+    refuse_negative(limit=most, depth=depth)
     asked = asked_about(registry, ref, is_foreign_known=True)
     picked = ask(registry.store, lambda index: _pick_with(index, registry, asked, most, depth))
     if picked.root.kind == "external" and not picked.total + picked.deeper:
