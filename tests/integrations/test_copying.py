@@ -209,7 +209,8 @@ def test_the_record_of_a_copy_follows_it(tmp_path: Path, snapshot: bool) -> None
         Artifact(path=tmp_path / "out", metadata={"note": "mine"}).save(name="d")
         with pytest.raises(ConflictError, match=r"out/metadata\.json differs from art://d:v2; nothing was"):
             copy_out(store, "d:v2", "out")
-        copy_out(store, "d:v2", "out", force=True)
+        copied = copy_out(store, "d:v2", "out", force=True)
+        assert (copied.files, copied.skipped) == (1, 1), "somebody's own was replaced: that is told"
         Artifact(path=tmp_path / "data", metadata={"note": "other"}).save(name="e", snapshot=snapshot)
         with pytest.raises(ConflictError, match=r"out/metadata\.json differs from art://e:v1; nothing was"):
             copy_out(store, "e", "out")

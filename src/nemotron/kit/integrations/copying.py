@@ -45,7 +45,7 @@ def copy_out(
     """Copy a file, or all that is in a folder, out of an artifact.
 
     The record that the kit keeps beside an artifact's files is copied along, and not counted: it is no
-    content.
+    content. It is where it replaces, by `force`, what is no record of the same artifact.
 
     Args:
         registry: where the artifact is.
@@ -87,9 +87,13 @@ def copy_out(
     published = {entry.path: entry for entry in tree.entries} if tree else {}
     _refuse_changed(place, content, published)
     missing = [item for item in content if not _is_there(fs, item)]
+    skipped = len(content) - len(missing)
     if record is not None and _is_there(fs, record):
         record = None
-    _refuse_to_overwrite(fs, place, missing, record, force)
+    elif record is not None and os.path.lexists(record.to) and not _is_older_record(fs, record):
+        missing.append(record)  # in the place of somebody's own file, so it is told like any other
+        record = None
+    _refuse_to_overwrite(place, missing, force)
     meter = _Meter(progress, sum(item.size for item in missing))
     folders = dict.fromkeys([target, *empty]) if is_folder else {}
     _Copying(fs, place, published, meter).copy(missing, folders, record)
@@ -98,7 +102,7 @@ def copy_out(
         _refuse_gaps(
             place, [path for path, entry in published.items() if entry.is_file and path not in found]
         )
-    return Copied(place.uri, target, len(missing), meter.done, len(content) - len(missing))
+    return Copied(place.uri, target, len(missing), meter.done, skipped)
 
 
 def _is_record(fs: ArtifactFileSystem, item: Item) -> bool:
@@ -163,12 +167,8 @@ def _instead(record: Record) -> str:
     )
 
 
-def _refuse_to_overwrite(
-    fs: ArtifactFileSystem, place: Place, missing: Sequence[Item], record: Item | None, force: bool
-) -> None:
+def _refuse_to_overwrite(place: Place, missing: Sequence[Item], force: bool) -> None:
     differ = [item for item in missing if os.path.lexists(item.to)]
-    if record is not None and os.path.lexists(record.to) and not _is_older_record(fs, record):
-        differ.append(record)
     for item in differ:
         if kept := _never_replaced(item):
             what = "file" if item.link is None else "link"
