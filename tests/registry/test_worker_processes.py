@@ -7,9 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,9 +28,8 @@ from nemotron.kit.registry import (
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import scan_folder
-from nemotron.kit.registry.worker_processes import Standby, WorkerProcess, in_processes, order_of
+from nemotron.kit.registry.worker_processes import Standby, WorkerProcess
 from nemotron.kit.store.local import LocalStore
-from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.store.unsynced import SINGLY_MAX, Unsynced
 
 FILES, DEADLINE_S = 600, 60
@@ -169,12 +166,6 @@ def test_another_kit_that_they_would_import_is_not_asked(data, tmp_path, workers
     assert not done
 
 
-def test_they_import_from_where_we_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", ["/a", "", b"/no/text", None, "relative", "odd\udc80"])
-    monkeypatch.chdir(tmp_path)
-    assert worker_processes.import_path() == ["/a", str(tmp_path), "relative", "odd\udc80"]
-
-
 def test_a_current_folder_that_was_deleted_keeps_nobody_from_saving(data, tmp_path):
     script = (
         "import os, sys\n"
@@ -254,57 +245,6 @@ def test_an_interrupt_leaves_none_behind(data, workers):
     with pytest.raises(KeyboardInterrupt):
         content.hashed(str(data), scan_folder(str(data)), progress=interrupted)
     assert all(worker._process.returncode is not None for worker in workers)
-
-
-def test_they_end_with_who_started_them(data):
-    script = (
-        "import os, sys, signal\n"
-        "from functools import partial\n"
-        "from nemotron.kit.registry import reading, worker_processes\n"
-        "worker = worker_processes.WorkerProcess(reading.__name__)\n"
-        "print(worker._process.pid, flush=True)\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, timeout=DEADLINE_S, check=False
-    )
-    assert said.returncode == -signal.SIGKILL, said.stderr
-    deadline = time.monotonic() + DEADLINE_S
-    while Path(f"/proc/{int(said.stdout)}").exists() and state(int(said.stdout)) != "Z":
-        assert time.monotonic() < deadline, "it goes on for nobody"
-
-
-def state(pid: int) -> str:
-    """That of a process, Z if nobody has asked for its end; ditto if it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return "Z"
-
-
-def test_what_can_not_be_told_by_name_is_done_here():
-    assert order_of(reading.hash_file) is None
-    assert order_of(partial(copying.copy_chunk, MemoryStore(), "/data", {})) is None
-    assert order_of(partial(copying.copy_chunk, LocalStore("/root-of-all"), "/data", {"a": "b"})) == (
-        "nemotron.kit.registry.copying",
-        "copy_chunk",
-        [("store", "/root-of-all"), "/data", {"a": "b"}],
-        {},
-    )
-
-
-@pytest.mark.parametrize(("fewer", "most"), [(1, 2), (0, 0)])
-def test_few_files_or_one_core_need_none(fewer, most):
-    work = reading.hashing("/data")
-    with in_processes(work, worker_processes.FILES_MIN - fewer, most) as done:
-        assert done is work
-
-
-def test_a_process_works_on_one_core_itself_if_no_thread_of_it_computes(monkeypatch):
-    monkeypatch.setattr(threading, "active_count", lambda: 2)
-    assert parallel.processes_most() == parallel.workers_most()
-    monkeypatch.setattr(threading, "active_count", lambda: 1)
-    assert parallel.processes_most() == parallel.workers_most() - 1
 
 
 @pytest.mark.parametrize("threads", [1, 2])
