@@ -57,7 +57,8 @@ def blobs(folder: Path) -> dict[str, int]:
 
 def refused(registry: Registry, data: Path, disk: Disk, number: int = errno.EIO, name: str = "m") -> None:
     disk.number = number
-    with pytest.raises(DiskFullError if number == errno.EDQUOT else UnavailableError):
+    told = {"match": "the next try copies it again"} if number == errno.EDQUOT else {}
+    with pytest.raises(DiskFullError if number == errno.EDQUOT else UnavailableError, **told):
         registry.publish(Draft(name=name, source=data, snapshot=True))
     disk.number = 0
 
