@@ -1,5 +1,6 @@
 """`cat`, `cp`, `open`."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,26 @@ def test_cp(kit, store: Registry, tmp_path: Path) -> None:
         "size": 2,
         "skipped": 1,
     }
+
+
+def test_cp_of_another_version_that_only_looks_the_same(kit, store: Registry, tmp_path: Path) -> None:
+    for folder, text in (("n1", "one"), ("n2", "two")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "model.bin").write_text(text)
+        os.utime(tmp_path / folder / "model.bin", (0, 0))
+        kit("register", folder, "--name", "nm", "--snapshot")
+    kit("cp", "nm:v1", "serve")
+    said = kit("cp", "nm:v2", "serve")
+    assert (said.code, said.out) == (1, "")
+    assert "serve/model.bin differs from art://nm:v2" in said.err
+    assert kit("cp", "nm:v2", "serve", "--force").out.startswith("copied 1 file, 3 B from art://nm:v2 to ")
+    assert (tmp_path / "serve/model.bin").read_text() == "two"
+
+
+def test_cp_onto_itself(kit, store: Registry, data: Path) -> None:
+    said = kit("cp", "nano3/data:v1", str(data))
+    assert (said.code, said.out) == (2, "")
+    assert f"Nothing was copied: {data} is itself what art://nano3-data:v1 refers to" in said.err
 
 
 @pytest.fixture

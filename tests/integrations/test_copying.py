@@ -20,7 +20,7 @@ from nemotron.kit.errors import (
     OutsideRootError,
     RefusedError,
 )
-from nemotron.kit.integrations import copying, walking
+from nemotron.kit.integrations import copying, present, walking
 from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.copying import chunks, copy_out
 from nemotron.kit.integrations.place import Place
@@ -233,12 +233,16 @@ def test_what_is_there_may_not_be_readable(
     store: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy_out(store, "data", "out")
-    os.utime("out/part.txt", (1, 1))
+    there = f"{tmp_path}/out/part.txt"
 
-    def refused(path: str, mode: str) -> None:
+    def refused(path: str, *_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(copying, "open", refused, raising=False)
+    monkeypatch.setattr(present, "open", refused, raising=False)
+    real = os.open  # what is compared with a digest is opened by
+    monkeypatch.setattr(
+        os, "open", lambda path, *how, **more: (refused if path == there else real)(path, *how, **more)
+    )
     with pytest.raises(RefusedError, match=f"Cannot read {tmp_path}/out/part.txt: Permission denied"):
         copy_out(store, "data", "out")
 

@@ -74,8 +74,9 @@ def cp(
     """Copy a file, or all that is in an artifact or a folder of it, to this machine.
 
     A file goes to DEST, or into it if that is a folder; the content of a folder goes into DEST, which is
-    made. What is there already and the same is not copied again, so a copy that broke off goes on. Where a
-    file differs nothing is copied at all, unless --force says to replace it. Where the version has digests,
+    made. What is there already and the same is not copied again, so a copy that broke off goes on: by the
+    digests of the version, and where it has none by all bytes, which are read in both places. Where a file
+    differs nothing is copied at all, unless --force says to replace it. Where the version has digests,
     what arrives is compared with them; if a file is not what was published, DEST is left as it was. Links are
     copied as links where what they lead to is copied too, or is nowhere. The kit's own metadata.json comes
     along and is not counted; that of another version of the same artifact is replaced.

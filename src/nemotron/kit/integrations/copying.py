@@ -1,12 +1,12 @@
-"""Copying out of an artifact into a folder: nothing is overwritten unasked, and what is there already is not
-copied again, so that a copy which broke off goes on. Where something turns out not to be what was published,
-what this copy has put there is taken back (`arriving.py`).
+"""Copying out of an artifact into a folder: nothing is overwritten unasked, and what is there already
+(`present.py`) is not copied again, so that a copy which broke off goes on. Where something turns out not to
+be what was published, what this copy has put there is taken back (`arriving.py`).
 """
 
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 from blake3 import blake3
 
@@ -23,13 +23,13 @@ from nemotron.kit.integrations.arriving import Arrivals
 from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
 from nemotron.kit.integrations.place import Place
+from nemotron.kit.integrations.present import opened, present
 from nemotron.kit.integrations.walking import Item, Walk, single
 from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.parallel import Stopped
 from nemotron.kit.registry.records import Copied, Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import METADATA_FILE, METADATA_SIZE_MAX, kit_metadata
-from nemotron.kit.store.system_errors import translate
 from nemotron.kit.workers import Workers
 
 NAMED_MAX = 5
@@ -53,11 +53,12 @@ def copy_out(
         to: for a file its new name, or a folder to put it into; for a folder the one that its content goes
             into, which is made.
         force: replace files that differ.
-        progress: told the bytes done and those in all.
+        progress: told the bytes done and those in all; before, of what is there and compared with digests.
 
     Raises:
         NotFoundError: there is no such artifact or path.
-        MisuseError: `to` is no path, or a file is where a folder must be.
+        MisuseError: `to` is no path, or the very place that the artifact refers to, or a file is where a
+            folder must be.
         ConflictError: files there differ, and `force` is not set; nothing was copied.
         DriftError: a file is not what was published; nothing was copied, and what was there is as it was. Or
             files are missing, and what is there was copied. A snapshot's: `CorruptError`.
@@ -74,6 +75,7 @@ def copy_out(
     is_folder = not place.inside or fs.isdir(name)
     if not is_folder and (os.path.isdir(target) or to.endswith("/")):
         target = os.path.join(target, place.inside.rpartition("/")[2])
+    _refuse_onto_itself(place, target)
     empty: list[str] = []
     if is_folder:
         walk = Walk(fs, place, target)
@@ -86,9 +88,10 @@ def copy_out(
     tree = None if place.record.is_snapshot else registry.tree(place.record)
     published = {entry.path: entry for entry in tree.entries} if tree else {}
     _refuse_changed(place, content, published)
-    missing = [item for item in content if not _is_there(fs, item)]
+    there = present(fs, content, published, target, progress)
+    missing = [item for item in content if item.to not in there]
     skipped = len(content) - len(missing)
-    if record is not None and _is_there(fs, record):
+    if record is not None and present(fs, [record], {}, record.to):
         record = None
     elif record is not None and os.path.lexists(record.to) and not _is_older_record(fs, record):
         missing.append(record)  # in the place of somebody's own file, so it is told like any other
@@ -103,6 +106,17 @@ def copy_out(
             place, [path for path, entry in published.items() if entry.is_file and path not in found]
         )
     return Copied(place.uri, target, len(missing), meter.done, skipped)
+
+
+def _refuse_onto_itself(place: Place, target: str) -> None:
+    """Refuse where what is copied is what it would be copied to."""
+    if place.record.is_snapshot or place.record.is_at_url:
+        return
+    source = os.path.join(place.registry.folder(place.record), place.inside)
+    if os.path.realpath(source) == os.path.realpath(target):
+        raise MisuseError(
+            f"Nothing was copied: {target} is itself what {place.uri} refers to. Name another place"
+        )
 
 
 def _is_record(fs: ArtifactFileSystem, item: Item) -> bool:
@@ -120,20 +134,13 @@ def _is_older_record(fs: ArtifactFileSystem, item: Item) -> bool:
     """Whether the record there came with another version of the same artifact, by a copy."""
     if not os.path.isfile(item.to) or os.path.getsize(item.to) > METADATA_SIZE_MAX:
         return False
-    with _opened(item.to) as file:
+    with opened(item.to) as file:
         there = kit_metadata(file.read())
     new = _record(fs, item)
     if there is None or new is None or _artifact(there) is None or _artifact(there) != _artifact(new):
         return False
     # What was saved there itself, under whatever name, is somebody's own.
     return not f"{there['path']}/".startswith(f"{os.path.dirname(item.to)}/")
-
-
-def _opened(path: str) -> BinaryIO:
-    try:
-        return open(path, "rb")
-    except OSError as error:
-        raise translate(error, "read", path) from error
 
 
 def _artifact(record: Mapping[str, Any]) -> str | None:
@@ -219,28 +226,6 @@ def _place(registry: Registry, ref: str, *, file_alone: bool) -> Place:
     if place.inside or not content or not content.entry or (file_alone and content.scope != "file"):
         return place
     return place.below(content.entry)
-
-
-def _is_there(fs: ArtifactFileSystem, item: Item) -> bool:
-    """Whether the target is the same file already: by size and time, else by its bytes."""
-    if item.link is not None:
-        return os.path.islink(item.to) and os.readlink(item.to) == item.link
-    try:
-        info = os.stat(item.to)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise translate(error, "look at", item.to) from error
-    if not os.path.isfile(item.to) or info.st_size != item.size:
-        return False
-    return abs(info.st_mtime - item.mtime) < 1e-6 or _same_bytes(fs, item)
-
-
-def _same_bytes(fs: ArtifactFileSystem, item: Item) -> bool:
-    with _opened(item.to) as other:
-        return all(
-            other.read(len(chunk)) == chunk for chunk in find(fs.registry, item.name).chunks(item.name, fs)
-        )
 
 
 class _Copying:

@@ -90,6 +90,11 @@ class Place(ABC):
         """Where a link leads, seen from its folder; None for what is no link, or leaves the artifact."""
         return None
 
+    @property
+    def digest(self) -> str | None:
+        """Of the bytes that a snapshot has of a file; None for what is none, or no snapshot's."""
+        return None
+
     def chunks(self, name: str, fs: Any) -> Iterator[bytes]:
         """All its bytes, in order, a piece at a time.
 

@@ -99,6 +99,11 @@ class InSnapshot(Place):
             return LocalFileOpener(str(path), "rb", fs=fs)
         return PartsFile(fs, name, self._blobs.file(entry), entry.size, block_size)
 
+    @property
+    def digest(self) -> str | None:
+        """What its listing says of the file; None for a folder, and for the record of the version."""
+        return self._seen.entry.digest if self._seen.entry else None
+
     def chunks(self, name: str, fs: Any) -> Iterator[bytes]:
         """All its bytes, in order, the last of them once the digest of all is right."""
         entry = self._file(name)
