@@ -96,7 +96,10 @@ def test_who_began_later_does_not_sync_away_what_concerns_the_others(founded, ro
             founded.sync_since(first)
 
 
-def test_the_root_is_open_while_somebody_has_a_mark_however_that_ends(founded, root, system):
+def test_the_root_is_open_while_somebody_has_a_mark_however_that_ends(founded, root, system, monkeypatch):
+    def interrupted(descriptor: int) -> int:
+        raise KeyboardInterrupt
+
     assert held_open(root) == 0
     with founded.mark() as first:
         second = founded.mark()
@@ -120,7 +123,16 @@ def test_the_root_is_open_while_somebody_has_a_mark_however_that_ends(founded, r
     except KeyboardInterrupt as error:
         kept = error  # as a notebook does
     assert held_open(root) == 0
-    del kept
+    kept = None
+    with founded.mark() as mark:
+        put_many(founded)
+        monkeypatch.setattr(system, "syncfs", interrupted)
+        try:
+            founded.sync_since(mark)
+        except KeyboardInterrupt as error:
+            kept = error
+    assert held_open(root) == 0
+    assert kept is not None
     mark = founded.mark()  # an interrupt came before anybody could close it
     assert held_open(root) == 1
     del mark

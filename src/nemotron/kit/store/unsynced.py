@@ -224,9 +224,11 @@ class Unsynced:
 
     def _sync_all(self) -> bool:
         opened = self._opened()  # which stays open until this is done
-        if opened is None or opened.descriptor < 0:
-            return files.sync_file_system(self._root)
-        return files.sync_file_system(opened.descriptor)
+        descriptor = -1 if opened is None else opened.descriptor
+        try:
+            return files.sync_file_system(descriptor if descriptor >= 0 else self._root)
+        finally:
+            del opened  # who keeps the error keeps all that is here
 
     # -- what may be lost ----------------------------------------------------------------------------------
 
