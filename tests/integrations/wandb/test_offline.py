@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nemotron import kit
-from nemotron.kit.errors import UnavailableError
+from nemotron.kit.errors import NotInitializedError, UnavailableError
 from nemotron.kit.integrations.wandb.tracker import WandbTracker
 from wandb_server import read_log
 
@@ -71,3 +71,56 @@ def test_saving_raises_nothing_and_claims_no_version(offline_wandb: ModuleType, 
     assert model.uri is None
     assert model.tracking is not None
     assert (model.tracking.run_id, model.tracking.artifact_id) == (run.id, None)
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+@pytest.mark.parametrize("others", [{}, {"openlineage": "events.jsonl"}])
+def test_w_and_b_alone_without_a_run_is_an_error_and_saving_again_in_one_is_not(
+    real_wandb: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    others: dict[str, Any],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    kit.init(backend="wandb", wandb_project="proj", **others)
+    model = kit.ModelArtifact(path=tmp_path / "model", step=10, loss=1.5)
+    with pytest.raises(
+        NotInitializedError, match=r"^No active W&B run: org/m .*'proj'.*kit\.init\(root="
+    ) as said:
+        model.save(name="org/m")
+    assert isinstance(said.value, RuntimeError)
+    assert (model.uri, model.tracking) == (None, None)
+
+    # What was known of it is beside the data, and is enough to go on from.
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run = real_wandb.init(project="proj")
+    again = kit.Artifact.load(tmp_path / "model")
+    assert again.save().tracking.run_id == run.id
+    assert (again.name, again.metrics) == ("org/m", {"step": 10.0, "final_loss": 1.5})
+    real_wandb.finish()
+    with pytest.raises(NotInitializedError):
+        again.save(name="another")
+
+
+@pytest.mark.parametrize("others", [{}, {"openlineage": "events.jsonl"}])
+@pytest.mark.parametrize("how", ["environment", "run"])
+def test_disabled_it_records_nothing_and_stops_nothing(
+    real_wandb: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    others: dict[str, Any],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kit.init(backend="wandb", wandb_project="proj", **others)
+    model = kit.ModelArtifact(path=tmp_path / "model", step=10)
+    if how == "environment":
+        monkeypatch.setenv("WANDB_MODE", "disabled")
+        assert model.save(name="m").uri is None
+    else:
+        with real_wandb.init(project="proj", mode="disabled"):
+            assert model.save(name="m").uri is None
+        assert model.save(name="n").uri is None

@@ -27,7 +27,7 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.names import LATEST, SCHEME, Alias, ArtifactName, ArtifactRef, local_path
 from nemotron.kit.registry.flags import check_flag
-from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTracker
+from nemotron.kit.tracking.protocol import LineageTracker, RunBoundTracker, SaveOptions, StoreTracker
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def save(
         _forget(artifact)
         return
     tracker = context.current_tracker()
-    if tracker is not None and not tracker.is_active():
+    if tracker is not None and not tracker.is_active() and not _misses_run(tracker):
         tracker = None
     used, external, edges = resolve_inputs(artifact, inputs)
     _warn_of_no_share(artifact, edges)
@@ -206,6 +206,11 @@ def _adopt(artifact: ArtifactValue, companion: Companion) -> None:
 
 
 # -- the tracker -------------------------------------------------------------------------------------------
+
+
+def _misses_run(tracker: LineageTracker) -> bool:
+    """Whether it is to be asked although it is not active: it says what is missing, and nothing is lost."""
+    return isinstance(tracker, RunBoundTracker) and tracker.misses_run() is True
 
 
 def _commit(

@@ -142,6 +142,15 @@ class FollowingTracker(LineageTracker, Protocol):
         ...
 
 
+@runtime_checkable
+class RunBoundTracker(LineageTracker, Protocol):
+    """A tracker that records on a run which its user has to start; without one, recording is an error."""
+
+    def misses_run(self) -> bool:
+        """Whether it is inactive for want of a run, and not because its user has switched it off."""
+        ...
+
+
 def empty_record(artifact_type: str | None) -> dict[str, Any]:
     """The record of a tracker that recorded nothing."""
     return {

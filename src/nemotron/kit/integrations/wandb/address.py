@@ -30,13 +30,17 @@ class Address:
         run, here = wandb_run.active(), os.getpid()
         return run if run is not None and getattr(run, "_init_pid", here) == here else None
 
-    def destination_of(self, run: Any | None) -> Destination | None:
-        """Where records go; None where nobody wants them on W&B."""
+    def is_switched_off(self, run: Any | None = None) -> bool:
+        """Whether nobody wants anything on W&B: by a run, else the active or last one, or `$WANDB_MODE`."""
         # A run of the parent of a fork, or one that is over, says what its user wants as well.
         last = run if run is not None else wandb_run.active()
         if last is not None:
             self._is_switched_off = wandb_run.mode(last) == "disabled"
-        if self._is_switched_off or (last is None and wandb_run.configured_mode() == "disabled"):
+        return self._is_switched_off or (last is None and wandb_run.configured_mode() == "disabled")
+
+    def destination_of(self, run: Any | None) -> Destination | None:
+        """Where records go; None where nobody wants them on W&B."""
+        if self.is_switched_off(run):
             return None
         is_online = run is not None and wandb_run.mode(run) == "online"
         environment = os.environ.get("WANDB_PROJECT") or None

@@ -67,6 +67,10 @@ class WandbTracker:
         run = wandb_run.active()
         return run is not None and wandb_run.mode(run) != "disabled"
 
+    def misses_run(self) -> bool:
+        """Whether nothing can be recorded because no run was started, and W&B is not disabled."""
+        return not self.courier.address.is_switched_off() and wandb_run.active() is None
+
     def get_run_id(self) -> str | None:
         """The id of the active W&B run, or None."""
         run = wandb_run.active()
@@ -150,15 +154,22 @@ class WandbTracker:
             options: `aliases` and `external_inputs` are used; with `snapshot` the data is uploaded.
 
         Returns:
-            A `TrackingRecord`; `artifact_id` is None offline, where W&B has not given a version yet.
+            A `TrackingRecord`; `artifact_id` is None offline, where W&B has not given a version yet, and
+            while W&B is disabled, which records nothing.
 
         Raises:
             RuntimeError: no run is active.
             KitError: W&B did not take it.
         """
-        run = self._run()
-        if wandb_run.mode(run) == "disabled":
+        if self.courier.address.is_switched_off():
             return empty_record(artifact.type)
+        if self.misses_run():
+            begin = f"wandb.init(project={self.project!r})" if self.project else "wandb.init()"
+            raise NotInitializedError(
+                f"No active W&B run: {name} is not recorded, because W&B records on a run and no store was "
+                f"asked to. Call {begin} before you save (offline it needs no server), or give "
+                "a store too, which needs no run: kit.init(root=…, wandb_project=…)"
+            )
         return self.log_description(describe(artifact, name, used_refs, options))
 
     def follows(self) -> bool:
