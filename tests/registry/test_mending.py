@@ -124,10 +124,9 @@ def test_old_temporary_files_go_and_young_ones_stay(snap, root):
         path.write_text("half")
         os.utime(path, (time.time() - age * 86_400,) * 2)
     found = examine(Registry.open(root), repair=True)
-    assert {(Path(f.where).name, f.repaired) for f in found} == {
-        (".tmp-0123456789abcdef", "deleted"),
-        (".tmp-fedcba9876543210", None),
-        (".tmp-mine", None),
+    assert {(f.kind, Path(f.where).name, f.repaired) for f in found} == {
+        ("leftover", "ref", "1 temporary file deleted, 4 B; 1 stays, written to within two days"),
+        ("foreign", ".tmp-mine", None),
     }
     assert sorted(path.name for path in (root / "ref").glob(".tmp-*")) == [
         ".tmp-fedcba9876543210",

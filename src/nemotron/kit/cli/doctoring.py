@@ -26,10 +26,11 @@ def doctor(
     """Look a store over: damaged or missing files, data that is gone or has changed, leftovers.
 
     Contents that no version uses are told too, with their number and size: gc frees them.
-    Without --repair nothing is changed, and no data is read: sizes and times tell. With it, what is derived
-    is written anew, and contents that the store lost are brought back from its trash, from where they were
-    taken, or from a folder they were laid out in. Exit code 1 means that a problem is left; notes alone do
-    not count.
+    Without --repair nothing is changed, and no data is read. Of data outside the store sizes and times tell;
+    of contents in it the size alone: `verify NAME --evidence full` reads them. With --repair, what is derived
+    is written anew, temporary files are deleted that nobody has written to for two days, and contents that
+    the store lost are brought back from its trash, from where they were taken, or from a folder they were
+    laid out in. Exit code 1 means that a problem is left; notes alone do not count.
     """
     from nemotron.kit.console.findings import FindingsView
     from nemotron.kit.registry.doctor import examine

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nemotron.kit.documents import moments
+from nemotron.kit.documents.sizes import size as size
 
 TELLING_MAX = 4
 SUMMARY_LENGTH_MAX = 60
 
 _INFINITY = float("inf")
-_SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _COUNTS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 _SPANS = ((31_536_000, "year"), (2_592_000, "month"), (86_400, "day"), (3600, "h"), (60, "min"))
 # What tells one stage of a training pipeline from another, in the order in which people ask.
@@ -28,18 +28,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def size(count: int) -> str:
-    """Bytes.
-
-    >>> size(0), size(1536), size(3 * 2**30)
-    ('0 B', '1.5 KiB', '3.0 GiB')
-    """
-    value, unit = float(count), 0
-    while value >= 1024 and unit < len(_SIZES) - 1:
-        value, unit = value / 1024, unit + 1
-    return f"{count} B" if unit == 0 else f"{value:.1f} {_SIZES[unit]}"
 
 
 def amount(count: float) -> str:

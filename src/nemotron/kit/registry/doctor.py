@@ -1,7 +1,6 @@
 """What is wrong with a store, by looking alone; and, if asked to, repairing what is derived: no commit."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,18 +10,14 @@ from nemotron.kit.documents import codec
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, FormatTooNewError, InvalidNameError, KitError
 from nemotron.kit.names import LATEST, Alias, ArtifactName, is_alias
-from nemotron.kit.registry import layout, probing, unused
+from nemotron.kit.registry import layout, leftovers, probing, unused
 from nemotron.kit.registry.aliases import Aliases
 from nemotron.kit.registry.checkup import Checkup
 from nemotron.kit.registry.findings import Finding, said_of
 from nemotron.kit.registry.flags import check_flags
-from nemotron.kit.registry.garbage import GRACE_DEFAULT, is_over
-from nemotron.kit.registry.leftovers import in_folder
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.versions import Versions
-from nemotron.kit.store.system_errors import translate
 
-_TEMPORARY = ".tmp-"
 _OWN_FILES = frozenset({"manifest.json", "metadata.json", "tombstone.json"})
 
 
@@ -40,7 +35,8 @@ def examine(
         probe: also find out whether a small object can be created, and exclusively, and what the store's
             clock says; it is taken away again.
         repair: do something about what is derived, or can be had elsewhere: hints, companions, contents that
-            are in the trash or where they were taken from, old temporary files. No commit is touched.
+            are in the trash or where they were taken from, temporary files that nobody has written to for
+            two days. No commit is touched.
         progress: told how many names are done, and of how many.
 
     Raises:
@@ -178,7 +174,7 @@ class _Doctor:
         yield from (
             self._foreign(f"{name}/{child}", "unknown here") for child in children if child not in known
         )
-        yield from self._leftovers(name)
+        yield from self._hidden(name)
         manifests: dict[int, Manifest] = {}
         for number in numbers:
             yield from self._guarded(f"{name}/v{number}", self._version(name, number, manifests))
@@ -197,7 +193,8 @@ class _Doctor:
     def _version(self, name: str, number: int, manifests: dict[int, Manifest]) -> Iterator[Finding]:
         folder = f"{name}/v{number}"
         children = set(self.store.list(folder))
-        yield from self._leftovers(folder)
+        if number not in self.versions.older.numbers(name):  # what lies in its folder is an earlier tool's
+            yield from self._hidden(folder)
         try:
             manifest = self.versions.read(name, number)
         except FormatTooNewError as error:
@@ -293,7 +290,7 @@ class _Doctor:
         if not self._is_folder(key) or not is_alias(alias) or alias == LATEST.name:
             yield self._foreign(key, "not the log of an alias")
             return
-        yield from self._leftovers(key)
+        yield from self._hidden(key)
         if error := self.aliases.damage(name, Alias(alias)):
             fix = "move the alias again, which adds an entry; the damaged one is stepped over"
             yield Finding(kind="damaged_alias", where=self._where(key), what=str(error), fix=fix)
@@ -312,39 +309,8 @@ class _Doctor:
 
     # -- leftovers -----------------------------------------------------------------------------------------
 
-    def _leftovers(self, key: str) -> Iterator[Finding]:
-        """Temporary files, which `Store.list` hides: of a writer at work, or of one that was killed."""
-        path = self.store.local_path(key)
-        if path is None or not os.path.isdir(path):
-            return
-        try:
-            children = sorted(os.listdir(path))
-        except OSError as error:
-            raise translate(error, "list", path) from error
-        for child in children:
-            if child.startswith(_TEMPORARY):
-                yield Finding(
-                    kind="leftover",
-                    where=self._where(f"{key}/{child}"),
-                    what="temporary: its writer is at work, or was killed",
-                    fix="nothing: gc deletes it when it is old, and so does --repair",
-                    level="note",
-                    remedy=self._removal(f"{key}/{child}", child),
-                )
-
-    def _removal(self, key: str, name: str) -> Callable[[], str] | None:
-        """Deletes a temporary file that is so old that its writer is none any more; None for any other."""
-        found = next(
-            (found for found in in_folder(self.store, key.rpartition("/")[0]) if found.key == key), None
-        )
-        if found is None or not is_over(found.modified, time.time(), GRACE_DEFAULT):
-            return None
-
-        def remove() -> str:
-            self.store.remove(key)
-            return "deleted"
-
-        return remove
+    def _hidden(self, key: str) -> Iterator[Finding]:
+        return leftovers.findings(self.store, key)
 
     def _failed_sync(self) -> Iterator[Finding]:
         if until_ns := self.store.doubtful_until():
@@ -361,11 +327,11 @@ class _Doctor:
 
     def _own_folders(self) -> Iterator[Finding]:
         yield from self._failed_sync()
-        yield from self._leftovers(".kit")
-        yield from self._leftovers(".kit/staging")
+        yield from self._hidden(".kit")
+        yield from self._hidden(".kit/staging")
         for parent in (".kit/journal", ".kit/trees", ".kit/checkouts"):
             for child in sorted(self.store.list(parent)):
-                yield from self._leftovers(f"{parent}/{child}")
+                yield from self._hidden(f"{parent}/{child}")
         for name in sorted(self.store.list(".kit/checkouts")):
             for child in sorted(self.store.list(f".kit/checkouts/{name}")):
                 if ".changed-" in child:

@@ -6,12 +6,14 @@ passed; whoever relied on it has committed by then, and it is put back.
 """
 
 import re
+import shlex
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
 from nemotron.kit.errors import MisuseError
+from nemotron.kit.redaction import clean_text
 from nemotron.kit.registry import layout
 from nemotron.kit.store.protocol import Found
 
@@ -82,6 +84,19 @@ class Settled:
 
     put_back: tuple[Found, ...]
     deleted: tuple[Found, ...]
+
+
+def command(root: str, *, soon: bool = True) -> str:
+    """What a person is told to run, to free what nobody needs.
+
+    Args:
+        root: of the store.
+        soon: with the shortest grace period there is; else with the default.
+
+    >>> command("/data/a store"), command("s3://b/store", soon=False)
+    ("`nemotron kit gc --apply --grace 1h --root '/data/a store'`", '`nemotron kit gc --apply --root s3://b/store`')
+    """
+    return f"`nemotron kit gc --apply{' --grace 1h' if soon else ''} --root {shlex.quote(clean_text(root))}`"
 
 
 def is_over(modified: float, now: float, age: timedelta) -> bool:

@@ -3,7 +3,6 @@
 import logging
 import os
 import random
-import shlex
 import time
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -29,6 +28,7 @@ from nemotron.kit.registry import (
     content,
     copying,
     digest_cache,
+    garbage,
     layout,
     newer_stats,
     parallel,
@@ -104,13 +104,12 @@ def _publish(
 
 def _kept(store: Store, error: DiskFullError) -> DiskFullError:
     """The error of a snapshot that found no space, with what becomes of what was copied before."""
-    root = shlex.quote(str(clean(store.url)))
     becomes = "Files that were copied whole stay in the store, and the next try goes on with them"
     if isinstance(error.__cause__, files.LostError):
         becomes = "What was copied may be lost, and the next try copies it again"
     return DiskFullError(
-        f"{error}. {becomes}. To have that space instead: `nemotron kit gc --apply --grace 1h --root {root}` "
-        "an hour from now, and once more an hour after that; it needs a little space itself"
+        f"{error}. {becomes}. To have that space instead: {garbage.command(store.url)} an hour from now, and "
+        "once more an hour after that; it needs a little space itself"
     )
 
 
