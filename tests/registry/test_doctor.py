@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nemotron.kit.documents.digest import digest_of
+from nemotron.kit.errors import DiskFullError
 from nemotron.kit.registry import layout
 from nemotron.kit.registry import unused as unused_contents
 from nemotron.kit.registry.doctor import examine
@@ -18,6 +19,8 @@ from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.store.protocol import Found, Store
+
+TEMPORARY = ".tmp-0123456789abcdef"
 
 
 @pytest.fixture
@@ -87,6 +90,9 @@ def test_contents_that_no_version_uses_are_told(tmp_path: Path, data: Path, wher
     assert unused(registry) == [(blobs, 1, len(taken[0]))]
     registry.withdraw("snap:v1", "no good")
     assert unused(registry) == [(blobs, 3, len(taken[0]) + 6)]
+    document = f'{{"content": {{"digest": "{digest_of(taken[0])}"}}}}'
+    store.create(".kit/adopted/older/v1.json", document.encode())  # gc keeps it
+    assert unused(registry) == [(blobs, 2, 6)]
 
 
 def test_what_gc_would_keep_is_not_called_unused(root: Path, data: Path) -> None:
@@ -261,7 +267,8 @@ def test_a_damaged_alias(root: Path) -> None:
 def test_leftovers_and_foreign_files_are_notes(root: Path) -> None:
     for path in ("ref", "ref/v1", "snap/aliases/good", ".kit", ".kit/staging"):
         (root / path).mkdir(exist_ok=True)
-        (root / path / ".tmp-0123").touch()
+        (root / path / TEMPORARY).touch()
+        (root / path / ".tmp-of-mine").touch()  # gc leaves it
     (root / "README.md").touch()
     (root / "some.txt").touch()
     (root / "my folder").mkdir()
@@ -278,7 +285,7 @@ def test_leftovers_and_foreign_files_are_notes(root: Path) -> None:
     assert {finding.level for finding in findings} == {"note"}
     kinds = sorted(finding.kind for finding in findings)
     assert kinds.count("leftover") == 5
-    assert kinds.count("foreign") == 7
+    assert kinds.count("foreign") == 7 + 5
     assert kinds.count("empty_version") == 1
     assert kinds.count("changed_checkout") == 1
 
@@ -357,6 +364,20 @@ def test_the_probe_of_a_store_that_excludes_nobody(data: Path) -> None:
 
     registry = Registry(Careless())
     assert [finding.kind for finding in examine(registry, probe=True)] == ["not_exclusive"]
+
+
+def test_the_probe_of_a_full_disk(data: Path) -> None:
+    class Full(MemoryStore):
+        def create(self, key: str, data: bytes, *, durable: bool = True) -> bool:
+            if self.exists(key):
+                raise DiskFullError("No space left on device")
+            return super().create(key, data)
+
+    registry = Registry(Full())
+    [found] = examine(registry, probe=True)
+    assert (found.kind, found.is_problem) == ("disk_full", True)
+    assert found.fix.startswith("free some space")
+    assert list(registry.store.walk(".kit/probe")) == []
 
 
 def test_the_probe_of_a_root_that_can_not_be_made(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """All versions of a store, read: for what must know of every one of them before it takes something away."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
+from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, FormatTooNewError
 from nemotron.kit.names import is_key
@@ -16,6 +18,7 @@ from nemotron.kit.workers import Workers
 
 WORKERS = 16
 BATCH = 1000
+_DIGEST = re.compile(rb"\b" + ALGORITHM.encode() + rb":[0-9a-f]{64}\b")
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -35,6 +38,19 @@ class Census:
     withdrawn: set[tuple[str, int]] = field(default_factory=set)
     older: dict[str, frozenset[int]] = field(default_factory=dict)
     damaged: dict[tuple[str, int], CorruptError] = field(default_factory=dict)
+
+
+def adopted(store: Store) -> set[str]:
+    """The digests that `.kit/adopted` names, whatever those documents look like: gc keeps what has them.
+
+    Raises:
+        MisuseError: the store can't list them.
+        RefusedError, UnavailableError: something can't be read.
+    """
+    named: set[str] = set()
+    for found in store.walk(".kit/adopted"):
+        named.update(map(bytes.decode, _DIGEST.findall(store.read(found.key) or b"")))
+    return named
 
 
 def take(store: Store, progress: Progress | None = None) -> Census:

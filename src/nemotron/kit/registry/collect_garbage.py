@@ -6,7 +6,6 @@ there, then read what versions name, then move.
 
 import logging
 import os
-import re
 import shutil
 import time
 from collections import defaultdict
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from nemotron.kit.documents import codec
-from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, DiskFullError
 from nemotron.kit.registry import census, copying, garbage, layout, leftovers, newer_stats, stamps
@@ -29,8 +27,6 @@ from nemotron.kit.store.system_errors import translating
 from nemotron.kit.workers import Workers
 
 log = logging.getLogger(__name__)
-
-_DIGEST = re.compile(rb"\b" + ALGORITHM.encode() + rb":[0-9a-f]{64}\b")
 
 
 def collect(
@@ -151,10 +147,8 @@ class _Run:
                 f"Nothing was collected: {unknown[0]}{more}. What it needs is not known. Restore it from a "
                 "backup; or, to give up what only it needs, add --forget-damaged"
             )
-        for found in self.store.walk(".kit/adopted"):
-            data = self.store.read(found.key) or b""
-            for digest in _DIGEST.findall(data):
-                named |= {layout.blob(digest.decode()), layout.tree(digest.decode())}
+        for digest in census.adopted(self.store):
+            named |= {layout.blob(digest), layout.tree(digest)}
         return named | newer_stats.listings(self.store)
 
     # -- the trash -----------------------------------------------------------------------------------------

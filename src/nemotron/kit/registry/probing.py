@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
-from nemotron.kit.errors import KitError, MisuseError
+from nemotron.kit.errors import DiskFullError, KitError, MisuseError
 from nemotron.kit.registry import stamps
 from nemotron.kit.registry.findings import Finding
 from nemotron.kit.store.protocol import Store
@@ -28,6 +29,11 @@ def probe(store: Store) -> Iterator[Finding]:
         read = store.read(key)
         store.remove(key)
         store.prune(".kit/probe")
+    except DiskFullError as error:
+        _tidy(store, key)
+        fix = "free some space, or raise the quota or the limit of a file's size (ulimit -f)"
+        yield Finding(kind="disk_full", where=store.url, what=str(error), fix=fix)
+        return
     except KitError as error:
         fix = "change the owner or mode of the root, or use another one"
         yield Finding(kind="not_writable", where=store.url, what=str(error), fix=fix)
@@ -39,6 +45,13 @@ def probe(store: Store) -> Iterator[Finding]:
             what="creating what is there was not refused: two writers may get one version number",
             fix="publish to a root on another file system",
         )
+
+
+def _tidy(store: Store, key: str) -> None:
+    """Take away what was made until something was refused."""
+    with suppress(KitError):  # gc does, later
+        store.remove(key)
+        store.prune(".kit/probe")
 
 
 def _clock(store: Store, key: str, before: float, after: float) -> Iterator[Finding]:

@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from nemotron.kit.documents.digest import ALGORITHM
+from nemotron.kit.documents.sizes import size as spelt
 from nemotron.kit.errors import MisuseError
-from nemotron.kit.registry import layout
+from nemotron.kit.registry import census, layout
 from nemotron.kit.registry.findings import Finding
-from nemotron.kit.registry.garbage import GRACE_DEFAULT, is_object
+from nemotron.kit.registry.garbage import GRACE_DEFAULT, command, is_object
 from nemotron.kit.store.protocol import Found, Store
 from nemotron.kit.store.system_errors import translating
 
@@ -29,7 +30,7 @@ def findings(store: Store, used: Container[str]) -> Iterator[Finding]:
 
     Args:
         store: where to look.
-        used: the digests that versions name, all of them.
+        used: the digests that versions name, all of them. What `.kit/adopted` names is looked up here.
 
     Raises:
         RefusedError, UnavailableError: they can't be listed.
@@ -41,10 +42,20 @@ def findings(store: Store, used: Container[str]) -> Iterator[Finding]:
     except MisuseError:
         return  # a store that can't list them, where gc takes nothing either
     if count:
-        yield _said(f"{store.url}/{layout.BLOBS}", count, size, newest)
+        yield _said(store.url, count, size, newest)
 
 
 def _unused(store: Store, used: Container[str]) -> Iterator[Found]:
+    """Contents that neither a version nor an adopted one names, as gc sees it."""
+    adopted: set[str] | None = None
+    for found in _unnamed(store, used):
+        if adopted is None:  # only where there is something to ask
+            adopted = census.adopted(store)
+        if _digest(found.key) not in adopted:
+            yield found
+
+
+def _unnamed(store: Store, used: Container[str]) -> Iterator[Found]:
     if store.local_path(layout.BLOBS) is None:
         for found in store.walk(layout.BLOBS):
             if is_object(found.key) and _digest(found.key) not in used:
@@ -69,17 +80,17 @@ def _digest(key: str) -> str:
     return f"{ALGORITHM}:{key.rpartition('/')[2]}"
 
 
-def _said(where: str, count: int, size: int, newest: float) -> Finding:
+def _said(root: str, count: int, size: int, newest: float) -> Finding:
     least = "at least " if count == COUNTED_MAX else ""
     days, last = GRACE_DEFAULT.days, datetime.fromtimestamp(newest, UTC) + GRACE_DEFAULT
     return Finding(
         kind="unused",
-        where=where,
-        what=f"{least}{count:,} content{'' if count == 1 else 's'} that no version uses, {size:,} bytes: a "
+        where=f"{root}/{layout.BLOBS}",
+        what=f"{least}{count:,} content{'' if count == 1 else 's'} that no version uses, {spelt(size)}: a "
         "snapshot broke off or is being taken, or versions were withdrawn",
-        fix="nothing: a snapshot that is tried again goes on with them. To free them: `nemotron kit gc "
-        f"--apply` sets aside what is older than {days} days (all of it from {last:%Y-%m-%d} on), and "
-        f"deletes it when it is run again {days} days later. `--grace 1h` makes an hour of both",
+        fix=f"nothing: a snapshot that is tried again goes on with them. To free them: {command(root)} sets "
+        "aside what is older than an hour, and deletes it when it is run again an hour later. Without "
+        f"`--grace 1h` both are {days} days: all of it can be set aside from {last:%Y-%m-%d} on",
         level="note",
         count=count,
         size=size,
