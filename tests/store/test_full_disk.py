@@ -212,6 +212,47 @@ def test_the_space_of_a_snapshot_that_broke_off_can_be_had_as_the_error_says(tin
     assert command("nemotron kit doctor --json", "--root", str(root))["findings"] == []
 
 
+@pytest.fixture
+def filled(tiny_disk, tmp_path):
+    """A store of one large file on a disk that has no space for another, and the file under another name."""
+    subprocess.run(["mount", "-o", "remount,size=4m", tiny_disk], check=True, capture_output=True)
+    content = os.urandom(1 << 20) * 2
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.bin").write_bytes(content)
+    registry = Registry.open(tiny_disk / "root")
+    registry.publish(Draft(name="m", source=tmp_path / "one", snapshot=True))
+    spare = os.statvfs(tiny_disk).f_bavail * os.statvfs(tiny_disk).f_bsize - (256 << 10)
+    (tiny_disk / "of others").write_bytes(bytes(spare))
+    return registry
+
+
+def test_a_full_disk_takes_a_large_file_that_it_has_under_another_name(filled, tmp_path, monkeypatch):
+    relied_on, rely_on = [], LocalStore.rely_on
+    monkeypatch.setattr(LocalStore, "rely_on", lambda self, key: (relied_on.append(key), rely_on(self, key)))
+    record = filled.publish(Draft(name="m", source=tmp_path / "other", snapshot=True)).record
+    assert (record.version, Registry(filled.store).verify("m", "full").ok) == (2, True)
+    assert not list(tmp_path.rglob("root/**/.tmp-*"))
+    [blob] = (found.key for found in filled.store.walk(".kit/blobs"))
+    assert relied_on == [blob]
+
+
+@pytest.mark.parametrize("why", ["new", "of another size", "doubtful"])
+def test_a_full_disk_relies_on_nothing_else(filled, tmp_path, why, monkeypatch):
+    [blob] = (path for path in (tmp_path / "tiny/root/.kit/blobs").rglob("*") if path.is_file())
+    if why == "new":
+        (tmp_path / "other/other.bin").write_bytes(os.urandom(2 << 20))
+    elif why == "of another size":
+        os.truncate(blob, 1 << 20)
+        (tmp_path / "tiny/of others 2").write_bytes(bytes(1 << 20))
+    else:
+        monkeypatch.setattr(LocalStore, "doubtful_until", lambda self: time.time_ns())
+    with pytest.raises(DiskFullError):
+        Registry(filled.store).publish(Draft(name="n", source=tmp_path / "other", snapshot=True))
+    assert Registry(filled.store).list()[0].name == "m"
+    assert not list(tmp_path.rglob("root/**/.tmp-*"))
+
+
 def command(line, *more):
     """Run a command as somebody would who was told of it; what it says."""
     assert line.startswith("nemotron kit ")

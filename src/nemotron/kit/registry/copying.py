@@ -8,6 +8,7 @@ from blake3 import blake3
 from nemotron.kit.documents.columns import Columns
 from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK
 from nemotron.kit.documents.entry import Entry
+from nemotron.kit.errors import DiskFullError
 from nemotron.kit.registry import layout, reading
 from nemotron.kit.registry.work import Told, each
 from nemotron.kit.store import files, plain
@@ -101,7 +102,27 @@ class _Copying:
             is_small = size <= reading.SMALL_SIZE_MAX
             return self._small(descriptor, size, likely) if is_small else self._large(descriptor, size)
 
-        return reading.steadily(self._folder, entry, take)
+        try:
+            return reading.steadily(self._folder, entry, take)
+        except DiskFullError:
+            held = self._held(entry)
+            if held is None:
+                raise
+            return held
+
+    def _held(self, entry: Entry) -> Entry | None:
+        """The entry with its digest, if the store has the content, under whatever name it came; None if not.
+
+        A large file is copied before its digest is known: on a full disk it is read once more, to see whether
+        it needs any space.
+        """
+        if entry.size <= reading.SMALL_SIZE_MAX or self._store.local_path(layout.BLOBS) is None:
+            return None
+        probed = reading.hash_file(self._folder, entry, self._threads, self._told)
+        if probed.digest is None or not self._holds(probed.digest, probed.size):
+            return None
+        self._store.rely_on(layout.blob(probed.digest))
+        return probed
 
     def _looks_like(self, entry: Entry, digest: str) -> bool:
         """Whether a few blocks of a file are those of a blob, so that reading all of it may save a copy."""
