@@ -24,7 +24,10 @@ from nemotron.kit.artifacts import (
     ModelArtifact,
     PretrainBlendsArtifact,
     SplitJsonlDataArtifact,
+    drift,
 )
+from nemotron.kit.documents.digest import SAMPLED_WHOLE_MAX
+from nemotron.kit.documents.manifest import Evidence
 from nemotron.kit.errors import (
     ArtifactNotFoundError,
     CorruptError,
@@ -38,6 +41,7 @@ from nemotron.kit.errors import (
     UnavailableError,
 )
 from nemotron.kit.integrations.pins import in_store
+from nemotron.kit.registry import verify
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.composite import CompositeTracker
@@ -372,12 +376,65 @@ def test_many_files_are_counted(store: Registry, folder: Folder, caplog: pytest.
 
 
 def test_touched_is_not_changed(tmp_path: Path, folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
-    start.init(root=tmp_path / "store", on_drift="error")
+    start.init(root=tmp_path / "store")
+    path = folder("m", "part.txt", "none.txt")
+    (path / "none.txt").write_bytes(b"")
+    Artifact(path=path).save(name="m")
+    os.utime(path / "none.txt", (1, 1))
+    Artifact.from_uri("art://m")
+    assert caplog.text == "", "no bytes are the same bytes"
+    drift._looked_at.clear()  # as another process
+    os.utime(path / "part.txt", (1, 1))
+    Artifact.from_uri("art://m")
+    assert caplog.text.rstrip().endswith("same size, content not verified: part.txt touched")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "size", "way"),
+    [
+        ("stat", 5, "of them no digests are known: publish again, with evidence='full'"),
+        ("sampled", SAMPLED_WHOLE_MAX, None),
+        ("sampled", SAMPLED_WHOLE_MAX + 1, "of them no more than samples are known"),
+        ("full", 5, None),
+    ],
+)
+def test_touched_is_not_used_uncompared_where_drift_is_an_error(
+    tmp_path: Path,
+    folder: Folder,
+    caplog: pytest.LogCaptureFixture,
+    evidence: Evidence,
+    size: int,
+    way: str | None,
+) -> None:
+    start.init(root=tmp_path / "store", evidence=evidence, on_drift="error")
+    path = folder("m", "part.txt", "other.txt")
+    (path / "part.txt").write_bytes(bytes(size))
+    Artifact(path=path).save(name="m")
+    os.utime(path / "part.txt", (1, 1))
+    if way is None:
+        assert Artifact.from_uri("art://m").uri == "art://m:v1"
+    else:
+        said = r"art://m:v1: 1 file was written since \(another time, the same size\), .*: part.txt\. "
+        for _ in range(2):
+            with pytest.raises(DriftError, match=f"{said}To go on: {way}.*on_drift='warn'"):
+                Artifact.from_uri("art://m")
+        assert context.used() == ()
+    assert caplog.records == []
+
+
+def test_what_is_too_much_to_compare_at_a_load_is_verified_once(
+    tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "LOAD_BYTES_MAX", 3)
+    start.init(root=tmp_path / "store", evidence="full", on_drift="error")
     path = folder("m")
     Artifact(path=path).save(name="m")
     os.utime(path / "part.txt", (1, 1))
-    Artifact.from_uri("art://m")
-    assert "same size, content not verified: part.txt touched" in caplog.text
+    command = "`nemotron kit verify m:v1 --evidence full` compares them by digest"
+    with pytest.raises(DriftError, match=command):
+        Artifact.from_uri("art://m")
+    context.require_registry().verify("m", "full")
+    assert Artifact.from_uri("art://m").uri == "art://m:v1"
 
 
 def test_drift_can_be_an_error_or_nothing(

@@ -115,6 +115,66 @@ def test_touched_alone_is_0(kit, registry: Registry, data: Path) -> None:
     assert said.json["files"] == [{"path": "b.txt", "verdict": "touched"}]
 
 
+SINCE = "1 file was written since (another time, the same size)"
+NOT_SEEN = "and any in what was touched and not read whole"
+
+
+@pytest.mark.parametrize(
+    ("published", "asked", "size", "note"),
+    [
+        ("stat", "stat", 2, f"{SINCE}: b.txt. No digests are known, so whether the bytes are the same can't"),
+        (
+            "full",
+            "stat",
+            2,
+            f"{SINCE} and the bytes were not compared: b.txt. `nemotron kit verify m:v1 --ev",
+        ),
+        ("sampled", "stat", 2, f"{SINCE} and the bytes were not compared: b.txt. `nemotron kit verify m:v1"),
+        ("sampled", "full", 200_000, f"{SINCE} and the samples are the same: b.txt. That proves the samples"),
+        ("sampled", "sampled", 2, None),
+        ("full", "full", 2, None),
+    ],
+)
+def test_touched_says_whether_the_bytes_are_the_same(
+    kit, registry: Registry, data: Path, published: str, asked: str, size: int, note: str | None
+) -> None:
+    (data / "b.txt").write_bytes(bytes(size))
+    kit("register", "data", "--name", "m", "--evidence", published)
+    os.utime(data / "b.txt", ns=(1, 1))
+    drawn, said = (kit("verify", "m", "--evidence", asked, *more) for more in ((), ("--json",)))
+    assert (drawn.code, said.code, said.json["ok"]) == (0, 0, True)
+    lines = drawn.out.splitlines()
+    if note is None:
+        assert lines[0] == "touched  b.txt (the same bytes)"
+        assert lines[-1].startswith("same art://m:v1 (")
+        assert NOT_SEEN not in lines[-1]
+        assert "notes" not in said.json
+    else:
+        assert lines[0] == "touched  b.txt"
+        assert lines[-1].startswith("touched art://m:v1 (")
+        assert lines[-1].endswith(f"{NOT_SEEN})")
+        assert said.json["notes"][0].startswith(note)
+        assert said.json["notes"][0] in lines
+
+
+def test_what_one_look_proved_is_the_same_to_the_next(kit, registry: Registry, data: Path) -> None:
+    kit("register", "data", "--name", "m", "--evidence", "full")
+    os.utime(data / "b.txt", ns=(1, 1))
+    kit("verify", "m")
+    lines = kit("verify", "m", "--evidence", "stat").out.splitlines()
+    assert (lines[0], lines[-1][:15]) == ("touched  b.txt (the same bytes)", "same art://m:v1")
+
+
+def test_of_many_touched_files_some_are_named(kit, registry: Registry, data: Path) -> None:
+    for number in range(5):
+        (data / f"{number}").write_text("x")
+    kit("register", "data", "--name", "m")
+    for number in range(5):
+        os.utime(data / f"{number}", ns=(1, 1))
+    [note] = kit("verify", "m", "--json").json["notes"]
+    assert note.startswith("5 files were written since (another time, the same size): 0, 1, 2 and 2 more. ")
+
+
 @pytest.mark.parametrize("evidence", ["", "hopeful", "FULL"])
 def test_unknown_evidence_is_2(kit, store: Registry, evidence: str) -> None:
     said = kit("verify", "base", "--evidence", evidence)

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+from nemotron.kit.console.differences import DiffView
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.lineage.diff import Difference, FileChange, InputChange, difference
 from nemotron.kit.lineage.fields import FieldChange
 from nemotron.kit.lineage.graph import Node
+from nemotron.kit.lineage.questions import Compared
 
 
 def version(number: int, *inputs: str, path: str = "/x", kind: str = "T", **metadata: object) -> Node:
@@ -67,6 +69,20 @@ def test_a_touched_file_alone_is_the_same() -> None:
     trees = (Tree.of([Entry("a", 1, 1)]), Tree.of([Entry("a", 1, 2)]))
     assert difference(version(1), version(2), trees).same
     assert not difference(version(1), version(2, kind="U"), trees).same
+
+
+def test_of_touched_files_it_is_said_that_nobody_compared_them() -> None:
+    digest = f"blake3:{'1' * 64}"
+    old = [Entry("a", 1, 1), Entry("b", 1, 1), Entry("c", 1, 1, digest=digest), Entry("d", 1, 1, etag="x")]
+    new = [Entry("a", 1, 2), Entry("b", 1, 2), Entry("c", 1, 2, digest=digest), Entry("d", 1, 2, etag="x")]
+    found = difference(version(1), version(2), (Tree.of(old), Tree.of(new)))
+    note = "2 files with another time; their bytes were not compared, as there are no digests on both sides"
+    assert (found.same, found.notes, found.to_document()["notes"]) == (True, (note,), [note])
+    view = DiffView(Compared(here=found))
+    assert f"  file      ? {note}" in str(view.render()).splitlines()
+    assert view.document()["notes"] == [note]
+    nothing = difference(version(1), version(2), (Tree.of(old[2:]), Tree.of(new[2:])))
+    assert (nothing.same, nothing.files, "notes" in nothing.to_document()) == (True, [], False)
 
 
 def test_another_time_says_nothing_of_what_has_the_same_digest() -> None:

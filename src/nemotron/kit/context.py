@@ -33,7 +33,7 @@ class Settings:
 
     Attributes:
         evidence: how closely the bytes of references are looked at.
-        on_drift: what to do when a reference is loaded whose files have changed, or can't be looked at.
+        on_drift: what to do when a reference is loaded whose files have changed, or can't be compared.
         on_mismatch: what to do when a claimed count is not what the files say.
         wandb_timeout_s: how long a save may wait for W&B.
     """

@@ -177,7 +177,8 @@ class Artifact(ArtifactValue):
             FileNotFoundError: there is no metadata at the path.
             CorruptError: the metadata is damaged.
             NotFoundError: the tracker has no such artifact.
-            DriftError: its files are no longer those that were published, and `on_drift` is "error".
+            DriftError: its files are no longer those that were published, or were written again with the same
+                size and not compared, and `on_drift` is "error".
             RefusedError, UnavailableError: they can't be looked at, and `on_drift` is "error".
         """
         from nemotron.kit.artifacts.loading import load
@@ -200,7 +201,7 @@ class Artifact(ArtifactValue):
             NotFoundError: there is no such artifact or version.
             MisuseError: it is of another kind than the class.
             NotInitializedError: there is no store.
-            DriftError: the files differ, and `on_drift` is "error".
+            DriftError: the files differ, or nobody compared them, and `on_drift` is "error".
             RefusedError, UnavailableError: they can't be looked at, and `on_drift` is "error".
         """
         from nemotron.kit.artifacts.loading import from_uri

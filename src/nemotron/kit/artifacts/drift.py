@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from nemotron.kit import context
 from nemotron.kit.errors import CorruptError, DriftError, KitError, RefusedError, UnavailableError
-from nemotron.kit.registry.differences import Difference
+from nemotron.kit.registry.differences import Difference, Differences
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 
@@ -20,7 +20,8 @@ def look(registry: Registry, record: Record) -> None:
     """Compare a version's files with what was published, once per version and process.
 
     Raises:
-        DriftError: they differ, and `on_drift` is "error".
+        DriftError: they differ, or were written again and their bytes were not compared, and `on_drift` is
+            "error".
         RefusedError, UnavailableError, CorruptError: they can't be looked at, or their listing can't be read,
             and `on_drift` is "error".
     """
@@ -47,11 +48,18 @@ def look(registry: Registry, record: Record) -> None:
         raise DriftError(f"{_said(record, changed)} (on_drift='error')")
     if changed:
         log.warning("%s", _said(record, changed))
-    elif differences:
+    elif not differences.is_proven and reaction == "error":
+        from nemotron.kit.registry import touched  # who loads what is the same needs none of it
+
+        tree = registry.tree(record)
+        assert tree is not None, "nothing is touched of what has no listing"
+        said = touched.refused(record, touched.touched_of(tree, differences))
+        raise DriftError(f"{said} (on_drift='error')")
+    elif not differences.is_proven:
         log.warning(
             "%s: written since it was published, same size, content not verified: %s",
             record.uri,
-            _names(differences),
+            _names(Differences(item for item in differences if not item.is_proven)),
         )
 
 

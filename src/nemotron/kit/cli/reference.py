@@ -102,7 +102,8 @@ _JSON = {
     "`removed`, `changed`, `touched`), with `sure: false` where an etag alone tells of a change, null if "
     "they can't be compared; `unlisted` names those of the two without a listing that can be read; `type` "
     "and `place` (where the files were) are `{a, b}`, or null if they are the same. `same` is true if "
-    "nothing but `place` and `touched` files is different, and not one of the two is unlisted. `upstream` "
+    "nothing but `place` and `touched` files is different, and not one of the two is unlisted. `notes` say "
+    "of how many `touched` files the bytes were not compared, if there are such. `upstream` "
     "lists the same of the inputs that changed, the first cause first.",
     "log": "A list of `{at, what, uri, by, why}`; `what` is `published`, `withdrawn` or `alias`, which also "
     "has `alias` and `previous`.",
@@ -126,7 +127,8 @@ _JSON = {
     "protected, undoes, why}`; `undoes` is the sequence of the move that it took back, or null.",
     "verify": "`{uri, ok, evidence, bytes_read, seconds, files}`: `evidence` is what was achieved (`full`, "
     "`sampled` or `stat`); `files` lists `{path, verdict}` of those that are not the same: `touched` "
-    "(other time, same size, and as far as it was read the same content), `changed`, `missing` or "
+    "(other time, same size, and as far as it was read the same content: `notes` name those of which "
+    "that is not all of it), `changed`, `missing` or "
     "`extra`. `ok` is true if none but `touched` is among them. `unseen` says what evidence below `full` "
     "is blind to, `notes` what no single file shows, such as a folder that is gone. At a URL also "
     "`requests`, how many were made of its server, and `sure` false in a file that was written again with "

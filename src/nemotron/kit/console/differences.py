@@ -41,7 +41,8 @@ class DiffView(View):
         here = self.compared.here
         files = None if here.files is None else Rows(here.files, lambda file: file.to_document())
         told = replace(here, files=None).to_document()
-        return {**told, "same": here.same, "files": files, "upstream": upstream}
+        notes = {"notes": list(here.notes)} if here.notes else {}
+        return {**told, "same": here.same, "files": files, **notes, "upstream": upstream}
 
     def lines(self) -> Iterable[str]:
         """What differs, a word and a name a line."""
@@ -89,15 +90,13 @@ def _difference_lines(one: "Difference") -> Iterable[str]:
     said = [part for change in one.metadata for part in parts_changed(change)]
     yield from _limited("metadata", [_field(change) for change in said])
     yield from _limited("content", [_field(change) for change in one.content])
-    touched = sum(change.verdict == "touched" for change in one.files or ())
     shown = (_file(change) for change in one.files or () if change.verdict != "touched")
-    count = len(one.files or ()) - touched
+    count = sum(change.verdict != "touched" for change in one.files or ())
     if len(one.unlisted) == 1 or (one.unlisted and one.same):  # else the rest tells that they are different
         without = words.printable(" and ".join(one.unlisted))
         yield f"  files     can't be compared: no listing of {without} can be read"
     yield from _limited("file", islice(shown, FILES_SHOWN_MAX), FILES_SHOWN_MAX, "more file", count)
-    if touched and not one.same:
-        yield f"  file      ? {words.many(touched, 'file')} with another time only"
+    yield from (f"  file      ? {note}" for note in one.notes)
     yield from _limited("total", [_field(change) for change in one.totals])
     if one.place and not count:  # other files are what matters, wherever they lie
         yield f"  place     {_pair(*(side or 'in the store' for side in one.place))}"

@@ -84,13 +84,17 @@ class VerificationView(View):
                 (f"{_verdict(file):8} ", "yellow" if file.verdict == "touched" else "bold red"),
                 words.printable(file.path),
                 (_placed(file), "dim"),
+                (" (the same bytes)" if file.is_proven else "", "dim"),
                 **_AS_ONE,
             )
             for file in found.files[:FILES_SHOWN_MAX]
         ]
         if (more := len(found.files) - FILES_SHOWN_MAX) > 0:
             rows.append(Text(f"and {more:,} more", "dim"))
-        verdict = ("same ", "bold green") if found.ok else ("not the same ", "bold red")
+        is_compared = Differences(found.files).is_proven
+        verdict = ("not the same ", "bold red")
+        if found.ok:
+            verdict = ("same ", "bold green") if is_compared else ("touched ", "bold yellow")
         rows += [
             Text.assemble(("repaired ", "green"), words.printable(path), **_AS_ONE)
             for path in (self.repaired or ())[:FILES_SHOWN_MAX]
@@ -105,6 +109,8 @@ class VerificationView(View):
             rows.append(Text(_UNSURE, "dim"))
         unseen = _unseen(found)
         blind = f"; not seen: {unseen}" if unseen else ""
+        if blind and not is_compared:
+            blind += ", and any in what was touched and not read whole"
         return Group(*rows, Text.assemble(verdict, found.uri, f" ({_achieved(found)}{read}{blind})"))
 
 

@@ -9,6 +9,8 @@ import re
 ALGORITHM = "blake3"
 SAMPLE = "sampled-blake3"
 SAMPLE_BLOCK = 64 * 1024
+# Of files up to this size a sample is all of it.
+SAMPLED_WHOLE_MAX = 3 * SAMPLE_BLOCK
 _DIGEST = re.compile(r"blake3:[0-9a-f]{64}", re.ASCII)
 _SAMPLE = re.compile(r"sampled-blake3:[0-9a-f]{64}", re.ASCII)
 

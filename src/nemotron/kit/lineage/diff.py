@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 from nemotron.kit.documents.manifest import Content
-from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import InvalidReferenceError, OutsideRootError
 from nemotron.kit.lineage.diff_uses import UseChange, uses_changed
@@ -32,6 +31,8 @@ _VERDICTS: Mapping[Verdict, FileVerdict] = {
     "changed": "changed",
     "touched": "touched",
 }
+# Of files of which that is all that is known to be different.
+NOT_COMPARED = "their bytes were not compared, as there are no digests on both sides"
 # They differ between any two versions, and say nothing.
 _TIMES = frozenset({"created_at", "elapsed_sec"})
 
@@ -46,7 +47,7 @@ class InputChange:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """One file that is not the same; `touched` is another time where no digest tells more.
+    """One file that is not the same; `touched` is another time, and nobody compared the bytes.
 
     One that is `changed` may still hold the same where `is_sure` is False: it is an object that was written
     again with the same size, as its etag tells, and nothing is known of its bytes.
@@ -142,13 +143,22 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Whether nothing that says something is different; places and times of the same files don't.
+        """Whether nothing that says something is different; places and times alone of files don't.
 
         A version without a listing is not the same as one with it: nobody knows.
         """
         said = (self.type, self.inputs, self.uses, self.metadata, self.content, self.totals)
         is_same = len(self.unlisted) != 1 and not any((*said, *self.made_differently.values()))
         return is_same and all(file.verdict == "touched" for file in self.files or ())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is said of `same` that no single difference shows."""
+        touched = sum(file.verdict == "touched" for file in self.files or ())
+        if not touched:
+            return ()
+        files = "1 file" if touched == 1 else f"{touched:,} files"
+        return (f"{files} with another time; {NOT_COMPARED}",)
 
     @property
     def made_differently(self) -> dict[str, tuple[FieldChange, ...] | None]:
@@ -175,7 +185,7 @@ class Difference:
             "files": None if self.files is None else [change.to_document() for change in self.files],
             "unlisted": list(self.unlisted),
             "place": _pair(self.place),
-        }
+        } | ({"notes": list(self.notes)} if self.notes else {})
 
 
 def _pair(sides: tuple[str | None, str | None] | None) -> dict[str, str | None] | None:
@@ -305,17 +315,5 @@ def _unlisted(nodes: Iterable[Node], trees: Iterable[Tree | None]) -> tuple[str,
 def _files(before: Tree | None, after: Tree | None) -> FileChanges | None:
     if before is None or after is None:
         return None
-    old, new = Positions(before.columns.paths), Positions(after.columns.paths)
-    told = Differences()
-    for one in compare(before, after):
-        if one.verdict == "touched":
-            # Another time says nothing of what a digest says is the same.
-            digest = _digest(before, old.find(one.path))
-            if digest and digest == _digest(after, new.find(one.path)):
-                continue
-        told.add(one.path, one.verdict, is_sure=one.is_sure)
-    return FileChanges(told)
-
-
-def _digest(tree: Tree, at: int | None) -> str | None:
-    return None if at is None else tree.columns.entry(at).digest
+    # Another time says nothing of bytes that are known to be the same.
+    return FileChanges(Differences(one for one in compare(before, after) if not one.is_proven))

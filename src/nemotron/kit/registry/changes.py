@@ -3,6 +3,7 @@
 from bisect import bisect_left
 
 from nemotron.kit.documents.columns import FILE_MAX, HASH_BYTES, KIND_MASK, Columns
+from nemotron.kit.documents.digest import SAMPLED_WHOLE_MAX
 from nemotron.kit.documents.edge import InputEdge
 from nemotron.kit.documents.entry import CODES
 from nemotron.kit.documents.manifest import Manifest
@@ -112,7 +113,7 @@ def compare(old: Tree, new: Tree) -> Differences:
             if not _is_plainly_same(before, then, after, now) and (
                 difference := became(before.entry(then), after.entry(now))
             ):
-                found.add(difference.path, difference.verdict, is_sure=difference.is_sure)
+                found.extend((difference,))
         elif then is not None:
             if not _is_filled(before, then, after):
                 found.add(before.paths[then], "missing")
@@ -155,10 +156,22 @@ def became(old: Entry, new: Entry) -> Difference | None:
         if then and now and then != now:
             return Difference(old.path, "changed")
         if then and now:
-            return Difference(old.path, "touched") if is_other_time else None
+            return _touched(old, new) if is_other_time else None
     if is_other_state:
         return Difference(old.path, "changed", is_sure=is_of_content(old.etag) and is_of_content(new.etag))
-    return Difference(old.path, "touched") if is_other_time else None
+    return _touched(old, new) if is_other_time else None
+
+
+def _touched(old: Entry, new: Entry) -> Difference:
+    """A file of the same size and another time; proven is what was compared whole, or has no bytes."""
+    is_compared = (
+        (old.digest is not None and old.digest == new.digest)
+        or (old.sample is not None and old.sample == new.sample and old.size <= SAMPLED_WHOLE_MAX)
+        or (old.etag is not None and old.etag == new.etag)
+        # At a URL 0 may mean that the server tells no size; there is no inode then, but 0 or 1.
+        or (old.size == 0 and new.inode > 1)
+    )
+    return Difference(old.path, "touched", is_proven=is_compared)
 
 
 def is_of_content(etag: str | None) -> bool:

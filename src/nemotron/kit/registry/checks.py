@@ -49,11 +49,11 @@ def check(
     """See `Registry.verify`; `tree` is the listing of the version."""
     began_s = time.perf_counter()
     found = _check(store, record, tree, evidence, options, executor, progress)
-    notes = tuple(_notes(record, evidence, found))
+    notes = tuple(_notes(record, tree, evidence, found))
     return replace(found, seconds=time.perf_counter() - began_s, notes=notes)
 
 
-def _notes(record: Record, asked: Evidence | None, found: Verification) -> Iterator[str]:
+def _notes(record: Record, tree: Tree | None, asked: Evidence | None, found: Verification) -> Iterator[str]:
     """What no verdict on a single file says."""
     if not (record.is_snapshot or record.is_at_url):
         place = record.path if record.scope == "file" else record.folder
@@ -68,6 +68,10 @@ def _notes(record: Record, asked: Evidence | None, found: Verification) -> Itera
             "the store's copy is whole, only where it is laid out it was changed: "
             f"`nemotron kit verify {ref} --repair-from {ref}` sets that aside, and lays it out anew"
         )
+    if tree is not None and not (files := Differences(found.files)).is_proven:
+        from nemotron.kit.registry import touched  # who loads needs none of it
+
+        yield from touched.notes(record, tree, verify.wanted_of(record, asked), files)
     if asked is not None and _SURE[found.evidence] < _SURE[asked]:
         yield (
             "not all files could be compared by their bytes: no digests were kept when they were published. "

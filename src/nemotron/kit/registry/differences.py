@@ -21,19 +21,25 @@ class Difference:
             needed; None for a reference, whose data is in one place.
         is_sure: False for an object that was written again, as its etag tells, with the same size, where
             nothing is known of its bytes: they may be the same.
+        is_proven: of a `touched` one, whether its bytes are known to be those that were published.
     """
 
     path: str
     verdict: Verdict
     place: Place | None = field(default=None, repr=False)
     is_sure: bool = field(default=True, repr=False)
+    is_proven: bool = field(default=False, repr=False)
 
 
-_Code = tuple[Verdict, Place | None, bool]
+_Code = tuple[Verdict, Place | None, bool, bool]
 _VERDICTS: tuple[Verdict, ...] = ("touched", "changed", "missing", "extra")
 _PLACES: tuple[Place | None, ...] = (None, "store", "checkout")
 _MEANINGS: tuple[_Code, ...] = tuple(
-    (verdict, place, is_sure) for verdict in _VERDICTS for place in _PLACES for is_sure in (True, False)
+    (verdict, place, is_sure, is_proven)
+    for verdict in _VERDICTS
+    for place in _PLACES
+    for is_sure in (True, False)
+    for is_proven in (True, False)
 )
 _CODES = {meaning: code for code, meaning in enumerate(_MEANINGS)}
 
@@ -58,10 +64,18 @@ class Differences(Sequence[Difference]):
         self._codes = bytearray()
         self.extend(found)
 
-    def add(self, path: str, verdict: Verdict, place: Place | None = None, *, is_sure: bool = True) -> None:
+    def add(
+        self,
+        path: str,
+        verdict: Verdict,
+        place: Place | None = None,
+        *,
+        is_sure: bool = True,
+        is_proven: bool = False,
+    ) -> None:
         """Add what became of one more file."""
         self._paths.append(path)
-        self._codes.append(_CODES[verdict, place, is_sure])
+        self._codes.append(_CODES[verdict, place, is_sure, is_proven])
 
     def extend(self, found: Iterable[Difference]) -> None:
         """Add what became of more files."""
@@ -70,7 +84,7 @@ class Differences(Sequence[Difference]):
             self._codes += found._codes
             return
         for item in found:
-            self.add(item.path, item.verdict, item.place, is_sure=item.is_sure)
+            self.add(item.path, item.verdict, item.place, is_sure=item.is_sure, is_proven=item.is_proven)
 
     @property
     def verdicts(self) -> set[Verdict]:
@@ -81,6 +95,11 @@ class Differences(Sequence[Difference]):
     def is_sure(self) -> bool:
         """Whether there is no doubt about any."""
         return all(_MEANINGS[code][2] for code in set(self._codes))
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether of none that was touched the bytes may be others."""
+        return all(_MEANINGS[code][3] for code in set(self._codes) if _MEANINGS[code][0] == "touched")
 
     def of(self, *verdicts: Verdict) -> "Differences":
         """Those with one of these verdicts."""
@@ -102,10 +121,10 @@ class Differences(Sequence[Difference]):
         return found
 
     def as_touched(self, positions: Iterable[int]) -> "Differences":
-        """The same, but those at some positions as files that were only touched, for sure."""
+        """The same, but those at some positions as files that were only touched, as is proven."""
         found = Differences(self)
         for at in positions:
-            found._codes[at] = _CODES["touched", _MEANINGS[self._codes[at]][1], True]
+            found._codes[at] = _CODES["touched", _MEANINGS[self._codes[at]][1], True, True]
         return found
 
     def paths(self) -> Sequence[str]:

@@ -12,7 +12,7 @@ from functools import partial
 from blake3 import blake3
 
 from nemotron.kit.documents.columns import HASH_BYTES, Columns
-from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, sample_of
+from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, SAMPLED_WHOLE_MAX, sample_of
 from nemotron.kit.documents.entry import Entry, kept_time
 from nemotron.kit.errors import ConflictError, KitError, PathNotFoundError
 from nemotron.kit.registry.work import Told, Work, each
@@ -136,7 +136,7 @@ def sample_file(folder: str, entry: Entry, told: Told | None = None) -> Entry:
 
 def is_sampled_whole(entry: Entry) -> bool:
     """Whether a sample of a file would be all of it."""
-    return entry.size <= 3 * SAMPLE_BLOCK
+    return entry.size <= SAMPLED_WHOLE_MAX
 
 
 def steadily(folder: str, entry: Entry, read: Read) -> Entry:

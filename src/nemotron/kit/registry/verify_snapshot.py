@@ -136,7 +136,7 @@ def in_checkout(
         at = then.find(item.path)
         is_link = at is not None and at in tree.columns.targets
         if item.verdict != "missing" or not is_link:  # those that would leave the folder are left out
-            found.add(item.path, item.verdict, "checkout")
+            found.add(item.path, item.verdict, "checkout", is_proven=item.is_proven)
     return found, read
 
 
