@@ -437,6 +437,19 @@ def test_what_is_too_much_to_compare_at_a_load_is_verified_once(
     assert Artifact.from_uri("art://m").uri == "art://m:v1"
 
 
+@pytest.mark.parametrize("entry", ["", "/part.txt"])
+def test_data_that_is_gone_may_have_been_moved(
+    store: Registry, folder: Folder, caplog: pytest.LogCaptureFixture, entry: str
+) -> None:
+    path = Path(f"{folder('m')}{entry}")
+    Artifact(path=path).save(name="m")
+    path.rename(path.parent / "elsewhere")
+    Artifact.from_uri("art://m")
+    advice = "put it back, or where it was moved, say so with `nemotron kit remap`"
+    assert f"{path} is gone: {advice}" in caplog.text
+    assert "publish it again" not in caplog.text
+
+
 def test_drift_can_be_an_error_or_nothing(
     tmp_path: Path, folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -246,7 +246,7 @@ def test_data_that_is_gone_is_named(publish, opened, data):
     shutil.rmtree(data)
     record = opened().resolve("m")  # resolving looks at no data
     assert record.path == str(data)
-    with pytest.raises(PathNotFoundError, match="which is gone"):
+    with pytest.raises(PathNotFoundError, match=r"which is gone: .*moved, say so with `nemotron kit remap`"):
         opened().inside("m/part.txt")
 
 

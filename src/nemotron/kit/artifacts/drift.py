@@ -1,11 +1,13 @@
 """Telling whoever loads a reference that its files are no longer those that were published."""
 
 import logging
+import os
 from collections.abc import Sequence
 
 from nemotron.kit import context
 from nemotron.kit.errors import CorruptError, DriftError, KitError, RefusedError, UnavailableError
 from nemotron.kit.registry.differences import Difference, Differences
+from nemotron.kit.registry.insides import PUT_BACK
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 
@@ -64,11 +66,12 @@ def look(registry: Registry, record: Record) -> None:
 
 
 def _said(record: Record, changed: Sequence[Difference]) -> str:
+    said = f"{record.uri} is no longer what was published: {_names(changed)}."
+    place = record.path if record.scope == "file" else record.folder
+    if not record.is_at_url and not os.path.lexists(place):
+        return f"{said} {place} is gone: {PUT_BACK}"
     keep = "" if record.is_at_url else ", or keep copies with save(snapshot=True)"
-    return (
-        f"{record.uri} is no longer what was published: {_names(changed)}. Its data lies in {record.folder}; "
-        f"publish it again as a new version{keep}"
-    )
+    return f"{said} Its data lies in {record.folder}; publish it again as a new version{keep}"
 
 
 def _names(differences: Sequence[Difference]) -> str:

@@ -13,6 +13,7 @@ from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.registry import newer_stats, verify
 from nemotron.kit.registry.differences import Differences
+from nemotron.kit.registry.insides import PUT_BACK
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.verify import Verification
 from nemotron.kit.registry.work import Progress
@@ -58,7 +59,7 @@ def _notes(record: Record, tree: Tree | None, asked: Evidence | None, found: Ver
     if not (record.is_snapshot or record.is_at_url):
         place = record.path if record.scope == "file" else record.folder
         if not os.path.lexists(place):
-            yield f"{place} is gone: put it back, or where it was moved, say so with `nemotron kit remap`"
+            yield f"{place} is gone: {PUT_BACK}"
         elif not (os.path.isfile if record.scope == "file" else os.path.isdir)(place):
             yield f"{place} is no {record.scope} any more"
     places = {file.place for file in found.files if file.verdict in ("changed", "missing")}

@@ -10,6 +10,9 @@ from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import leaves
 from nemotron.kit.store.files import looked_at
 
+# What to do about a reference whose folder is gone.
+PUT_BACK = "put it back, or where it was moved, say so with `nemotron kit remap`"
+
 
 def place(record: Record, path: str, folder: Path, follows: Callable[[Record, str], bool]) -> Path:
     """Where something inside a version lies.
@@ -30,11 +33,16 @@ def place(record: Record, path: str, folder: Path, follows: Callable[[Record, st
     if record.scope == "file" and path not in ("", entry):
         raise PathNotFoundError(f"No {path} in {record.uri}: it is the file {entry} alone")
     if looked_at(str(found), follow_links=False) is None:
-        where = "" if looked_at(str(folder)) else ", which is gone: its data was moved or deleted"
+        where = "" if looked_at(str(folder)) else f", which is gone: {_lost(record)}"
         raise PathNotFoundError(f"No {path or 'data'} in {record.uri}: looked in {folder}{where}")
     if leaves(str(found), os.path.realpath(folder)) and not follows(record, path):
         raise OutsideRootError(f"{record.uri}/{path} is a link that leaves the artifact; it is not followed")
     return found
+
+
+def _lost(record: Record) -> str:
+    moved = "its data was moved or deleted"
+    return moved if record.is_snapshot else f"{moved}; {PUT_BACK}"
 
 
 def refuse_unnameable(name: str, entry: str | None) -> None:
