@@ -75,10 +75,11 @@ def test_saving_raises_nothing_and_claims_no_version(offline_wandb: ModuleType, 
 
 @pytest.mark.parametrize("mode", ["online", "offline"])
 @pytest.mark.parametrize("others", [{}, {"openlineage": "events.jsonl"}])
-def test_w_and_b_alone_without_a_run_is_an_error_and_saving_again_in_one_is_not(
+def test_w_and_b_alone_without_a_run_warns_and_what_was_known_can_be_saved_in_one(
     real_wandb: ModuleType,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     mode: str,
     others: dict[str, Any],
 ) -> None:
@@ -87,12 +88,16 @@ def test_w_and_b_alone_without_a_run_is_an_error_and_saving_again_in_one_is_not(
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     kit.init(backend="wandb", wandb_project="proj", **others)
     model = kit.ModelArtifact(path=tmp_path / "model", step=10, loss=1.5)
-    with pytest.raises(
-        NotInitializedError, match=r"^No active W&B run: org/m .*'proj'.*kit\.init\(root="
-    ) as said:
-        model.save(name="org/m")
-    assert isinstance(said.value, RuntimeError)
-    assert (model.uri, model.tracking) == (None, None)
+    model.save(name="org/m")
+    said = [text for text in caplog.messages if "No active W&B run" in text]
+    assert [text.partition(" is not recorded")[0] for text in said] == ["org/m"]
+    assert "wandb.init(project='proj')" in said[0]
+    assert "kit.init(root=" in said[0]
+    with pytest.raises(NotInitializedError, match="No active W&B run") as refused:
+        WandbTracker().log_artifact(model, "org/m", [])
+    assert isinstance(refused.value, RuntimeError)
+    assert model.uri is None
+    assert (model.tracking and model.tracking.artifact_id) is None
 
     # What was known of it is beside the data, and is enough to go on from.
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -101,8 +106,9 @@ def test_w_and_b_alone_without_a_run_is_an_error_and_saving_again_in_one_is_not(
     assert again.save().tracking.run_id == run.id
     assert (again.name, again.metrics) == ("org/m", {"step": 10.0, "final_loss": 1.5})
     real_wandb.finish()
-    with pytest.raises(NotInitializedError):
-        again.save(name="another")
+    caplog.clear()
+    again.save(name="another")
+    assert "another is not recorded" in caplog.text
 
 
 @pytest.mark.parametrize("others", [{}, {"openlineage": "events.jsonl"}])

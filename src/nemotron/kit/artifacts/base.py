@@ -99,7 +99,6 @@ class Artifact(ArtifactValue):
             CorruptError: a file to count is damaged, and `on_mismatch` is "error".
             NotFoundError: an input, or the data itself, is not there.
             RefusedError: nothing could be written, and there is no store to keep the record.
-            NotInitializedError: W&B alone is to record it, and no run is active; `metadata.json` is written.
             KitError: the store did not take it; the message says why.
 
         >>> import tempfile

@@ -27,7 +27,8 @@ from nemotron.kit.errors import (
 )
 from nemotron.kit.names import LATEST, SCHEME, Alias, ArtifactName, ArtifactRef, local_path
 from nemotron.kit.registry.flags import check_flag
-from nemotron.kit.tracking.protocol import LineageTracker, RunBoundTracker, SaveOptions, StoreTracker
+from nemotron.kit.tracking.composite import say_not_recorded
+from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTracker
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ def save(
         _forget(artifact)
         return
     tracker = context.current_tracker()
-    if tracker is not None and not tracker.is_active() and not _misses_run(tracker):
+    if tracker is not None and not tracker.is_active():
+        say_not_recorded(tracker, spelt)
         tracker = None
     used, external, edges = resolve_inputs(artifact, inputs)
     _warn_of_no_share(artifact, edges)
@@ -206,11 +208,6 @@ def _adopt(artifact: ArtifactValue, companion: Companion) -> None:
 
 
 # -- the tracker -------------------------------------------------------------------------------------------
-
-
-def _misses_run(tracker: LineageTracker) -> bool:
-    """Whether it is to be asked although it is not active: it says what is missing, and nothing is lost."""
-    return isinstance(tracker, RunBoundTracker) and tracker.misses_run() is True
 
 
 def _commit(

@@ -8,7 +8,14 @@ from typing import Any
 from nemotron.kit.errors import MisuseError, NotFoundError
 from nemotron.kit.redaction import clean_text, message
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.tracking.protocol import FollowingTracker, LineageTracker, SaveOptions, StoreTracker
+from nemotron.kit.tracking.protocol import (
+    FollowingTracker,
+    LineageTracker,
+    RunBoundTracker,
+    SaveOptions,
+    StoreTracker,
+    empty_record,
+)
 from nemotron.kit.tracking.run import Run
 
 log = logging.getLogger(__name__)
@@ -85,7 +92,10 @@ class CompositeTracker:
         Raises:
             KitError: the first one did not take it; the rest were not asked.
         """
-        if isinstance(self.first, StoreTracker):
+        if not self.first.is_active():  # W&B, beside others that need no run
+            say_not_recorded(self.first, name)
+            record = empty_record(artifact.type)
+        elif isinstance(self.first, StoreTracker):
             record = self.first.log_artifact_with(artifact, name, used_refs, options)
         else:
             record = self.first.log_artifact(artifact, name, used_refs)
@@ -149,6 +159,16 @@ class CompositeTracker:
             self._twins[place, mine] = twin
         if not record.get("url"):
             record["url"] = theirs.get("url")
+
+
+def say_not_recorded(tracker: LineageTracker, name: str | None) -> None:
+    """Warn where nothing is recorded for want of a run: who forgot to start one should not learn it later."""
+    if isinstance(tracker, RunBoundTracker) and (missing := tracker.missing_run()):
+        log.warning(
+            "%s is not recorded, only metadata.json is written beside its data: %s",
+            name or "This artifact",
+            missing,
+        )
 
 
 def _try_use(tracker: LineageTracker, ref: str, artifact_type: str) -> Path | None:

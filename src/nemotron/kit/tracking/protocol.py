@@ -144,10 +144,10 @@ class FollowingTracker(LineageTracker, Protocol):
 
 @runtime_checkable
 class RunBoundTracker(LineageTracker, Protocol):
-    """A tracker that records on a run which its user has to start; without one, recording is an error."""
+    """A tracker that records on a run which its user has to start."""
 
-    def misses_run(self) -> bool:
-        """Whether it is inactive for want of a run, and not because its user has switched it off."""
+    def missing_run(self) -> str | None:
+        """What to do where it is inactive for want of a run; None where that is what its user wants."""
         ...
 
 

@@ -67,9 +67,15 @@ class WandbTracker:
         run = wandb_run.active()
         return run is not None and wandb_run.mode(run) != "disabled"
 
-    def misses_run(self) -> bool:
-        """Whether nothing can be recorded because no run was started, and W&B is not disabled."""
-        return not self.courier.address.is_switched_off() and wandb_run.active() is None
+    def missing_run(self) -> str | None:
+        """What to do where no run was started, and W&B is not disabled."""
+        if self.courier.address.is_switched_off() or wandb_run.active() is not None:
+            return None
+        begin = f"wandb.init(project={self.project!r})" if self.project else "wandb.init()"
+        return (
+            f"No active W&B run, and no store. Call {begin} before you save (offline it needs no server), "
+            "or give a store too, which needs no run: kit.init(root=…, wandb_project=…)"
+        )
 
     def get_run_id(self) -> str | None:
         """The id of the active W&B run, or None."""
@@ -163,13 +169,8 @@ class WandbTracker:
         """
         if self.courier.address.is_switched_off():
             return empty_record(artifact.type)
-        if self.misses_run():
-            begin = f"wandb.init(project={self.project!r})" if self.project else "wandb.init()"
-            raise NotInitializedError(
-                f"No active W&B run: {name} is not recorded, because W&B records on a run and no store was "
-                f"asked to. Call {begin} before you save (offline it needs no server), or give "
-                "a store too, which needs no run: kit.init(root=…, wandb_project=…)"
-            )
+        if missing := self.missing_run():
+            raise NotInitializedError(f"{missing}. Until then {name} is not recorded")
         return self.log_description(describe(artifact, name, used_refs, options))
 
     def follows(self) -> bool:
