@@ -153,9 +153,9 @@ def test_versions_that_differ_in_one_field_alone_are_told_apart(
         _publish(registry, number, document, {name: value})
     view = DiffView(questions.diff(registry, "m:v1", "m:v2"))
     told, alike = view.document(), _document_of_equals(document, name, entry.before)
-    # Other inputs have other shares; who keeps it, and where, are told together.
-    more = {"same", "composition", "place"} - {entry.key}
-    assert {key for key in told if told[key] != alike[key]} - more == {entry.key}
+    # Other inputs have other shares; who keeps it, and where, are told together; notes are of what is told.
+    more = {"same", "composition", "place", "notes"} - {entry.key}
+    assert {key for key in told if told[key] != alike.get(key)} - more == {entry.key}
     assert told["same"] == (entry.key == "place" or name == "mtime_ns")
     assert {entry.key, entry.key.removesuffix("s")} & {line.split()[0] for line in view.lines()}
     assert len(str(view.render()).splitlines()) >= 2

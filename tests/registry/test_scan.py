@@ -156,9 +156,10 @@ def test_deep_folders_need_few_files_open(tmp_path):
     deep.mkdir(parents=True)
     (deep / "file").write_bytes(b"")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    spare = os.open("/", os.O_RDONLY)
-    os.close(spare)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (spare + 10, before[1]))
+    spare = [os.open("/", os.O_RDONLY) for _ in range(10)]  # between those that are open there may be gaps
+    for descriptor in spare:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(spare) + 1, before[1]))
     try:
         assert [path for path, *_ in found(top)] == ["d/" * 200 + "file"]
     finally:
