@@ -34,7 +34,7 @@ FEW_FILES = 100
 # How often the data is on the disk at the end of a round, about.
 COPIES_IN_A_ROUND = 30
 LIMIT_S = 60
-# After a step that wrote much, what takes a millisecond takes ten for a moment.
+# After somebody wrote much, what takes a millisecond takes ten for a moment.
 SETTLE_S = 1.0
 # Who is given one large file.
 ALONE = (BASE, "cp -r, synced", "floor: hash", "kit: reference, full", bars.SNAPSHOT, bars.BARE)
@@ -136,9 +136,8 @@ def one_round(
     sizes = [os.stat(path).st_size for path in walk(data)]
     roots = {name: Path(tempfile.mkdtemp(dir=scratch)) for name in chosen}
     stores = begin(data, chosen, found, roots)
-    spent = dict.fromkeys(chosen, 0.0)
+    spent, has_written = dict.fromkeys(chosen, 0.0), True
     for step in found["steps"]:
-        time.sleep(SETTLE_S)
         if step == "one changed":
             change(data)
             for root in roots.values():
@@ -149,6 +148,9 @@ def one_round(
             start = time.perf_counter()
             # As much as all of the data, also for one file of it: with less, figures scatter tenfold.
             settle(scratch, sum(sizes) if chosen[name].does_write(step) else 0)
+            if has_written and not chosen[name].does_write(step):
+                time.sleep(SETTLE_S)
+            has_written = chosen[name].does_write(step)
             seconds = attempt(found, name, f"step “{step}”", partial(stores[name], data))
             spent[name] += time.perf_counter() - start
             if seconds is not None:
