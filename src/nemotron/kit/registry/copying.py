@@ -168,7 +168,7 @@ class _Copying:
 
     def _large(self, descriptor: int, size: int) -> tuple[str, int]:
         """The same for a large one, which is hashed while it is copied."""
-        hasher = blake3(max_threads=self._threads)
+        hasher = blake3(max_threads=reading.beside_copying(self._threads))
         with self._store.stage() as staging:
             staging.told = self._told
             seen = reading.up_to(size, hasher.update)

@@ -199,7 +199,7 @@ def _copy_out(
     share: bool,
     goes_on: bool = False,
 ) -> None:
-    hasher = blake3(max_threads=threads)
+    hasher = blake3(max_threads=reading.beside_copying(threads))
 
     def seen(block: bytes | memoryview) -> None:
         hasher.update(block)

@@ -237,6 +237,17 @@ def read_through(descriptor: int, seen: Seen, threads: int, told: Told | None) -
     return files.show(descriptor, looked_at, buffer_size(threads), ahead=threads > 1)
 
 
+def beside_copying(threads: int) -> int:
+    """How many of some threads are to hash a file while one of them copies it.
+
+    With one more, blake3's, which yield their cores instead of sleeping, keep the copying from its own.
+
+    >>> beside_copying(8), beside_copying(1)
+    (7, 1)
+    """
+    return max(1, threads - 1)
+
+
 def buffer_size(threads: int) -> int:
     """Bytes to read at once: few stay in the cache of a core, many keep several cores at work."""
     return BUFFER_SIZE if threads == 1 else SHARED_BUFFER_SIZE
