@@ -7,11 +7,12 @@ from functools import partial
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.alias import Tombstone
 from nemotron.kit.documents.manifest import Manifest
-from nemotron.kit.documents.tree import Tree
+from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import CorruptError
 from nemotron.kit.registry import layout, newer_stats, objects
 from nemotron.kit.registry.companions import companion
 from nemotron.kit.registry.findings import Finding, some
+from nemotron.kit.registry.listed import Listed
 from nemotron.kit.registry.mending import bring_back, bring_back_listing
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
@@ -25,11 +26,15 @@ class Checkup:
 
     Args:
         registry: the store.
+
+    Attributes:
+        listed: what a far store has.
     """
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._store = registry.store
+        self.listed = Listed(registry.store)
         self._blobs: dict[str, int | None] = {}
         self._aside: set[str] = set()
 
@@ -81,7 +86,9 @@ class Checkup:
                 where=record.uri,
                 what=f"the store's copy is missing or of another size: {some(paths) or 'its listing'}",
                 fix="--repair looks for it where it was taken from; else restore .kit/blobs from a backup",
-                remedy=partial(bring_back, self._store, record, lost) if tree else None,
+                remedy=partial(bring_back, self._store, record, lost, is_damaged=self._is_cut)
+                if tree
+                else None,
             )
         if aside:
             yield self._set_aside(
@@ -100,24 +107,32 @@ class Checkup:
 
     def _listing_aside(self, record: Record) -> Iterator[Finding]:
         digest = record.manifest.content.tree if record.manifest.content else None
-        if digest is not None and not self._store.exists(layout.tree(digest)):
-            remedy = partial(bring_back_listing, self._store, layout.tree(digest))
+        if digest is None or self.listed.find(layout.TREES, key := layout.tree(digest)):
+            return
+        if not self._store.exists(key):
+            remedy = partial(bring_back_listing, self._store, key)
             yield self._set_aside(record, "its listing of files", remedy)
 
     def _size(self, digest: str) -> int | None:
         """The size of a blob; -1 where it can't be told, None where there is none."""
         if digest not in self._blobs:
-            key = objects.locate(self._store, layout.blob(digest)) or layout.blob(digest)
-            if key.startswith(layout.TRASH):
-                self._aside.add(digest)
-            path = self._store.local_path(key)
-            size: int | None = None
-            if path is None:
-                size = -1 if self._store.exists(key) else None
-            elif os.path.isfile(path):
-                size = os.path.getsize(path)
-            self._blobs[digest] = size
+            found = self.listed.find(layout.BLOBS, layout.blob(digest))
+            self._blobs[digest] = self._asked_for(digest) if found is None else found.size
         return self._blobs[digest]
+
+    def _asked_for(self, digest: str) -> int | None:
+        if (key := objects.locate(self._store, layout.blob(digest))) is None:
+            return None
+        if key.startswith(layout.TRASH):
+            self._aside.add(digest)
+        if (path := self._store.local_path(key)) is None:
+            return -1
+        return os.path.getsize(path) if os.path.isfile(path) else None
+
+    def _is_cut(self, entry: Entry) -> bool:
+        """Whether a far store has something of another size in the place of a content."""
+        found = self.listed.find(layout.BLOBS, layout.blob(entry.digest)) if entry.digest else None
+        return found is not None and found.size != entry.size
 
     def _reference(self, record: Record) -> Iterator[Finding]:
         if record.is_at_url:

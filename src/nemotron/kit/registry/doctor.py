@@ -89,7 +89,8 @@ class _Doctor:
         progress(len(names), len(names))
         yield from self._guarded(".kit", self._own_folders())
         if not self.is_unsure:
-            yield from self._guarded(layout.BLOBS, unused.findings(self.store, self.checkup.digests))
+            contents = unused.findings(self.store, self.checkup.digests, self.checkup.listed)
+            yield from self._guarded(layout.BLOBS, contents)
         if probe:
             yield from probing.probe(self.store)
 

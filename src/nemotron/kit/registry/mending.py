@@ -21,7 +21,13 @@ from nemotron.kit.store.protocol import CHUNK_SIZE, Store
 from nemotron.kit.store.system_errors import translating
 
 
-def bring_back(store: Store, record: Record, entries: Iterable[Entry]) -> str:
+def bring_back(
+    store: Store,
+    record: Record,
+    entries: Iterable[Entry],
+    *,
+    is_damaged: Callable[[Entry], bool] = lambda entry: False,
+) -> str:
     """Put contents of a snapshot back into the store, wherever they still are.
 
     Places are the trash, the folder that the snapshot was taken from, and a folder that it was laid out in.
@@ -30,6 +36,7 @@ def bring_back(store: Store, record: Record, entries: Iterable[Entry]) -> str:
         store: lost them.
         record: the snapshot.
         entries: what is lost.
+        is_damaged: whether the store is known to have something else in the place of one.
 
     Returns:
         What was done, for a person.
@@ -42,7 +49,8 @@ def bring_back(store: Store, record: Record, entries: Iterable[Entry]) -> str:
     with store.mark() as mark:
         for entry in entries:
             places = _places(store, record, entry)
-            if entry.digest and any(take_from(store, opened, entry) for opened in places):
+            is_cut = is_damaged(entry)
+            if entry.digest and any(take_from(store, it, entry, is_damaged=is_cut) for it in places):
                 done += 1
             else:
                 nowhere.append(entry.path)

@@ -2,8 +2,8 @@
 
 A snapshot that breaks off leaves what it has copied for the next try, and a withdrawn one what only it had.
 Looking for them costs little beside what the doctor does anyway, which looks at each content that a version
-uses: on a disk their names are listed, and only what no version uses is looked at, up to a limit; a bucket
-lists a thousand in one request.
+uses: on a disk their names are listed, and only what no version uses is looked at, up to a limit; of a bucket
+the doctor has listed them already, a thousand in one request.
 """
 
 import os
@@ -18,6 +18,7 @@ from nemotron.kit.errors import MisuseError
 from nemotron.kit.registry import census, layout
 from nemotron.kit.registry.findings import Finding
 from nemotron.kit.registry.garbage import GRACE_DEFAULT, command, is_object
+from nemotron.kit.registry.listed import Listed
 from nemotron.kit.store.protocol import Found, Store
 from nemotron.kit.store.system_errors import translating
 
@@ -25,19 +26,20 @@ from nemotron.kit.store.system_errors import translating
 COUNTED_MAX = 100_000
 
 
-def findings(store: Store, used: Container[str]) -> Iterator[Finding]:
+def findings(store: Store, used: Container[str], listed: Listed) -> Iterator[Finding]:
     """What to say of contents that no version uses; nothing if there are none.
 
     Args:
         store: where to look.
         used: the digests that versions name, all of them. What `.kit/adopted` names is looked up here.
+        listed: what a far store has.
 
     Raises:
         RefusedError, UnavailableError: they can't be listed.
     """
     count, size, newest = 0, 0, 0.0
     try:
-        for found in islice(_unused(store, used), COUNTED_MAX):
+        for found in islice(_unused(store, used, listed), COUNTED_MAX):
             count, size, newest = count + 1, size + found.size, max(newest, found.modified)
     except MisuseError:
         return  # a store that can't list them, where gc takes nothing either
@@ -45,19 +47,19 @@ def findings(store: Store, used: Container[str]) -> Iterator[Finding]:
         yield _said(store.url, count, size, newest)
 
 
-def _unused(store: Store, used: Container[str]) -> Iterator[Found]:
+def _unused(store: Store, used: Container[str], listed: Listed) -> Iterator[Found]:
     """Contents that neither a version nor an adopted one names, as gc sees it."""
     adopted: set[str] | None = None
-    for found in _unnamed(store, used):
+    for found in _unnamed(store, used, listed):
         if adopted is None:  # only where there is something to ask
             adopted = census.adopted(store)
         if _digest(found.key) not in adopted:
             yield found
 
 
-def _unnamed(store: Store, used: Container[str]) -> Iterator[Found]:
+def _unnamed(store: Store, used: Container[str], listed: Listed) -> Iterator[Found]:
     if store.local_path(layout.BLOBS) is None:
-        for found in store.walk(layout.BLOBS):
+        for found in listed.below(layout.BLOBS):
             if is_object(found.key) and _digest(found.key) not in used:
                 yield found
         return
