@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fsspec
 import pytest
 
-from nemotron.kit.integrations.arriving import PART, Arrivals
+from nemotron.kit.integrations.arriving import Arrivals
 from nemotron.kit.integrations.copying import copy_out
+from nemotron.kit.registry.parts import PART
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
@@ -43,6 +45,13 @@ def store(tmp_path: Path) -> Registry:
     return store
 
 
+def kill(store: Registry, out: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, store.root, out], capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+
 def parts(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.name.endswith(PART))
 
@@ -55,10 +64,7 @@ def test_the_next_copy_removes_what_a_killed_one_left(
     for name in FILES if is_there else ():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text("old")
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path / "store", out], capture_output=True, timeout=120, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    kill(store, out)
     assert len(parts(out)) == (2 if is_there else 1), "one may wait for its name, and one is half there"
     assert (out / "a.txt").read_text() == ("old" if is_there else "new a.txt")
     copied = copy_out(store, "data", str(out), force=is_there)
@@ -81,3 +87,43 @@ def test_what_others_still_write_is_left(store: Registry, tmp_path: Path) -> Non
         assert len(before) == 4
         file.write(b"whole")
     assert (out / "mine.txt").read_text() == "whole"
+
+
+@pytest.mark.parametrize("how", ["stat", "full", "snapshot", "url"])
+def test_what_a_killed_copy_left_is_published_by_nobody(
+    store: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    out = tmp_path / "out"
+    for name in FILES:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("old")
+    kill(store, out)
+    top, half = parts(out)
+    half.rename(out / "sub" / half.name)  # where it would be, had c.txt come second
+    source, more = out, {}
+    if how == "url":
+        source, more = f"memory://{tmp_path.name}", {"at_url": {}}
+        fsspec.filesystem("memory").put(f"{out}/", f"/{tmp_path.name}/", recursive=True)
+    record = store.publish(
+        Draft(
+            name="got",
+            source=source,
+            snapshot=how == "snapshot",
+            evidence="full" if how == "full" else "stat",
+            **more,
+        )
+    ).record
+    tree = store.tree(record)
+    assert [entry.path for entry in tree.entries] == list(FILES)
+    if how != "url":
+        assert (
+            f"got: left out what a `nemotron kit cp` into {out} has not finished: {top.name}" in caplog.text
+        )
+        assert f"sub/{half.name}" in caplog.text
+    assert store.verify(record.uri).ok
+    copied = copy_out(store, "got", str(tmp_path / "again"))
+    assert (copied.files, parts(tmp_path / "again")) == (3, [])
+    for path in parts(out):
+        path.unlink()
+    found = store.verify(record.uri)
+    assert (found.ok, list(found.files)) == (True, [])

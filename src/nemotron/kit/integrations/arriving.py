@@ -3,11 +3,11 @@
 A file is written under a temporary name and then renamed: a file that has its name is whole. One that
 replaces another waits for its name until all are there. So a copy that is taken back leaves what was there
 before as it was. Only a copy that is killed leaves temporary files behind (`.….kit-part`). They say in their
-names whose they are: the next copy into that folder, on the same machine, removes those of dead processes.
+names whose they are (`registry/parts.py`): the next copy into that folder, on the same machine, removes those
+of dead processes, and nobody publishes one.
 """
 
 import os
-import re
 import secrets
 import threading
 from collections.abc import Iterator
@@ -17,14 +17,9 @@ from typing import BinaryIO
 
 from nemotron.kit.documents.digest import digest_of, hex_of
 from nemotron.kit.errors import MisuseError
+from nemotron.kit.registry.parts import Owner, owner_of
 from nemotron.kit.registry.processes import life_of, this_process
 from nemotron.kit.store.system_errors import translate
-
-PART = ".kit-part"
-# Of a file's name, so that a temporary one is still a name: most file systems hold 255.
-_NAME_BYTES_MAX = 100
-# Where its process has its number, that number, and when the process was started.
-_OWNED = re.compile(rf"\..*\.([0-9a-f]{{16}})-([0-9]{{1,10}})-([0-9]{{1,20}})-[0-9a-f]{{8}}{PART}", re.DOTALL)
 
 
 class Arrivals:
@@ -33,7 +28,11 @@ class Arrivals:
     def __init__(self) -> None:
         self._process = this_process()
         where = (self._process.host, self._process.machine, self._process.boot, self._process.pid_namespace)
-        self._where = hex_of(digest_of(repr(where).encode()))[:16]
+        self._me = Owner(
+            hex_of(digest_of(repr(where).encode()))[:16],
+            self._process.pid or 0,
+            self._process.pid_started or 0,
+        )
         self._folders: list[str] = []
         # Each with the device and inode of what was put there: what somebody else put there since is theirs.
         self._placed: list[tuple[str, tuple[int, int]]] = []
@@ -114,6 +113,16 @@ class Arrivals:
             with suppress(FileNotFoundError):
                 os.unlink(part)
 
+    def can_link(self, folder: str) -> bool:
+        """Whether a folder that is there can hold links."""
+        probe = self._part(os.path.join(folder, "link"))
+        try:
+            os.symlink("nowhere", probe)
+            os.unlink(probe)
+        except OSError:
+            return False
+        return True
+
     def finish(self) -> None:
         """Give their names to those that replace what is there.
 
@@ -150,17 +159,15 @@ class Arrivals:
     def _remove_left(self, folder: str) -> None:
         with suppress(OSError), os.scandir(folder) as found:
             for entry in found:
-                if (owned := _OWNED.fullmatch(entry.name)) and self._is_gone(*owned.groups()):
+                if (owner := owner_of(entry.name)) and self._is_gone(owner):
                     with suppress(OSError):
                         os.unlink(entry.path)
 
-    def _is_gone(self, where: str, pid: str, started: str) -> bool:
-        if where != self._where or self._process.boot is None:
+    def _is_gone(self, owner: Owner) -> bool:
+        if owner.where != self._me.where or self._process.boot is None:
             return False  # nothing is known of processes elsewhere
-        return life_of(replace(self._process, pid=int(pid), pid_started=int(started) or None)) == "gone"
+        its = replace(self._process, pid=owner.pid, pid_started=owner.started or None)
+        return life_of(its) == "gone"
 
     def _part(self, to: str) -> str:
-        folder, name = os.path.split(to)
-        owner = f"{self._where}-{self._process.pid}-{self._process.pid_started or 0}"
-        name = os.fsdecode(os.fsencode(name)[:_NAME_BYTES_MAX])
-        return os.path.join(folder, f".{name}.{owner}-{secrets.token_hex(4)}{PART}")
+        return self._me.part(to, secrets.token_hex(4))

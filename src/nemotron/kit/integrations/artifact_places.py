@@ -149,7 +149,7 @@ class _OnDisk(Place):
         except OSError as error:
             raise translate(error, "list", here) from error
         for child in names:
-            if not self.inside and is_reserved(child):
+            if is_reserved(f"{self.inside}/{child}" if self.inside else child):
                 continue
             try:
                 yield _looked_at(f"{name}/{child}", self.below(child), here / child)
@@ -289,7 +289,9 @@ class _AtUrl(Place):
             place = str(item["name"]).rstrip("/")
             child = place.rpartition("/")[2]
             # The mark that some tools make for a folder, and keys that are no path.
-            if place == top or child in ("", ".", "..") or (not self.inside and is_reserved(child)):
+            if place == top or child in ("", ".", ".."):
+                continue
+            if is_reserved(f"{self.inside}/{child}" if self.inside else child):
                 continue
             yield self.below(child)._spelt(f"{name}/{child}", item)  # type: ignore[attr-defined]
 

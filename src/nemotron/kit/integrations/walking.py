@@ -1,14 +1,13 @@
 """What there is to copy out of an artifact: files, links and empty folders, and where each is to go."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from nemotron.kit.errors import KitError, NotFoundError, OutsideRootError, RefusedError
-from nemotron.kit.integrations.arriving import PART
+from nemotron.kit.integrations.arriving import Arrivals
 from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
 from nemotron.kit.integrations.place import Place
@@ -70,13 +69,7 @@ class Walk:
         folder = self._target
         while not os.path.isdir(folder):
             folder = os.path.dirname(folder)
-        probe = os.path.join(folder, f".{secrets.token_hex(8)}{PART}")
-        try:
-            os.symlink("nowhere", probe)
-            os.unlink(probe)
-        except OSError:
-            return False
-        return True
+        return Arrivals().can_link(folder)
 
     def below(self, name: str, inside: str, to: str) -> Iterator[Item]:
         """What is in a folder, and in those in it.

@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
 
@@ -50,6 +51,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 10_000
 PAUSE_MAX_S = 0.02
+NAMED_MAX = 3
 # No run of gc deletes what it set aside sooner than an hour later, so a publish that has taken half of that
 # since it looked which objects are there looks again.
 OBJECTS_TRUSTED_S = 1800.0
@@ -178,11 +180,7 @@ def gather(
     with worker_processes.standing_by(
         _work(draft, store, folder, executor), parallel.processes_most()
     ) as told:
-        tree = (
-            scan.scan_file(path)
-            if single
-            else scan.scan_folder(folder, follow_links=draft.follow_links, skip=skip, told=told)
-        )
+        tree = scan.scan_file(path) if single else _scanned(draft, folder, skip, told)
         if draft.entry and not any(item.path == draft.entry for item in tree.entries):
             raise PathNotFoundError(f"Cannot publish {draft.name}: no {draft.entry} in {folder}")
         refuse_unnameable(draft.name, entry)
@@ -198,6 +196,23 @@ def gather(
         size=tree.size,
     )
     return looked_at, tree
+
+
+def _scanned(draft: Draft, folder: str, skip: str | None, told: Callable[[int], object] | None) -> Tree:
+    """What is in a folder; that a copy into it is not finished is said."""
+    left: list[str] = []
+    tree = scan.scan_folder(folder, follow_links=draft.follow_links, skip=skip, told=told, unfinished=left)
+    if left:
+        more = f" and {len(left) - NAMED_MAX:,} more" if len(left) > NAMED_MAX else ""
+        log.warning(
+            "%s: left out what a `nemotron kit cp` into %s has not finished: %s%s. Files may be missing too. "
+            "If it was killed, repeat it (that removes these) or delete them, and publish again",
+            draft.name,
+            folder,
+            ", ".join(left[:NAMED_MAX]),
+            more,
+        )
+    return tree
 
 
 def _read(

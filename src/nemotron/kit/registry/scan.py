@@ -15,6 +15,7 @@ from nemotron.kit.documents.columns import OWNER_EXECUTES, Columns
 from nemotron.kit.documents.entry import CODES, INTEGER_MAX, kept_time
 from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import ConflictError, KitError, PathNotFoundError, RefusedError
+from nemotron.kit.registry.parts import owner_of
 from nemotron.kit.store import plain
 from nemotron.kit.store.files import looked_at
 from nemotron.kit.store.system_errors import translate
@@ -32,9 +33,18 @@ ATTEMPTS_MAX = 3
 _FILE, _EXEC = CODES["file"], CODES["exec"]
 
 
-def is_reserved(name: str) -> bool:
-    """Whether the kit uses the name for its temporary files."""
-    return _RESERVED.fullmatch(name) is not None
+def is_reserved(path: str) -> bool:
+    """Whether the kit uses a path for its temporary files.
+
+    >>> is_reserved(".metadata.json.0a.tmp"), is_reserved("sub/.metadata.json.0a.tmp")
+    (True, False)
+    >>> is_reserved("sub/.a.txt.0123456789abcdef-7-0-01234567.kit-part")
+    True
+
+    Args:
+        path: relative to the folder that is the artifact.
+    """
+    return _RESERVED.fullmatch(path) is not None or owner_of(path.rpartition("/")[2]) is not None
 
 
 def is_kit_metadata(path: str) -> bool:
@@ -79,11 +89,12 @@ def scan_folder(
     skip: str | None = None,
     like: Tree | None = None,
     told: Callable[[int], object] | None = None,
+    unfinished: list[str] | None = None,
 ) -> Tree:
     """The tree of a folder, by `stat` alone.
 
     Files that vanish while it looks are taken as gone. The kit's own `metadata.json` and temporary files at
-    the top are not content.
+    the top are not content, nor is anywhere what a copy out of an artifact has not finished.
 
     Args:
         folder: an absolute path.
@@ -91,6 +102,7 @@ def scan_folder(
         skip: an absolute path to leave out with all below it (a store inside the folder).
         like: a listing that is likely the same, whose texts are then shared.
         told: hears now and then how many files were found so far.
+        unfinished: gets the paths of what a copy has not finished.
 
     Raises:
         PathNotFoundError: there is no such folder.
@@ -102,7 +114,8 @@ def scan_folder(
         raise PathNotFoundError(f"No such folder: {folder}. Check the path, or write the data first")
     found, top = Columns(), _real(folder)
     seen = {top} if follow_links else None
-    scan = _Scan(found, top, seen, skip, like.columns.paths if like else None, told)
+    shared, parts = like.columns.paths if like else None, [] if unfinished is None else unfinished
+    scan = _Scan(found, top, seen, skip, shared, told, parts)
     try:
         _walk(folder, "", scan)
     except RecursionError as error:  # by far deeper than any data
@@ -122,6 +135,7 @@ class _Scan(NamedTuple):
     skip: str | None
     like: list[str] | None
     told: Callable[[int], object] | None
+    unfinished: list[str]
 
 
 def _own(folder: str, paths: list[str]) -> set[int]:
@@ -150,6 +164,7 @@ def _walk(folder: str, prefix: str, scan: _Scan) -> None:
             error = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
         raise _not_seen(error, "look into", folder) from error
     try:
+        _leave_out_parts(names, prefix, scan.unfinished)
         if not names and prefix:
             found.append(Entry(prefix[:-1], kind="dir"))
         if scan.skip is not None and _is_in(folder, names, scan.skip):
@@ -168,6 +183,16 @@ def _walk(folder: str, prefix: str, scan: _Scan) -> None:
             done = before
             _look(f"{folder}/{name}", f"{prefix}{name}", mode, scan)
         found.extend(files, done, len(files))
+
+
+def _leave_out_parts(names: list[str], prefix: str, unfinished: list[str]) -> None:
+    """Take what a copy has not finished out of the sorted names of a folder."""
+    at = bisect_left(names, ".")
+    while at < len(names) and names[at].startswith("."):
+        if owner_of(names[at]) is None:
+            at += 1
+        else:
+            unfinished.append(prefix + names.pop(at))
 
 
 def _not_seen(error: OSError, doing: str, path: str) -> KitError:
