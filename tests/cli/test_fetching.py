@@ -56,7 +56,7 @@ def test_cat_spares_a_terminal(kit, store: Registry, data: Path, monkeypatch: py
     assert kit("cat", "bin/b.txt").out == "x\n"
 
 
-def test_cp(kit, store: Registry, tmp_path: Path) -> None:
+def test_cp(kit, store: Registry, data: Path, tmp_path: Path) -> None:
     said = kit("cp", "nano3/data:v1", "out")
     assert said.out == f"copied 2 files, 8 B from art://nano3-data:v1 to {tmp_path}/out\n"
     assert (tmp_path / "out/train/a.txt").read_text() == "hello\n"
@@ -71,9 +71,18 @@ def test_cp(kit, store: Registry, tmp_path: Path) -> None:
         "uri": "art://nano3-data:v1",
         "to": f"{tmp_path}/out",
         "files": 1,
+        "links": 0,
         "size": 2,
         "skipped": 1,
+        "skipped_links": 0,
     }
+    (data / "newest").symlink_to("b.txt")
+    store.publish(Draft(name="linked", source=data))
+    said = kit("cp", "linked", "linked")
+    assert said.out == f"copied 2 files and 1 link, 8 B from art://linked:v1 to {tmp_path}/linked\n"
+    (tmp_path / "linked/b.txt").unlink()
+    said = kit("cp", "linked", "linked")
+    assert said.out.endswith("/linked  (1 file and 1 link there already)\n")
 
 
 def test_cp_of_another_version_that_only_looks_the_same(kit, store: Registry, tmp_path: Path) -> None:

@@ -319,18 +319,21 @@ def test_links_are_copied_as_links(tmp_path: Path) -> None:
     store.publish(Draft(name="seen", source=tmp_path / "data"))
     store.publish(Draft(name="kept", source=tmp_path / "data", snapshot=True))
     for name in ("seen", "kept"):
-        assert copy_out(store, name, name).skipped == 0
+        first = copy_out(store, name, name)
+        assert (first.files, first.links, first.skipped, first.skipped_links) == (2, 5, 0, 0)
         copied = tmp_path / name / "run"
         links = {path.name: os.readlink(path) for path in copied.rglob("*") if path.is_symlink()}
         expected = {"latest": "step_2", "best": "step_2", "gone": "step_1", "shared": "../shared.txt"}
         assert links == {**expected, "up": ".."}
         assert (copied / "latest/w.bin").read_text() == "weights"
-        assert copy_out(store, name, name).files == 0, "it is there"
+        again = copy_out(store, name, name)
+        assert (again.files, again.links, again.skipped, again.skipped_links) == (0, 0, 2, 5), "it is there"
         (copied / "latest").unlink()
         (copied / "latest").symlink_to("elsewhere")
         with pytest.raises(ConflictError, match="run/latest differs"):
             copy_out(store, name, name)
-        assert copy_out(store, name, name, force=True).files == 1
+        forced = copy_out(store, name, name, force=True)
+        assert (forced.files, forced.links, forced.skipped, forced.skipped_links) == (0, 1, 2, 4)
         assert os.readlink(copied / "latest") == "step_2"
         # Of a part: what a link leads to outside of it is copied instead.
         copy_out(store, f"{name}/run", f"{name}-run")
@@ -369,8 +372,11 @@ def test_an_incomplete_copy_is_not_taken_for_a_whole_one(tmp_path: Path) -> None
     store = Registry.open(tmp_path / "store")
     store.publish(Draft(name="seen", source=tmp_path / "data"))
     (tmp_path / "data/a.txt").unlink()
-    with pytest.raises(DriftError, match=r"art://seen:v1 is not complete: a\.txt is missing\. What is there"):
+    with pytest.raises(
+        DriftError, match=r"art://seen:v1 is not complete: a\.txt is missing\. What is there"
+    ) as caught:
         copy_out(store, "seen", "out")
+    assert f"Bring back what was published, or register what is in {tmp_path}/data now" in str(caught.value)
     assert content(tmp_path / "out") == {"b.txt": b"hello", "train/c.txt": b"hello"}
     assert copy_out(store, "seen/train", "part").files == 1
 

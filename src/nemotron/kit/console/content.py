@@ -61,9 +61,19 @@ class CopiedView(View):
     def render(self) -> str:
         """One sentence."""
         done = self.copied
-        if not done.files and done.skipped:
-            there = words.many(done.skipped, "file")
+        copied, there = _number(done.files, done.links), _number(done.skipped, done.skipped_links)
+        if not done.files + done.links and done.skipped + done.skipped_links:
             return f"{done.uri} is already there, nothing copied: {words.printable(done.to)}  ({there})"
-        number = f"{words.many(done.files, 'file')}, {words.size(done.size)}"
-        there = f"  ({done.skipped:,} there already)" if done.skipped else ""
-        return f"copied {number} from {done.uri} to {words.printable(done.to)}{there}"
+        also = f"  ({there} there already)" if done.skipped + done.skipped_links else ""
+        size = words.size(done.size)
+        return f"copied {copied}, {size} from {done.uri} to {words.printable(done.to)}{also}"
+
+
+def _number(files: int, links: int) -> str:
+    """How many of both.
+
+    >>> _number(1, 0), _number(2, 1), _number(0, 2)
+    ('1 file', '2 files and 1 link', '2 links')
+    """
+    counted = [words.many(files, "file")] if files or not links else []
+    return " and ".join([*counted, words.many(links, "link")] if links else counted)

@@ -90,7 +90,7 @@ def copy_out(
     _refuse_changed(place, content, published)
     there = present(fs, content, published, target, progress)
     missing = [item for item in content if item.to not in there]
-    skipped = len(content) - len(missing)
+    skipped = [item for item in content if item.to in there]
     if record is not None and present(fs, [record], {}, record.to):
         record = None
     elif record is not None and os.path.lexists(record.to) and not _is_older_record(fs, record):
@@ -105,7 +105,14 @@ def copy_out(
         _refuse_gaps(
             place, [path for path, entry in published.items() if entry.is_file and path not in found]
         )
-    return Copied(place.uri, target, len(missing), meter.done, skipped)
+    files, links = _counted(missing)
+    return Copied(place.uri, target, files, links, meter.done, *_counted(skipped))
+
+
+def _counted(items: Sequence[Item]) -> tuple[int, int]:
+    """How many of them are files, and how many links."""
+    links = sum(item.link is not None for item in items)
+    return len(items) - links, links
 
 
 def _refuse_onto_itself(place: Place, target: str) -> None:

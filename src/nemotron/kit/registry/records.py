@@ -107,12 +107,16 @@ class Copied:
         uri: from where, with the version that was meant.
         to: the file or folder that it is now, absolute.
         files: how many were copied.
-        size: of those, in bytes.
+        links: how many links were, as links.
+        size: of the files, in bytes.
         skipped: files that were there already, the same.
+        skipped_links: links that were.
     """
 
     uri: str
     to: str
     files: int
+    links: int
     size: int
     skipped: int
+    skipped_links: int
