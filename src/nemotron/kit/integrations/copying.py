@@ -18,6 +18,8 @@ from nemotron.kit.errors import (
     CorruptError,
     DriftError,
     MisuseError,
+    NotFoundError,
+    PathNotFoundError,
 )
 from nemotron.kit.integrations.arriving import Arrivals
 from nemotron.kit.integrations.artifact_places import find
@@ -174,10 +176,13 @@ def _refuse_changed(place: Place, items: Sequence[Item], published: Mapping[str,
 
 def _instead(record: Record) -> str:
     """What to do about a reference that has changed."""
+    return f"Nothing was copied. {_way_out(record)}"
+
+
+def _way_out(record: Record) -> str:
     return (
-        f"Nothing was copied. Bring back what was published, or register what is in {record.folder} now as a "
-        f"new version and copy that. `nemotron kit verify {record.name}:v{record.version}` names all that "
-        "changed"
+        f"Bring back what was published, or register what is in {record.folder} now as a new version and "
+        f"copy that. `nemotron kit verify {record.name}:v{record.version}` names all that changed"
     )
 
 
@@ -216,7 +221,7 @@ def _refuse_gaps(place: Place, absent: list[str]) -> None:
         more = f" and {len(gaps) - NAMED_MAX:,} more" if len(gaps) > NAMED_MAX else ""
         raise DriftError(
             f"{place.uri} is not complete: {', '.join(gaps[:NAMED_MAX])}{more} "
-            f"{'is' if len(gaps) == 1 else 'are'} missing. What is there was copied"
+            f"{'is' if len(gaps) == 1 else 'are'} missing. What is there was copied. {_way_out(place.record)}"
         )
 
 
@@ -294,7 +299,13 @@ class _Copying:
                 self._meter.add(len(piece))
 
         with self._arrivals.file(item.to, replaces=os.path.lexists(item.to), mtime=item.mtime) as file:
-            find(self._fs.registry, item.name).copy(item.name, self._fs, file, seen)
+            try:
+                find(self._fs.registry, item.name).copy(item.name, self._fs, file, seen)
+            except NotFoundError as error:
+                raise PathNotFoundError(
+                    f"{error}. It was there when the copy began; what was copied by then stays. "
+                    f"{_way_out(self._version)}"
+                ) from error
             found = f"{ALGORITHM}:{hasher.hexdigest()}"
             changed = digest is not None and digest.startswith(f"{ALGORITHM}:") and digest != found
             if counted and (size != expected or changed):

@@ -33,11 +33,19 @@ def place(record: Record, path: str, folder: Path, follows: Callable[[Record, st
     if record.scope == "file" and path not in ("", entry):
         raise PathNotFoundError(f"No {path} in {record.uri}: it is the file {entry} alone")
     if looked_at(str(found), follow_links=False) is None:
-        where = "" if looked_at(str(folder)) else f", which is gone: {_lost(record)}"
-        raise PathNotFoundError(f"No {path or 'data'} in {record.uri}: looked in {folder}{where}")
+        raise PathNotFoundError(
+            f"No {path or 'data'} in {record.uri}: looked in {folder}{_why(record, folder)}"
+        )
     if leaves(str(found), os.path.realpath(folder)) and not follows(record, path):
         raise OutsideRootError(f"{record.uri}/{path} is a link that leaves the artifact; it is not followed")
     return found
+
+
+def _why(record: Record, folder: Path) -> str:
+    """What happened to what was looked for, if it can only be one thing."""
+    if looked_at(str(folder)) is None:
+        return f", which is gone: {_lost(record)}"
+    return f": {_lost(record)}" if record.scope == "file" else ""
 
 
 def _lost(record: Record) -> str:
