@@ -91,6 +91,10 @@ def test_w_and_b_alone_without_a_run_warns_and_what_was_known_can_be_saved_in_on
     model.save(name="org/m")
     said = [text for text in caplog.messages if "No active W&B run" in text]
     assert [text.partition(" is not recorded")[0] for text in said] == ["org/m"]
+    told = (
+        " by WandbTracker, only told to OpenLineageTracker; metadata.json is" if others else ", only metadata"
+    )
+    assert said[0].startswith(f"org/m is not recorded{told}")
     assert "wandb.init(project='proj')" in said[0]
     assert "kit.init(root=" in said[0]
     with pytest.raises(NotInitializedError, match="No active W&B run") as refused:

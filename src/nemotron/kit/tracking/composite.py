@@ -93,7 +93,7 @@ class CompositeTracker:
             KitError: the first one did not take it; the rest were not asked.
         """
         if not self.first.is_active():  # W&B, beside others that need no run
-            say_not_recorded(self.first, name)
+            say_not_recorded(self.first, name, self.trackers[1:])
             record = empty_record(artifact.type)
         elif isinstance(self.first, StoreTracker):
             record = self.first.log_artifact_with(artifact, name, used_refs, options)
@@ -161,14 +161,21 @@ class CompositeTracker:
             record["url"] = theirs.get("url")
 
 
-def say_not_recorded(tracker: LineageTracker, name: str | None) -> None:
-    """Warn where nothing is recorded for want of a run: who forgot to start one should not learn it later."""
-    if isinstance(tracker, RunBoundTracker) and (missing := tracker.missing_run()):
-        log.warning(
-            "%s is not recorded, only metadata.json is written beside its data: %s",
-            name or "This artifact",
-            missing,
-        )
+def say_not_recorded(
+    tracker: LineageTracker, name: str | None, others: Sequence[LineageTracker] = ()
+) -> None:
+    """Warn where nothing is recorded for want of a run: who forgot to start one should not learn it later.
+
+    Args:
+        tracker: the one that lacks a run.
+        name: of what is saved.
+        others: who is told of it all the same, if they are active.
+    """
+    if not isinstance(tracker, RunBoundTracker) or not (missing := tracker.missing_run()):
+        return
+    told = ", ".join(_name(other) for other in others if other.is_active())
+    how = f" by {_name(tracker)}, only told to {told}; metadata.json" if told else ", only metadata.json"
+    log.warning("%s is not recorded%s is written beside its data: %s", name or "This artifact", how, missing)
 
 
 def _try_use(tracker: LineageTracker, ref: str, artifact_type: str) -> Path | None:
