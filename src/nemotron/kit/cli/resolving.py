@@ -43,7 +43,8 @@ def resolve(
 ) -> None:
     """Print where an artifact, or a file inside it, lies.
 
-    A snapshot is laid out as a folder first. A path inside follows the version.
+    A snapshot is laid out as a folder first. A path inside follows the version. At what a reference points to
+    nobody looks: its path is printed also where the data changed or went away since, which verify tells.
 
     Example: nemotron kit resolve my-data:v3/train/000.bin
 
