@@ -6,7 +6,7 @@ import pytest
 
 from cli.table import COMMANDS, NAMED, REFERRING, WITHOUT_STORE
 from nemotron.kit.cli.app import COMMANDS as THERE
-from nemotron.kit.cli.app import HEADINGS
+from nemotron.kit.cli.app import HEADINGS, load
 from nemotron.kit.registry.registry import Registry
 
 ADVERSARIAL = (
@@ -114,6 +114,27 @@ def test_adversarial_references(kit, store: Registry, name: str, ref: str, tmp_p
     assert len(said.err) < 1500
     assert all(line.isprintable() for line in said.err.splitlines())
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_empty_text_is_wrong_usage_wherever_it_stands(kit, store: Registry, name: str) -> None:
+    """As of a script whose variable is not set; no default takes its place."""
+    known = load(name)
+    arguments = [param for param in known.params if param.param_type_name == "argument"]
+    needed = [("--name", "x"), ("--why", "x"), ("--to", "dot")]
+    given = [text for pair in needed for text in pair if any(pair[0] in param.opts for param in known.params)]
+    for at, param in enumerate(arguments):
+        texts = ["" if at == other else "x" for other in range(len(arguments))]
+        said = kit(name, *given, *texts)
+        assert (said.code, said.out) == (2, "")
+        assert said.err.startswith(f"error: {param.metavar} is empty; expected ")
+    texts = ["x"] * len(arguments)
+    for param in known.params:
+        if param.param_type_name != "argument" and not param.is_flag and "--why" not in param.opts:
+            said = kit(name, *given, param.opts[-1], "", *texts)
+            assert (said.code, said.out) == (2, "")
+            own = ("Invalid value for", "Invalid grace period")
+            assert f"{param.opts[-1]} is empty" in said.err or any(text in said.err for text in own)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -144,7 +144,7 @@ def test_snapshot_and_evidence(kit, registry: Registry, data: Path) -> None:
         (("data", "--name", ".kit"), 2, "Invalid artifact name"),
         (("data", "--name", "m", "--alias", "v3"), 2, "looks like a version"),
         (("data", "--name", "m", "--alias", "latest"), 2, "latest"),
-        (("", "--name", "m"), 2, "Not a path"),
+        (("", "--name", "m"), 2, "PATH is empty"),
         (("data",), 2, "Missing option '--name'"),
     ],
 )

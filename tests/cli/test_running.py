@@ -102,7 +102,8 @@ def test_a_run_that_is_not_there(kit: Command, ran: list[str]) -> None:
     assert (said.code, said.out) == (1, "")
     assert "No run ffffffff" in said.err
     assert kit("run", ran[0][:1]).code == 2
-    for empty in ("", " ", "run://"):
+    assert kit("run", "").code == 2
+    for empty in (" ", "run://"):
         said = kit("run", empty)
         assert (said.code, said.out) == (1, "")
         assert said.err == "error: The id of the run is empty; `nemotron kit runs` lists ids\n"

@@ -9,7 +9,9 @@ from nemotron.kit.errors import MisuseError
 
 Where = Annotated[
     str | None,
-    typer.Argument(metavar="ROOT", help="The store; or name it as elsewhere.", show_default=False),
+    typer.Argument(
+        metavar="ROOT", help="The store: a path or URL; or name it as elsewhere.", show_default=False
+    ),
 ]
 
 

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from nemotron.kit.cli import failures
+from nemotron.kit.errors import MisuseError
 
 # In the order in which help lists them: the command, its file, its function.
 COMMANDS = {
@@ -55,6 +56,8 @@ HEADINGS = {
 }
 PROGRAM = "nemotron"
 DIGITS_MAX = 9
+# Of which a command itself says best what is wrong with an empty text, if anything.
+_SAID_BY_THE_COMMAND = ("why", "grace")
 
 
 class Group(TyperGroup):
@@ -72,6 +75,20 @@ class Command(TyperCommand):
         """The parameters."""
         return [lighten(param) for param in super().get_params(ctx)]
 
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run the command, unless it was given an empty text, as a script does whose variable is not set.
+
+        Raises:
+            MisuseError: it was.
+        """
+        for param in self.get_params(ctx):
+            value = ctx.params.get(param.name or "")
+            if param.name not in _SAID_BY_THE_COMMAND and (
+                value == "" or (isinstance(value, list | tuple) and "" in value)
+            ):
+                raise MisuseError(_empty(param))
+        return super().invoke(ctx)
+
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """Help whose paragraphs fill the width of the terminal, however they are broken into lines here."""
         written = self.help or ""
@@ -80,6 +97,15 @@ class Command(TyperCommand):
             super().format_help(ctx, formatter)
         finally:
             self.help = written
+
+
+def _empty(param: Any) -> str:
+    """What to say of an argument or option that is empty."""
+    if param.param_type_name != "argument":
+        what = param.metavar if param.required else f"{param.metavar}, or leave it out"
+        return f"{param.opts[-1]} is empty; expected {what}"
+    what = (param.help or "a text").rstrip(".")
+    return f"{param.metavar} is empty; expected {what[0].lower()}{what[1:]}"
 
 
 def lighten(param: Any) -> Any:

@@ -26,7 +26,12 @@ Inside = Annotated[
     ),
 ]
 Destination = Annotated[
-    str, typer.Argument(metavar="DEST", help="A file or folder on this machine.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="DEST",
+        help="A file or folder on this machine; the folder you are in is a dot.",
+        show_default=False,
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are there and differ.")]
 
