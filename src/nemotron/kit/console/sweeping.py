@@ -22,6 +22,7 @@ _KINDS = {
     "checkouts": "folders of withdrawn snapshots",
     "journal": "journal entries",
     "stats": "older times of files",
+    "doubt": "doubt since a failed sync",
 }
 _WOULD = {"set aside": "to the trash", "put back": "out of the trash", "deleted": "to be deleted"}
 _DID = {"set aside": "moved to the trash", "put back": "put back", "deleted": "deleted"}

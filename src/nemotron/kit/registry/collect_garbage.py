@@ -15,7 +15,7 @@ from datetime import timedelta
 from nemotron.kit.documents import codec
 from nemotron.kit.documents.manifest import Manifest
 from nemotron.kit.errors import CorruptError, DiskFullError
-from nemotron.kit.registry import census, copying, garbage, layout, leftovers, newer_stats, stamps
+from nemotron.kit.registry import census, copying, garbage, in_doubt, layout, leftovers, newer_stats, stamps
 from nemotron.kit.registry.census import Census
 from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.founding import is_founded
@@ -60,6 +60,9 @@ class _Run:
         self.next_at: float | None = None
         self._counts: dict[tuple[What, Action], tuple[int, int]] = {}
         self._moved = False
+        # What is kept though no version of the kit was committed with it.
+        self._unsworn: set[str] = set()
+        self._gone: set[str] = set()
         self.now = self._begin() if apply else time.time()
 
     # -- the run -------------------------------------------------------------------------------------------
@@ -77,6 +80,7 @@ class _Run:
             self._settle(batch, objects, named)
         self._delete_leftovers(seen)
         self._set_aside(garbage.unnamed(old, named))
+        self._end_doubt(named)
         order = sorted(self._counts.items())
         items = [Item(what=key[0], action=key[1], count=n, size=size) for key, (n, size) in order if n]
         return Sweep(
@@ -147,9 +151,9 @@ class _Run:
                 f"Nothing was collected: {unknown[0]}{more}. What it needs is not known. Restore it from a "
                 "backup; or, to give up what only it needs, add --forget-damaged"
             )
-        for digest in census.adopted(self.store):
-            named |= {layout.blob(digest), layout.tree(digest)}
-        return named | newer_stats.listings(self.store)
+        adopted = {key(d) for d in census.adopted(self.store) for key in (layout.blob, layout.tree)}
+        self._unsworn = adopted - named
+        return named | adopted | newer_stats.listings(self.store)
 
     # -- the trash -----------------------------------------------------------------------------------------
 
@@ -182,6 +186,7 @@ class _Run:
             self._count(_kind(layout.put_back(found.key) or ""), "put back", [found])
         for found in settled.deleted:
             self._count(_kind(layout.put_back(found.key) or ""), "deleted", [found])
+        self._gone.update(found.key for found in (*settled.put_back, *settled.deleted))
         self._each(list(settled.put_back), self._put_back)
         if self.apply and settled.put_back:
             self.store.sync()
@@ -226,6 +231,27 @@ class _Run:
             due = self.now + self.grace.total_seconds()
             self.next_at = due if self.next_at is None else min(self.next_at, due)
 
+    # -- what a failed sync casts doubt on -----------------------------------------------------------------
+
+    def _end_doubt(self, named: set[str]) -> None:
+        """Say that the mark of a failed sync is void, if nothing is left of what it is about."""
+        until_ns = self.store.doubtful_until()
+        if not until_ns or not garbage.is_over(until_ns / 1e9, self.now, self.grace):
+            return
+
+        def is_sound(key: str) -> bool:
+            return key in named and key not in self._unsworn
+
+        if in_doubt.is_left(self.store, until_ns, is_sound, () if self.apply else self._gone):
+            return
+        try:
+            if self.apply:
+                self.store.end_doubt(until_ns)
+        except DiskFullError as error:
+            log.info("%s. A failed sync is still told of", error)
+            return
+        self._count("doubt", "deleted", [Found(".kit/doubtful", 0, 0.0)])
+
     # -- leftovers -----------------------------------------------------------------------------------------
 
     def _delete_leftovers(self, seen: Census) -> None:
@@ -244,6 +270,7 @@ class _Run:
         """Delete those that are old enough; for the journal, tell one of each folder."""
         old = [found for found in things if garbage.is_over(found.modified, self.now, age)]
         self._count(what, "deleted", old)
+        self._gone.update(found.key for found in old)
         self._each(old, lambda found: self.store.remove(found.key))
         return list({found.key.rpartition("/")[0]: found for found in old}.values())
 

@@ -15,6 +15,7 @@ from nemotron.kit.registry.aliases import Aliases
 from nemotron.kit.registry.checkup import Checkup
 from nemotron.kit.registry.findings import Finding, said_of
 from nemotron.kit.registry.flags import check_flags
+from nemotron.kit.registry.garbage import command
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.versions import Versions
 
@@ -322,7 +323,9 @@ class _Doctor:
                 what=f"the disk did not keep all that was written here until {until:%Y-%m-%d %H:%M} UTC; "
                 "snapshots since then rely on none of it but what versions name",
                 fix="nothing here: what versions name was on the disk before. See what the system says of "
-                "the disk (dmesg); `nemotron kit verify NAME --evidence full` after a restart reads all",
+                "the disk (dmesg); `nemotron kit verify NAME --evidence full` after a restart reads all. "
+                f"This is said until {command(self.registry.root)}, run twice, an hour apart, has freed what "
+                "no version names of it",
                 level="note",
             )
 

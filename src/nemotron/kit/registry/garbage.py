@@ -25,7 +25,7 @@ JOURNAL_KEPT = timedelta(days=30)
 _OBJECT = re.compile(r"\.kit/(?:blobs|trees)/([0-9a-f]{2})/\1[0-9a-f]{62}")
 _TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{16}")
 
-What = Literal["blobs", "trees", "temporary", "resolutions", "checkouts", "journal", "stats"]
+What = Literal["blobs", "trees", "temporary", "resolutions", "checkouts", "journal", "stats", "doubt"]
 Action = Literal["set aside", "put back", "deleted", "waiting"]
 
 

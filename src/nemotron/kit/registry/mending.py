@@ -10,14 +10,14 @@ from blake3 import blake3
 
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry
-from nemotron.kit.errors import CorruptError
+from nemotron.kit.errors import CorruptError, KitError
 from nemotron.kit.registry import layout, objects
 from nemotron.kit.registry.copying import holds
 from nemotron.kit.registry.findings import some
 from nemotron.kit.registry.reading import COPY_BUFFER_SIZE, Grown, up_to
 from nemotron.kit.registry.records import Record
 from nemotron.kit.store import plain
-from nemotron.kit.store.protocol import CHUNK_SIZE, Store
+from nemotron.kit.store.protocol import CHUNK_SIZE, Mark, Store
 from nemotron.kit.store.system_errors import translating
 
 
@@ -45,16 +45,17 @@ def bring_back(
         CorruptError: some of it is in none of these places.
     """
     nowhere: list[str] = []
+    written: list[str] = []
     done = 0
     with store.mark() as mark:
         for entry in entries:
             places = _places(store, record, entry)
             is_cut = is_damaged(entry)
-            if entry.digest and any(take_from(store, it, entry, is_damaged=is_cut) for it in places):
+            if entry.digest and any(take_from(store, it, entry, written, is_damaged=is_cut) for it in places):
                 done += 1
             else:
                 nowhere.append(entry.path)
-        store.sync_since(mark)
+        sync_written(store, mark, written)
     if nowhere:
         origin = record.manifest.content.origin if record.manifest.content else None
         raise CorruptError(
@@ -94,7 +95,12 @@ def _opener(path: str) -> Callable[[], BinaryIO]:
 
 
 def take_from(
-    store: Store, opened: Callable[[], BinaryIO], entry: Entry, *, is_damaged: bool = False
+    store: Store,
+    opened: Callable[[], BinaryIO],
+    entry: Entry,
+    written: list[str] | None = None,
+    *,
+    is_damaged: bool = False,
 ) -> bool:
     """Whether a place had the content, which is in the store now.
 
@@ -102,6 +108,7 @@ def take_from(
         store: takes it.
         opened: opens what may be the content.
         entry: what it must be.
+        written: gets the key, if this call put the content there; None if nobody wants to know.
         is_damaged: what the store has under its key is known to be wrong, whatever its size.
     """
     key, hasher = layout.blob(entry.digest or ""), blake3()
@@ -124,5 +131,27 @@ def take_from(
             return False
         if is_damaged or not holds(store, key, entry.size):
             store.remove(key)  # it would keep the right one out
-        staging.commit(key)
+        if staging.commit(key) and written is not None:
+            written.append(key)
     return True
+
+
+def sync_written(store: Store, mark: Mark, written: Iterable[str]) -> None:
+    """Make durable what was brought back, or have it missing as before.
+
+    A version names it already, so that nobody would be in doubt of what a failed sync may have lost.
+
+    Args:
+        store: has it.
+        mark: from before it was written.
+        written: the keys of what this process wrote.
+
+    Raises:
+        KitError: it can't be made durable.
+    """
+    try:
+        store.sync_since(mark)
+    except KitError:
+        for key in written:
+            store.remove(key)
+        raise

@@ -12,7 +12,7 @@ from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import MisuseError, NotFoundError, PathNotFoundError
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import checkouts, layout, objects
-from nemotron.kit.registry.mending import take_from
+from nemotron.kit.registry.mending import sync_written, take_from
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_file, scan_folder
 from nemotron.kit.registry.verify import Verification
@@ -183,13 +183,14 @@ def take_again(
     wanted = set(paths)
     entries = [entry for entry in tree.entries if entry.path in wanted and entry.digest]
     total, done, taken = sum(entry.size for entry in entries), 0, []
+    written: list[str] = []
     with store.mark() as mark:
         for entry in entries:
             candidates = (opened for source in sources for opened in source.candidates(entry))
-            if any(take_from(store, opened, entry, is_damaged=True) for opened in candidates):
+            if any(take_from(store, opened, entry, written, is_damaged=True) for opened in candidates):
                 taken.append(entry.path)
             done += entry.size
             if progress is not None:
                 progress(done, total)
-        store.sync_since(mark)
+        sync_written(store, mark, written)
     return taken

@@ -270,7 +270,7 @@ class LocalStore(Store):
 
     def doubtful_until(self) -> int:
         """What was written until then may have been lost in a sync that failed."""
-        return self._unsynced.doubtful_until()
+        return self._unless_void(self._unsynced.doubtful_until())
 
     def _claim(self, temporary: str, path: str, data: bytes, durable: bool) -> bool:
         try:

@@ -24,6 +24,8 @@ from nemotron.kit.workers import Workers
 _KEY = re.compile(r"(?:[^/\x00-\x1f\x7f]+/)*[^/\x00-\x1f\x7f]+")
 _DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 CHUNK_SIZE = 1 << 20
+# The time of a mark of a failed sync that is void, which is not removed: it may be renewed just then.
+DOUBT_VOID = ".kit/doubtful.void"
 T = TypeVar("T")
 
 
@@ -260,6 +262,19 @@ class Store(ABC):
             Nanoseconds since the epoch; 0 if no sync has failed.
         """
         return 0
+
+    def end_doubt(self, until_ns: int) -> None:
+        """Say that nothing is left of what was in doubt; a sync that failed since is told as before.
+
+        Who finds that out, and why it is certain, is in `docs/design/009-house-keeping.md`.
+
+        Args:
+            until_ns: what `doubtful_until` said.
+        """
+        self.replace(DOUBT_VOID, str(until_ns).encode())
+
+    def _unless_void(self, until_ns: int) -> int:
+        return 0 if until_ns and self.read(DOUBT_VOID) == str(until_ns).encode() else until_ns
 
     def walk(self, prefix: str = "") -> Iterator[Found]:
         """All objects below a prefix, at any depth and in no order; temporary files of killed writers too.
