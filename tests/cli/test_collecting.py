@@ -1,6 +1,7 @@
 """`gc`, from the command line."""
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,21 @@ def test_what_was_done_and_when_to_come_back(kit, old: Registry) -> None:
         os.utime(Path(old.root, found.key), (10**9, 10**9))
     assert f"2.9 KiB freed in {old.root}." in kit("gc", "--apply").out
     assert kit("gc").out == f"Nothing to collect in {old.root}.\n"
+
+
+@pytest.mark.parametrize("grace", ["90m", "100d", "P1DT12H"])
+def test_what_it_advises_does_just_that(kit, old: Registry, grace: str) -> None:
+    """With the root that was given by hand, and the grace period as it was."""
+    spaced = Path(old.root).parent / "a store"
+    os.rename(old.root, spaced)
+    said = kit("gc", "--grace", grace, "--root", str(spaced)).out.replace("\n", "")
+    command = f"nemotron kit gc --apply --grace {grace} --root '{spaced}'"
+    assert said.endswith(f"Nothing was changed in {spaced}. To do this: {command}")
+    done = kit(*shlex.split(command)[2:])
+    assert "moved to the trash" in done.out
+    assert done.out.replace("\n", "").endswith(f"on: run it again then: {command}")
+    asked = kit("gc", "--forget-damaged", "--root", str(spaced), "--grace", grace).out.replace("\n", "")
+    assert asked.endswith(f"gc --apply --grace {grace} --forget-damaged --root '{spaced}'")
 
 
 def test_as_json(kit, old: Registry) -> None:

@@ -98,7 +98,23 @@ def test_grace_periods(text, hours):
     assert garbage.parse_grace(timedelta(hours=hours)) == timedelta(hours=hours)
 
 
-@pytest.mark.parametrize("text", ["", "x", "7", "7x", "d", "-7d", "59m", "0d", "-P7D", "1e9d", "7 d d"])
+@pytest.mark.parametrize(
+    "text",
+    ["36501d", "876001h", "5215w", "999999999d", "99999999999d", f"{'9' * 5000}s", "P101Y", "P999999999D"],
+)
+def test_a_grace_period_that_is_too_long(text):
+    with pytest.raises(MisuseError, match="expected at most 36500d"):
+        garbage.parse_grace(text)
+    with pytest.raises(MisuseError, match="expected at most 36500d"):
+        garbage.parse_grace(timedelta.max)
+    longest = {garbage.parse_grace(text) for text in ("36500d", "0036500d", "876000h", garbage.GRACE_MAX)}
+    assert longest == {garbage.GRACE_MAX}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nan", "inf", "1e30d", "P1e30D", "", "x", "7", "7x", "d", "-7d", "59m", "0d", "-P7D", "1e9d", "7 d d"],
+)
 def test_what_is_no_grace_period(text):
     with pytest.raises(MisuseError, match=r"7d|at least an hour"):
         garbage.parse_grace(text)

@@ -1,5 +1,6 @@
 """`gc`: free what no version needs any more."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ Grace = Annotated[
         "--grace",
         metavar="D",
         help="Leave alone what is younger, and keep in the trash for so long what is set aside: 7d, 12h, …; "
-        "an hour at least.",
+        "an hour at least, 36500d at most.",
     ),
 ]
 Forget = Annotated[
@@ -24,9 +25,12 @@ Forget = Annotated[
 ]
 
 
+GRACE = "14d"
+
+
 def gc(
     apply: Apply = False,
-    grace: Grace = "14d",
+    grace: Grace = GRACE,
     forget_damaged: Forget = False,
     root: Root = None,
     as_json: Json = False,
@@ -45,4 +49,16 @@ def gc(
     registry, output = session(root, as_json, quiet)
     with output.progress("Collecting") as progress:
         found = registry.gc(apply=apply, grace=grace, forget_damaged=forget_damaged, progress=progress)
-    output.show(SweepView(found))
+    output.show(SweepView(found, _command(grace, root, forget_damaged=forget_damaged)))
+
+
+def _command(grace: str, root: str | None, *, forget_damaged: bool) -> str:
+    """What does the same for good, to be copied: with what was given by hand."""
+    from nemotron.kit.console.words import printable
+    from nemotron.kit.redaction import clean_text
+
+    said = ["--apply"]
+    said += ["--grace", grace] if grace != GRACE else []
+    said += ["--forget-damaged"] if forget_damaged else []
+    said += ["--root", printable(clean_text(root))] if root is not None else []
+    return f"nemotron kit gc {shlex.join(said)}"

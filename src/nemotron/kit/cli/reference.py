@@ -138,10 +138,10 @@ _JSON = {
     "receipt; `records` lists `{id, state, uri, destination, run, since, inputs, why, kind, attempts, "
     "last_attempt}` of what is still there, `state` is `waiting` or `set_aside`.",
     "gc": "`{root, applied, grace_s, items, bytes_deleted, next_at, unfinished}`: `items` lists `{what, "
-    "action, count, bytes}`; `what` is `blobs`, `trees`, `temporary`, `resolutions`, `checkouts` or "
-    "`journal`; `action` is `set_aside`, `put_back`, `deleted` or `waiting` (in the trash); without "
-    "`--apply` it is what would be done. `next_at` is when what is in the trash can go; `unfinished` says "
-    "why something was left.",
+    "action, count, bytes}`; `what` is `blobs`, `trees`, `temporary`, `resolutions`, `checkouts`, "
+    "`journal`, `stats` or `doubt`; `action` is `set_aside`, `put_back`, `deleted` or `waiting` (in the "
+    "trash); without `--apply` it is what would be done. `next_at` is when what is in the trash can go; "
+    "`unfinished` says why something was left.",
     "sync": "As `outbox`, but `delivered` counts the records that were delivered now.",
     "doctor": "`{root, ok, findings}`; each finding has `kind`, `level` (`problem` or `note`), `where`, "
     "`what`, `fix` and `repaired`: what `--repair` did, or null. `ok` is false if a problem is left; notes "

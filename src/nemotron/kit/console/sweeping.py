@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
@@ -34,9 +34,11 @@ class SweepView(View):
 
     Attributes:
         sweep: what was done, or would be.
+        command: what does it, and does it again.
     """
 
     sweep: "Sweep"
+    command: str
 
     def document(self) -> Any:
         """Each line, and when to run it next."""
@@ -86,27 +88,18 @@ class SweepView(View):
         if not to_do:
             yield f"Nothing to collect in {root}."
         elif not sweep.applied:
-            yield f"Nothing was changed in {root}. To do this: nemotron kit gc --apply{_spelt(sweep.grace)}"
+            yield f"Nothing was changed in {root}. To do this: {self.command}"
         else:
             yield f"{words.size(sweep.size_deleted)} freed in {root}."
         if sweep.next_at is not None and (sweep.applied or not to_do):
             day = words.when(_moment(sweep.next_at).isoformat())
-            yield f"What is in the trash can be deleted from {day} on: run it again then."
+            yield f"What is in the trash can be deleted from {day} on: run it again then: {self.command}"
         if sweep.unfinished:
             yield f"Not all was done: {sweep.unfinished}."
 
 
 def _code(action: str) -> str:
     return action.replace(" ", "_")
-
-
-def _spelt(grace: timedelta) -> str:
-    """The option that gives a grace period, but for the default."""
-    from nemotron.kit.registry.garbage import GRACE_DEFAULT
-
-    hours = round(grace.total_seconds() / 3600)
-    spelt = f"{hours // 24}d" if hours % 24 == 0 else f"{hours}h"
-    return "" if grace == GRACE_DEFAULT else f" --grace {spelt}"
 
 
 def _moment(seconds: float) -> datetime:

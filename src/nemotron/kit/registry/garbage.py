@@ -20,9 +20,21 @@ from nemotron.kit.store.protocol import Found
 GRACE_DEFAULT = timedelta(days=14)
 # Publishers look again after half of this; see `publishing.OBJECTS_TRUSTED_S`.
 GRACE_MIN = timedelta(hours=1)
+# Beyond that there is no year for what is to come a grace period from now, and nobody to wait for it.
+GRACE_MAX = timedelta(days=36_500)
 # Hints for lineage indexes: one that has not looked for an hour goes over all names by itself.
 JOURNAL_KEPT = timedelta(days=30)
 _OBJECT = re.compile(r"\.kit/(?:blobs|trees)/([0-9a-f]{2})/\1[0-9a-f]{62}")
+_MOST = f"{GRACE_MAX.days}d"
+_UNITS = {
+    "W": timedelta(weeks=1),
+    "D": timedelta(days=1),
+    "H": timedelta(hours=1),
+    "M": timedelta(minutes=1),
+    "S": timedelta(seconds=1),
+}
+# More are too long in any unit.
+_DIGITS_MAX = 15
 _TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{16}")
 
 What = Literal["blobs", "trees", "temporary", "resolutions", "checkouts", "journal", "stats", "doubt"]
@@ -146,7 +158,7 @@ def parse_grace(text: str | timedelta | None) -> timedelta:
         text: `7d`, `12h`, `90m`, `2w`, or ISO 8601 such as `P1DT12H`; None for the default of 14 days.
 
     Raises:
-        MisuseError: it is none, or shorter than an hour; either way the least is named.
+        MisuseError: it is none, or shorter than an hour or longer than 100 years; the bounds are named.
 
     >>> parse_grace("7d"), parse_grace("12h")
     (datetime.timedelta(days=7), datetime.timedelta(seconds=43200))
@@ -154,8 +166,14 @@ def parse_grace(text: str | timedelta | None) -> timedelta:
     grace = _duration(text) if isinstance(text, str) else GRACE_DEFAULT if text is None else text
     if grace is None or grace < GRACE_MIN:
         raise MisuseError(
-            f"Invalid grace period: {str(text)!r}; expected at least an hour (1h), such as 7d, 12h or P1DT12H"
-            ": what is being published is there before a version names it, and must not be taken for garbage"
+            f"Invalid grace period: {str(text)!r}; expected at least an hour (1h), at most {_MOST}, such "
+            "as 7d, 12h or P1DT12H: what is being published is there before a version names it, and must not "
+            "be taken for garbage"
+        )
+    if grace > GRACE_MAX:
+        raise MisuseError(
+            f"Invalid grace period: {str(text)!r}; expected at most {_MOST} (100 years), such as 7d, 12h or "
+            "P1DT12H: what is set aside is deleted when it is over"
         )
     return grace
 
@@ -164,10 +182,9 @@ def _duration(text: str) -> timedelta | None:
     from pydantic import TypeAdapter, ValidationError
 
     spelt = text.strip().upper()
-    if re.fullmatch(r"[0-9]+[WD]", spelt):
-        spelt = f"P{spelt}"
-    elif re.fullmatch(r"[0-9]+[HMS]", spelt):
-        spelt = f"PT{spelt}"
+    if plain := re.fullmatch(r"0*([0-9]+)([WDHMS])", spelt):
+        count, unit = plain[1], _UNITS[plain[2]]
+        return timedelta.max if len(count) > _DIGITS_MAX else min(int(count), timedelta.max // unit) * unit
     try:
         return TypeAdapter(timedelta).validate_python(spelt)
     except ValidationError:

@@ -346,12 +346,12 @@ class Registry(Catalog):
 
         Args:
             apply: False tells what would be done, and changes nothing.
-            grace: such as `7d` or `12h`, an hour at least; 14 days by default.
+            grace: such as `7d` or `12h`, an hour at least and 36,500 days at most; 14 days by default.
             forget_damaged: go on where a version can't be read; what only it needs is given up.
             progress: told how many versions are read, then how many objects are done, and of how many.
 
         Raises:
-            MisuseError: the grace period is none or too short, or this store can't be collected.
+            MisuseError: the grace period is none, too short or too long, or this store can't be collected.
             CorruptError: a version can't be read, so that what it needs is not known.
 
         >>> import tempfile
