@@ -260,6 +260,38 @@ def test_a_disk_that_has_space_for_some_of_the_trash(furnish, tmp_path, moved):
     finish(inner)
 
 
+def test_where_nothing_fits_into_the_trash_no_empty_batch_waits(tmp_path):
+    inner = LocalStore(tmp_path / "store")
+    (data := tmp_path / "data").write_text("bad")
+    registry = Registry(inner)
+    registry.withdraw(registry.publish(Draft(name="m", source=data, snapshot=True)).record.uri, "bad")
+    pass_days(inner, 20)
+    swept = Registry(FaultyStore(inner, *full("move", range(1, 9)))).gc(apply=True)
+    assert "the disk is full" in swept.unfinished
+    assert (swept.items, swept.next_at, inner.list(layout.TRASH)) == ((), None, [])
+    inner.create(layout.batch("018f"), b"")  # a run was killed before it moved anything
+    assert registry.gc(apply=True).next_at is not None
+    (batch,) = {found.key.split("/")[2] for found in inner.walk(layout.TRASH)} - {"018f"}
+    for found in list(inner.walk(f"{layout.TRASH}/{batch}")):
+        inner.remove(found.key)
+    assert registry.gc().next_at is None  # as nothing waits
+
+
+@pytest.mark.parametrize("times", [1, 2, 8])
+def test_what_a_full_disk_does_not_put_back_stays_and_the_rest_goes(furnish, tmp_path, times):
+    inner = LocalStore(tmp_path / "store")
+    furnish(inner)
+    swept = Registry(FaultyStore(inner, *full("move", range(1, times + 1)))).gc(apply=True)
+    items = {(item.what, item.action): item.count for item in swept.items}
+    assert items["blobs", "deleted"] == 1  # which made room for another try
+    assert items.get(("blobs", "put back"), 0) == (times == 1)
+    assert items.get(("blobs", "waiting"), 0) == (times > 1)
+    assert (swept.unfinished is None) == (times == 1)
+    assert times != 2 or "1 that versions need stay in the trash" in swept.unfinished
+    assert_whole(inner)
+    finish(inner)
+
+
 @pytest.mark.parametrize("times", [1, 2, 3])
 def test_where_the_trash_can_not_be_begun_it_is_begun_by_an_empty_file_or_later(furnish, tmp_path, times):
     inner = LocalStore(tmp_path / "store")

@@ -63,6 +63,7 @@ class _Run:
         # What is kept though no version of the kit was committed with it.
         self._unsworn: set[str] = set()
         self._gone: set[str] = set()
+        self._not_put_back = 0
         self.now = self._begin() if apply else time.time()
 
     # -- the run -------------------------------------------------------------------------------------------
@@ -81,6 +82,11 @@ class _Run:
         self._delete_leftovers(seen)
         self._set_aside(garbage.unnamed(old, named))
         self._end_doubt(named)
+        if self._not_put_back and self.unfinished is None:
+            self.unfinished = (
+                f"the disk is full: {self._not_put_back:,} that versions need stay in the trash, where "
+                "readers find them; run it again once there is some space"
+            )
         order = sorted(self._counts.items())
         items = [Item(what=key[0], action=key[1], count=n, size=size) for key, (n, size) in order if n]
         return Sweep(
@@ -173,28 +179,51 @@ class _Run:
                 continue
             if begun is None and self.apply:  # somebody tidied up by hand: its time begins now
                 self._mark(batch, {"begun_at": stamps.now()})
-            for found in objects:
-                if key := layout.put_back(found.key):
-                    self._count(_kind(key), "waiting", [found])
-            due = (self.now if begun is None else begun) + self.grace.total_seconds()
-            self.next_at = due if self.next_at is None else min(self.next_at, due)
+            if self._waits(objects):  # else a run was killed, or is about to begin
+                self._come_back(self.now if begun is None else begun)
         return over
+
+    def _waits(self, objects: Iterable[Found]) -> bool:
+        waiting = [(key, found) for found in objects if (key := layout.put_back(found.key))]
+        for key, found in waiting:
+            self._count(_kind(key), "waiting", [found])
+        return bool(waiting)
+
+    def _come_back(self, begun: float) -> None:
+        due = begun + self.grace.total_seconds()
+        self.next_at = due if self.next_at is None else min(self.next_at, due)
 
     def _settle(self, batch: str, objects: list[Found], named: set[str]) -> None:
         settled = garbage.settle(objects, named)
-        for found in settled.put_back:
-            self._count(_kind(layout.put_back(found.key) or ""), "put back", [found])
         for found in settled.deleted:
             self._count(_kind(layout.put_back(found.key) or ""), "deleted", [found])
         self._gone.update(found.key for found in (*settled.put_back, *settled.deleted))
-        self._each(list(settled.put_back), self._put_back)
-        if self.apply and settled.put_back:
-            self.store.sync()
+        left = self._put_all_back(list(settled.put_back))
         self._each(list(settled.deleted), lambda found: self.store.remove(found.key))
-        if self.apply:
+        left = self._put_all_back(left)  # now there may be room
+        for found in set(settled.put_back).difference(left):
+            self._count(_kind(layout.put_back(found.key) or ""), "put back", [found])
+        self._not_put_back += len(left)
+        self._waits(left)
+        if self.apply and not left:
             # Last: as long as the mark is there, a run that was killed here is taken up by the next one.
             self.store.remove(layout.batch(batch))
             self.store.prune(f"{layout.TRASH}/{batch}")
+
+    def _put_all_back(self, objects: list[Found]) -> list[Found]:
+        """Put objects back; those for whose folders a full disk has no space stay where they are."""
+        left: list[Found] = []
+
+        def put_back(found: Found) -> None:
+            try:
+                self._put_back(found)
+            except DiskFullError:
+                left.append(found)
+
+        self._each(objects, put_back)
+        if self.apply and len(left) < len(objects):
+            self.store.sync()
+        return left
 
     def _put_back(self, found: Found) -> None:
         key = layout.put_back(found.key)
@@ -225,11 +254,11 @@ class _Run:
 
         self._moved = bool(objects)
         self._each(objects, move)
+        self._moved = bool(aside)
         for found in aside if self.apply else objects:
             self._count(_kind(found.key), "set aside", [found])
-        if objects:
-            due = self.now + self.grace.total_seconds()
-            self.next_at = due if self.next_at is None else min(self.next_at, due)
+        if aside or (objects and not self.apply):
+            self._come_back(self.now)
 
     # -- what a failed sync casts doubt on -----------------------------------------------------------------
 
