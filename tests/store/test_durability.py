@@ -1,5 +1,6 @@
 """What is on the disk when a call returns, and in which order it got there."""
 
+import ctypes
 import errno
 import os
 import threading
@@ -9,7 +10,9 @@ import pytest
 from nemotron.kit.errors import (
     UnavailableError,
 )
+from nemotron.kit.store import files
 from nemotron.kit.store.local import LocalStore
+from nemotron.kit.store.unsynced import SINGLY_MAX
 from nemotron.kit.testing.faults import failing
 from nemotron.kit.testing.store_races import stage
 
@@ -118,8 +121,6 @@ def test_what_is_relied_on_is_synced_too(store, root, steps):
 
 
 def test_many_staged_files_take_one_sync_of_the_file_system(store, steps, monkeypatch):
-    from nemotron.kit.store import files
-
     called = []
     monkeypatch.setattr(files, "sync_file_system", lambda folder: called.append(folder) or True)
     for number in range(40):
@@ -130,11 +131,32 @@ def test_many_staged_files_take_one_sync_of_the_file_system(store, steps, monkey
 
 
 def test_the_real_sync_of_a_file_system(tmp_path):
-    from nemotron.kit.store import files
-
     assert files.sync_file_system(str(tmp_path)) is True
     with pytest.raises(OSError, match="No such file"):
         files.sync_file_system(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS])
+def test_many_files_are_synced_one_by_one_where_a_sandbox_refuses_to_sync_all(tmp_path, monkeypatch, number):
+    def refuse(descriptor: int) -> int:
+        ctypes.set_errno(number)
+        return -1
+
+    monkeypatch.setattr(files, "_c_function", lambda name: refuse)
+    files.can_sync_file_system.cache_clear()
+    synced: list[str] = []
+    monkeypatch.setattr(
+        files, "sync_path", lambda path, real=files.sync_path: (real(path), synced.append(path))
+    )
+    store = LocalStore(tmp_path)
+    try:
+        keys = [f".kit/blobs/{at:02}" for at in range(2 * SINGLY_MAX)]
+        for key in keys:
+            store.put(key, b"x")
+        store.sync()
+    finally:
+        files.can_sync_file_system.cache_clear()
+    assert {f"{tmp_path}/{key}" for key in keys} <= {*synced}
 
 
 def test_what_another_thread_stages_during_a_sync_is_not_forgotten(store, monkeypatch):
@@ -143,7 +165,7 @@ def test_what_another_thread_stages_during_a_sync_is_not_forgotten(store, monkey
     def sync(paths, failed, real=store._unsynced._sync):
         syncing.set()
         assert staged.wait(60)
-        synced.extend(path for _, path in paths)
+        synced.extend(paths.values())
         real(paths, failed)
 
     monkeypatch.setattr(store._unsynced, "_sync", sync)

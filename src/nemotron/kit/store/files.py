@@ -104,9 +104,17 @@ def sync_path(path: str) -> None:
         os.close(descriptor)
 
 
+@cache
 def can_sync_file_system() -> bool:
-    """Whether the system has a call that syncs one file system."""
-    return _c_function("syncfs") is not None
+    """Whether the system has a call that syncs one file system, and no sandbox refuses it."""
+    call = _c_function("syncfs")
+    if call is None:
+        return False
+    import ctypes
+
+    ctypes.set_errno(0)
+    call(-1)
+    return ctypes.get_errno() == errno.EBADF  # it was looked at; EPERM and ENOSYS tell of those who don't
 
 
 def sync_file_system(folder: str | int) -> bool:
@@ -121,12 +129,11 @@ def sync_file_system(folder: str | int) -> bool:
         LostError: something that was written to the file system may be lost.
         OSError: the folder can't be opened.
     """
-    call = _c_function("syncfs")
-    if call is None:
+    if not can_sync_file_system():
         return False
     descriptor = folder if isinstance(folder, int) else open_folder(folder)
     try:
-        _sync_all(call, descriptor)
+        _sync_all(_c_function("syncfs"), descriptor)
     finally:
         if descriptor != folder:
             os.close(descriptor)
