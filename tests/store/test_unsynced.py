@@ -5,6 +5,9 @@ import os
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -44,8 +47,8 @@ def disk(monkeypatch) -> Disk:
     return Disk(monkeypatch)
 
 
-def sync_and_at_step(to_sync: Unsynced, step: int, do: Any) -> bool:
-    """Sync, and do something after so many steps of the interpreter; whether there were as many."""
+def at_step(step: int, work: Any, do: Any) -> bool:
+    """Work, and do something after so many steps of the interpreter; whether there were as many."""
     steps = 0
 
     def trace(frame: FrameType, event: str, arg: object) -> Any:
@@ -53,8 +56,7 @@ def sync_and_at_step(to_sync: Unsynced, step: int, do: Any) -> bool:
         if frame.f_code.co_filename != unsynced.__file__:
             return None
         frame.f_trace_opcodes = True
-        # Another thread would wait while the lock is held, and go on right after.
-        if event == "opcode" and not to_sync._lock.locked():
+        if event == "opcode":
             steps += 1
             if steps == step:
                 do()
@@ -64,26 +66,60 @@ def sync_and_at_step(to_sync: Unsynced, step: int, do: Any) -> bool:
     sys._getframe().f_trace_opcodes = True  # Python 3.12 must know of some frame before it traces any opcode
     sys.settrace(trace)
     try:
-        to_sync.sync()
+        work()
     finally:
         sys.settrace(before)
     return steps >= step
 
 
-@pytest.mark.parametrize("first", [1, SINGLY_MAX, SINGLY_MAX + 1])
-@pytest.mark.parametrize("more", [1, SINGLY_MAX, SINGLY_MAX + 2])
-@pytest.mark.parametrize("together", [False, True])
-def test_what_comes_in_the_middle_of_a_sync_is_covered_by_it_or_by_the_next(disk, first, more, together):
+def at_every_step(work: Any, do: Any, begin: Any) -> Iterator[tuple[Unsynced, int]]:
+    """Files that were being worked on, and at which step something else was done."""
     step, was_there = 1, True
     while was_there:
         to_sync = Unsynced("/root")
-        disk.write(to_sync, first, together)
-        write_more = lambda to_sync=to_sync: disk.write(to_sync, more, together)  # noqa: E731
-        was_there = sync_and_at_step(to_sync, step, write_more)
-        to_sync.sync()
-        assert disk.written <= disk.durable, f"at step {step}"
+        begin(to_sync)
+        was_there = at_step(step, partial(work, to_sync), partial(do, to_sync))
+        yield to_sync, step
         step += 1
     assert step > 10
+
+
+COUNTS = [1, SINGLY_MAX, SINGLY_MAX + 1]
+
+
+@pytest.mark.parametrize("first", COUNTS)
+@pytest.mark.parametrize("more", [1, SINGLY_MAX, SINGLY_MAX + 2])
+@pytest.mark.parametrize("together", [False, True])
+def test_what_comes_in_the_middle_of_a_sync_is_covered_by_it_or_by_the_next(disk, first, more, together):
+    write_first, write_more = (partial(disk.write, count=n, together=together) for n in (first, more))
+    for to_sync, step in at_every_step(Unsynced.sync, write_more, write_first):
+        to_sync.sync()
+        assert disk.written <= disk.durable, f"at step {step}"
+
+
+@pytest.mark.parametrize("first", [0, *COUNTS])
+@pytest.mark.parametrize("more", [1, 3])
+@pytest.mark.parametrize("together", [False, True])
+def test_what_is_added_while_a_sync_runs_is_covered_by_it_or_by_the_next(disk, first, more, together):
+    write_first, write_more = (partial(disk.write, count=n, together=together) for n in (first, more))
+    for to_sync, step in at_every_step(write_more, Unsynced.sync, write_first):
+        to_sync.sync()
+        assert disk.written <= disk.durable, f"at step {step}"
+
+
+@pytest.mark.parametrize("first", COUNTS)
+@pytest.mark.parametrize("more", COUNTS)
+def test_a_signal_handler_that_writes_and_syncs_in_the_middle_of_a_sync_waits_for_nobody(disk, first, more):
+    def handle(to_sync: Unsynced) -> None:
+        mark = to_sync.mark()
+        disk.write(to_sync, more)
+        mine = {*disk.written}
+        to_sync.sync(mark)
+        assert mine <= disk.durable
+
+    for to_sync, step in at_every_step(Unsynced.sync, handle, partial(disk.write, count=first)):
+        to_sync.sync()
+        assert disk.written <= disk.durable, f"at step {step}"
 
 
 @pytest.mark.parametrize("error", [OSError("no"), KeyboardInterrupt()])
@@ -104,24 +140,21 @@ def test_what_a_sync_that_broke_off_took_is_synced_by_the_next(disk, monkeypatch
     assert disk.written <= disk.durable
 
 
-def test_an_interrupt_right_after_it_took_them_loses_none(disk, monkeypatch):
-    class Interrupted:
-        def __enter__(self) -> None:
-            lock.acquire()
+@pytest.mark.parametrize("count", COUNTS)
+def test_an_interrupt_of_a_sync_loses_none(disk, count):
+    class Interrupt(BaseException):
+        pass
 
-        def __exit__(self, *_: object) -> None:
-            monkeypatch.setattr(to_sync, "_lock", lock)
-            lock.release()
-            raise KeyboardInterrupt
+    def interrupt(to_sync: Unsynced) -> None:
+        raise Interrupt
 
-    to_sync = Unsynced("/root")
-    lock = to_sync._lock
-    disk.write(to_sync, 2)
-    monkeypatch.setattr(to_sync, "_lock", Interrupted())
-    with pytest.raises(KeyboardInterrupt):
+    def sync(to_sync: Unsynced) -> None:
+        with suppress(Interrupt):
+            to_sync.sync()
+
+    for to_sync, step in at_every_step(sync, interrupt, partial(disk.write, count=count)):
         to_sync.sync()
-    to_sync.sync()
-    assert disk.written <= disk.durable
+        assert disk.written <= disk.durable, f"at step {step}"
 
 
 @pytest.mark.parametrize("together", [False, True])

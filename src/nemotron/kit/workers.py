@@ -3,20 +3,48 @@
 What `atexit` calls, and a thread that outlives the main one, may publish and ask like any other code. But by
 then Python refuses a pool: it can't be imported ("can't register atexit after shutdown"), takes no work
 ("cannot schedule new futures after interpreter shutdown"), or gets no thread (from 3.12, "can't create new
-thread at interpreter shutdown"). A machine's own limit on threads looks the same.
+thread at interpreter shutdown"). A machine's own limit on threads looks the same. Nor can a signal handler
+have a thread where the signal came while its thread was about to start one.
 """
 
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from functools import partial
+from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 # Of a thread of ours that hardly ever does anything: the one that shows how far work is.
 IDLE_NAME = "kit-progress"
 P = ParamSpec("P")
 T = TypeVar("T")
+_THREADS = threading.Thread.start.__code__.co_filename
+_POOL = "concurrent/futures/thread.py"
+# What Python's own code on threads may be doing further up, and has no lock of its own while it does.
+_HARMLESS = frozenset(
+    {"_bootstrap", "_bootstrap_inner", "run", "_worker", "wait", "wait_for", "join", "_wait_for_tstate_lock"}
+)
+
+
+def is_interrupting() -> bool:
+    """Whether this runs in a signal handler, and the signal came while Python had a lock on all threads.
+
+    That is so for a moment whenever one is started or counted. A thread that is started in the handler waits
+    for that lock, which is given back when the handler is over, and who started it waits for the thread.
+
+    >>> is_interrupting()
+    False
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        code = frame.f_code
+        is_of_threads = code.co_filename == _THREADS or code.co_filename.endswith(_POOL)
+        if is_of_threads and code.co_name not in _HARMLESS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def is_alone() -> bool:
@@ -40,6 +68,8 @@ class Workers(Executor):
     def __init__(self, most: int, name: str) -> None:
         self._pool: Executor | None = None
         self._undone: set[Future[Any]] = set()
+        if is_interrupting():
+            return
         with suppress(RuntimeError):  # Python ends: the import of the pool is refused
             from concurrent.futures import ThreadPoolExecutor
 

@@ -47,7 +47,7 @@ class Meter:
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.stopped = False
 
     def told(self, count: int) -> None:

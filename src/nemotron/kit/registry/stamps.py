@@ -4,13 +4,13 @@ import os
 import threading
 import time
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _last = 0
 
 
 def _after_fork() -> None:
     global _lock
-    _lock = threading.Lock()  # another thread of the parent may have held it
+    _lock = threading.RLock()  # another thread of the parent may have held it
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -18,7 +18,7 @@ BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
 # A scheme; or the first of a chain, as in `simplecache::https://…`.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://|::(?=.*://))")
 _memory: "dict[str, MemoryStore]" = {}
-_memory_lock = threading.Lock()
+_memory_lock = threading.RLock()
 
 
 def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> Store:

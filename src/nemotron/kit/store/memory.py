@@ -22,7 +22,7 @@ class MemoryStore(Store):
         self.url = url
         self._objects: dict[str, bytes] = {}
         self._modified: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def read(self, key: str) -> bytes | None:
         """All bytes of an object, or None."""

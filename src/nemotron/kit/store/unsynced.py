@@ -6,12 +6,12 @@ has to be heard by all whom it may concern, and what it is about has to be writt
 `docs/design/002-snapshots-and-checkouts.md`.
 """
 
+import itertools
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from itertools import islice
 from typing import NamedTuple
 from weakref import WeakSet, ref
 
@@ -96,9 +96,12 @@ class Unsynced:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        # With the number that each was added as.
-        self._paths: list[tuple[int, str]] = []
-        self._added = 0
+        # Of files and marks: who comes later has a greater one.
+        self._numbers = itertools.count(1)
+        # Those that no sync has taken yet, each under its number.
+        self._paths: dict[int, str] = {}
+        # Those that a sync has taken. What it is done with goes; an interrupt leaves the others to the next.
+        self._taken: list[dict[int, str]] = []
         self._failed: _Failure | None = None
         # One for all who have a mark: a sync is for the files of each, and has to hear what each would hear.
         self._opened: Callable[[], _Opened | None] = lambda: None
@@ -107,15 +110,15 @@ class Unsynced:
         _all.add(self)
 
     def _make_locks(self) -> None:
-        # Of the paths: what is left out because there are many goes with those many, and not with a few that
-        # another thread's sync has left of them.
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        # A signal handler may publish where its own thread holds one. The threads that it waits for take
+        # none: they only add.
+        self._marking = threading.RLock()
+        self._turn = threading.RLock()
 
     def mark(self) -> Mark:
-        """How many files were added so far; those that follow are the business of who asks."""
-        with self._lock:
-            mark, opened = _Mark(self._added), self._opened()
+        """A number between those of the files so far and those that are the business of who asks."""
+        with self._marking:
+            mark, opened = _Mark(next(self._numbers)), self._opened()
             if opened is None or not opened.is_still_there():
                 opened = _Opened(self._root)
                 self._opened = ref(opened)
@@ -124,19 +127,24 @@ class Unsynced:
 
     def add(self, path: str) -> None:
         """One file more. Where there are many, all of the file system is synced, and none need be known."""
-        with self._lock:
-            self._added += 1
-            if len(self._paths) <= SINGLY_MAX or not files.can_sync_file_system():
-                self._paths.append((self._added, path))
+        self.add_all((path,))
 
     def add_all(self, paths: Iterable[str]) -> None:
         """More files; those that none need know of are not asked for."""
-        with self._lock:
-            self._added += 1  # for those that are not asked for
-            most = max(0, SINGLY_MAX + 1 - len(self._paths)) if files.can_sync_file_system() else None
-            for path in islice(paths, most):
-                self._added += 1
-                self._paths.append((self._added, path))
+        for path in paths:
+            if not self._added(next(self._numbers), path):
+                return
+
+    def _added(self, number: int, path: str) -> bool:
+        """Whether to name more of them."""
+        while True:
+            paths = self._paths
+            is_wanted = len(paths) <= SINGLY_MAX or not files.can_sync_file_system()
+            if is_wanted:
+                paths[number] = path
+            # What is left out because there are many goes with those many: not if a sync has them already.
+            if paths is self._paths:
+                return is_wanted
 
     def sync(self, since: int | None = None) -> None:
         """Make them durable, with the folders that they are in: a few one by one, many by one `syncfs`.
@@ -169,46 +177,42 @@ class Unsynced:
         """Sync; what went wrong that may be the business of who asks."""
         # Who finds its files taken by another thread's sync waits until that is done.
         with self._turn:
-            paths: list[tuple[int, str]] = []
+            self._taken.append(self._paths)
+            self._paths = {}
+            taken, paths = [*self._taken], dict[int, str]()
+            for some in taken:
+                paths.update(some)
             failed: dict[int, OSError] = {}
-            added, of_all = 0, False
+            of_all = False
             try:
-                with self._lock:
-                    paths, self._paths, added = self._paths, [], self._added
                 self._sync(paths, failed)
             except OSError as error:  # which may be about any of them
                 of_all = isinstance(error, files.LostError)
-                self._put_back([one for one in paths if _is_there(failed.get(one[0]))])
-                failed[added if _is_gone(error) else self._number()] = error
-            except BaseException:  # an interrupt among them: who waits here must not take them for durable
-                self._put_back(paths)
-                raise
+                left = {number for number in paths if _is_there(failed.get(number))}
+                failed[self._number_of(error, paths)] = error
             else:
-                self._put_back([one for one in paths if one[0] in failed and _is_there(failed[one[0]])])
+                left = {number for number in failed if _is_there(failed[number])}
+            self._taken.append({number: paths[number] for number in left})
+            self._taken = [some for some in self._taken if not any(some is done for done in taken)]
             worst = _Failure(max(failed), failed[max(failed)], of_all) if failed else None
             if worst is not None and (self._failed is None or worst.number >= self._failed.number):
                 self._failed = worst
             return worst if since is None else self._failed
 
-    def _number(self) -> int:
-        """One that is the business of all who have a mark by now.
+    def _number_of(self, error: OSError, paths: dict[int, str]) -> int:
+        """Of the last file that an error is about, or one that is the business of all who have a mark by now.
 
         The system tells of a failure once, and it may be about what somebody wrote and has not added yet.
         """
-        with self._lock:
-            self._added += 1
-            return self._added
+        is_of_these = _is_gone(error) and len(paths) <= SINGLY_MAX
+        return max(paths) if is_of_these else next(self._numbers)
 
-    def _put_back(self, paths: list[tuple[int, str]]) -> None:
-        with self._lock:
-            self._paths += paths
-
-    def _sync(self, paths: list[tuple[int, str]], failed: dict[int, OSError]) -> None:
+    def _sync(self, paths: dict[int, str], failed: dict[int, OSError]) -> None:
         """Sync them; those that can't be, and why, go into `failed`."""
         if not paths or (len(paths) > SINGLY_MAX and self._sync_all()):
             return
         there, lost = [], {}
-        for number, path in paths:
+        for number, path in paths.items():
             try:
                 files.sync_path(path)
                 there.append(path)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 from nemotron.kit.errors import KitError
+from nemotron.kit.workers import is_interrupting
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Standby:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -86,7 +87,9 @@ class Standby:
 
 
 def _started(work: Work, name: str) -> threading.Thread | None:
-    """A daemon that does it; None where the process ends and begins no threads."""
+    """A daemon that does it; None where none can be had: as the process ends, and in some signal handlers."""
+    if is_interrupting():
+        return None
     thread = threading.Thread(target=work, daemon=True, name=name)
     try:
         thread.start()

@@ -33,7 +33,7 @@ class Breaker:
     def __init__(self, clock: Callable[[], float] = time.monotonic, rest_s: float = REST_S) -> None:
         self._clock = clock
         self._rest_s = rest_s
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._why: str | None = None
         self._rests_until = 0.0
 

@@ -83,8 +83,9 @@ class Courier:
     def _begin(self) -> None:
         """What belongs to one process; a fork begins anew."""
         self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._busy = threading.Lock()
+        self._lock = threading.RLock()
+        self._busy = threading.RLock()
+        self._is_delivering = False
         # What this process has put into an outbox and not delivered yet, oldest first.
         self._own: dict[str, tuple[OutboxRecord, Registry, Future[Said]]] = {}
         # What it has put there for runs of its own that are over.
@@ -235,11 +236,18 @@ class Courier:
     def deliver_own(self) -> None:
         """Deliver what this process has put into the outbox, until W&B refuses one or all is done."""
         with self._busy:
-            while True:
-                with self._lock:
-                    first = next(iter(self._own.values()), None)
-                if first is None or not self._deliver(*first):
-                    return
+            if self._is_delivering:  # a signal handler of the thread that does
+                return
+            self._is_delivering = True
+            try:
+                while (first := self._first()) is not None and self._deliver(*first):
+                    pass
+            finally:
+                self._is_delivering = False
+
+    def _first(self) -> "tuple[OutboxRecord, Registry, Future[Said]] | None":
+        with self._lock:
+            return next(iter(self._own.values()), None)
 
     def _deliver(self, record: OutboxRecord, registry: Registry, answer: "Future[Said]") -> bool:
         """Deliver one; returns whether to go on with the next."""

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 Mode = Literal["online", "offline", "disabled"]
 
-_api_lock = threading.Lock()
+_api_lock = threading.RLock()
 
 
 def client() -> Any:
