@@ -112,7 +112,6 @@ def can_sync_file_system() -> bool:
         return False
     import ctypes
 
-    ctypes.set_errno(0)
     call(-1)
     return ctypes.get_errno() == errno.EBADF  # it was looked at; EPERM and ENOSYS tell of those who don't
 
