@@ -12,6 +12,8 @@ from nemotron.kit.registry.doctor import examine
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.store import files
+from nemotron.kit.store.local import LocalStore
+from nemotron.kit.store.protocol import Mark
 from nemotron.kit.store.unsynced import SINGLY_MAX
 
 FEW, MANY = 2, SINGLY_MAX + 2
@@ -84,6 +86,26 @@ def test_the_next_try_relies_on_nothing_of_it(
     # And what it has written is in no doubt.
     registry.publish(Draft(name="n", source=data, snapshot=True))
     assert blobs(root / layout.BLOBS) == taken
+
+
+def test_what_another_process_lost_just_before_the_root_is_opened_is_not_relied_on(
+    tmp_path, root, disk, monkeypatch
+):
+    """Of that the system tells nobody any more; only the other one's mark does."""
+    fill(data := tmp_path / "source", MANY)
+    lost, real = set(), LocalStore.mark
+
+    def mark(store: LocalStore) -> Mark:
+        monkeypatch.setattr(LocalStore, "mark", real)
+        refused(Registry.open(root), data, disk, name="other")
+        lost.update(blobs(root / layout.BLOBS).values())
+        return real(store)
+
+    monkeypatch.setattr(LocalStore, "mark", mark)
+    registry = Registry.open(root)
+    registry.publish(Draft(name="m", source=data, snapshot=True))
+    assert len(lost) == MANY
+    assert not lost & {*blobs(root / layout.BLOBS).values()}
 
 
 def test_what_was_put_into_the_trash_is_synced_by_nobody_any_more(tmp_path, root, disk):

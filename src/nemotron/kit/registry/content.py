@@ -169,9 +169,10 @@ def snapshot(
     if previous is not None and is_tidy and not known.unread() and previous.is_listed(known):
         return known
     wanted, likely = _to_copy(store, known, previous, is_tidy)
-    durably, doubtful_until = executor is not None, store.doubtful_until()
-    work = partial(copy_chunk, store, folder, likely, durably=durably, doubtful_until=doubtful_until)
     with store.mark() as mark:
+        # Behind the mark: of a sync that fails from now on this process is told, whoever is told first.
+        durably, doubtful_until = executor is not None, store.doubtful_until()
+        work = partial(copy_chunk, store, folder, likely, durably=durably, doubtful_until=doubtful_until)
         with closing(_copied(store, work, known, wanted, executor, progress)) as copying:
             taken = _done(known, copying, cache, started) if wanted else known
         _warn_of_links(folder, taken)
