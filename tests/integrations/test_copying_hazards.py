@@ -1,10 +1,11 @@
 """Copies of a reference whose files go away meanwhile, or into the folder that it refers to."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from nemotron.kit.errors import PathNotFoundError
+from nemotron.kit.errors import MisuseError, PathNotFoundError
 from nemotron.kit.integrations import artifact_places
 from nemotron.kit.integrations.copying import copy_out
 from nemotron.kit.registry.records import Draft
@@ -49,3 +50,50 @@ def test_of_a_file_that_is_gone_the_error_says_what_to_do(tmp_path: Path) -> Non
         PathNotFoundError, match=r"No one\.txt in art://one:v1: looked in .*; put it back, or"
     ):
         copy_out(store, "one", "out.txt")
+
+
+@pytest.mark.parametrize(
+    ("ref", "to"),
+    [
+        ("seen", "data/copy"),
+        ("seen", "data/copy/of/it"),
+        ("seen", "other/../data/copy"),
+        ("seen", "link/copy"),
+        ("seen/data", "data"),
+        ("seen/data", "data/more"),
+        ("seen/a.txt", "data/b.txt"),
+        ("seen/a.txt", "link/data/"),
+        # The folder that is referred to lies in the one to copy to, where one of its own has its name; or
+        # somebody's link leads there.
+        ("seen", "."),
+        ("seen", "other"),
+    ],
+)
+def test_no_copy_gets_into_the_folder_that_is_referred_to(tmp_path: Path, ref: str, to: str) -> None:
+    (tmp_path / "data/data").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to("data")
+    (tmp_path / "other/data").symlink_to("../data/data")
+    for name in ("a.txt", "data/a.txt"):
+        (tmp_path / "data" / name).write_text(name)
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="seen", source=tmp_path / "data"))
+    before = content(tmp_path)
+    with pytest.raises(MisuseError, match=r"Nothing was copied: .* art://seen:v1 refers"):
+        copy_out(store, ref, to, force=True)
+    assert content(tmp_path) == before
+    assert store.verify("seen").ok
+
+
+def test_a_copy_beside_the_data_is_no_copy_into_it(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.txt").write_text("hello")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="seen", source=tmp_path / "data"))
+    store.publish(Draft(name="one", source=tmp_path / "data/a.txt"))
+    for ref, to in (("seen", "data2"), ("seen", "."), ("one", "data/b.txt"), ("one", f"data{os.sep}")):
+        if to.endswith(os.sep):
+            with pytest.raises(MisuseError, match="is itself what"):
+                copy_out(store, ref, to)
+        else:
+            assert copy_out(store, ref, to).files == 1

@@ -31,7 +31,7 @@ from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.parallel import Stopped
 from nemotron.kit.registry.records import Copied, Record
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.registry.scan import METADATA_FILE, METADATA_SIZE_MAX, kit_metadata
+from nemotron.kit.registry.scan import METADATA_FILE, METADATA_SIZE_MAX, kit_metadata, leaves
 from nemotron.kit.workers import Workers
 
 NAMED_MAX = 5
@@ -59,7 +59,7 @@ def copy_out(
 
     Raises:
         NotFoundError: there is no such artifact or path.
-        MisuseError: `to` is no path, or the very place that the artifact refers to, or a file is where a
+        MisuseError: `to` is no path, or the place that the artifact refers to or in it, or a file is where a
             folder must be.
         ConflictError: files there differ, and `force` is not set; nothing was copied.
         DriftError: a file is not what was published; nothing was copied, and what was there is as it was. Or
@@ -78,12 +78,14 @@ def copy_out(
     if not is_folder and (os.path.isdir(target) or to.endswith("/")):
         target = os.path.join(target, place.inside.rpartition("/")[2])
     _refuse_onto_itself(place, target)
+    _refuse_into_itself(place, [target if is_folder else os.path.dirname(target)])
     empty: list[str] = []
     if is_folder:
         walk = Walk(fs, place, target)
         items, empty = list(walk.below(name, place.inside, target)), walk.empty
     else:
         items = list(single(fs, name, place.inside, target))
+    _refuse_into_itself(place, [*(os.path.dirname(item.to) for item in items), *empty])
     record = next((item for item in items if is_folder and _is_record(fs, item)), None)
     content = [item for item in items if item is not record]
     # Of a snapshot nothing can be missing or changed unseen: it is read by this very listing.
@@ -126,6 +128,20 @@ def _refuse_onto_itself(place: Place, target: str) -> None:
         raise MisuseError(
             f"Nothing was copied: {target} is itself what {place.uri} refers to. Name another place"
         )
+
+
+def _refuse_into_itself(place: Place, folders: Sequence[str]) -> None:
+    """Refuse where something would come into the very folder that the artifact refers to."""
+    record = place.record
+    if record.is_snapshot or record.is_at_url or record.scope == "file":
+        return
+    top = os.path.realpath(place.registry.folder(record))
+    for folder in dict.fromkeys(folders):
+        if not leaves(folder, top):
+            raise MisuseError(
+                f"Nothing was copied: {folder} lies in {top}, to which {record.uri} refers, and what comes "
+                "there would change it. Name a place outside"
+            )
 
 
 def _is_record(fs: ArtifactFileSystem, item: Item) -> bool:
