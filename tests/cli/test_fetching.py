@@ -133,3 +133,7 @@ def test_cat_says_that_data_has_changed(kit, store: Registry, data: Path) -> Non
     said = kit("cat", "nano3/data:v1/b.txt")
     assert said.out == "something else\n"
     assert "art://nano3-data:v1 is no longer what was published: b.txt changed" in said.err
+    assert (
+        "publish it again as a new version, with save() or `nemotron kit register`; snapshot=True (--snaps"
+        in (said.err)
+    )

@@ -70,8 +70,11 @@ def _said(record: Record, changed: Sequence[Difference]) -> str:
     place = record.path if record.scope == "file" else record.folder
     if not record.is_at_url and not os.path.lexists(place):
         return f"{said} {place} is gone: {PUT_BACK}"
-    keep = "" if record.is_at_url else ", or keep copies with save(snapshot=True)"
-    return f"{said} Its data lies in {record.folder}; publish it again as a new version{keep}"
+    keep = "" if record.is_at_url else "; snapshot=True (--snapshot) keeps a copy, which no change reaches"
+    return (
+        f"{said} Its data lies in {record.folder}; publish it again as a new version, with save() or "
+        f"`nemotron kit register`{keep}"
+    )
 
 
 def _names(differences: Sequence[Difference]) -> str:

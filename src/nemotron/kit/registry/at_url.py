@@ -173,7 +173,8 @@ def _is_the_kits(objects: Objects, seen: Seen) -> bool:
 def _refuse_unknown_sizes(objects: Objects, tree: Tree, evidence: Evidence) -> None:
     if evidence != "full" and any(tree.columns.inodes):
         raise RefusedError(
-            f"The server of {objects.url} does not tell how large it is; evidence='full' reads it"
+            f"The server of {objects.url} does not tell how large it is; evidence='full' reads it "
+            "(--evidence full)"
         )
 
 

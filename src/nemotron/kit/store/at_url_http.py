@@ -85,7 +85,7 @@ class HttpObjects(Objects):
             if reply.status != http.HTTPStatus.PARTIAL_CONTENT and start:
                 raise MisuseError(
                     f"Cannot read a part of {self.where(path)}: its server sends whole files only; "
-                    "use evidence='full' or 'stat'"
+                    "use evidence='full' or 'stat' (--evidence full, --evidence stat)"
                 )
             return bytes(reply.read(size))
 
