@@ -18,6 +18,7 @@ from nemotron.kit.errors import MissingExtraError, MisuseError
         ("data/x", Path("data/x")),
         (Path("/data"), Path("/data")),
         ("file:///data/a%20b", Path("/data/a b")),
+        ("file://localhost/data#1?", Path("/data#1?")),
         ("run1:/x", Path("run1:/x")),
     ],
 )
@@ -49,7 +50,7 @@ def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
         Artifact(path="s3://bucket/x")
 
 
-@pytest.mark.parametrize("given", ["", "a\0b", 3, None, b"/data"])
+@pytest.mark.parametrize("given", ["", "a\0b", 3, None, b"/data", "file://data", "file://"])
 def test_no_path(given: object) -> None:
     with pytest.raises(MisuseError, match="Not a path"):
         to_path(given)

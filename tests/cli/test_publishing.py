@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from formats.counting import GOLDEN
+from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 
 
@@ -145,6 +146,9 @@ def test_snapshot_and_evidence(kit, registry: Registry, data: Path) -> None:
         (("data", "--name", "m", "--alias", "v3"), 2, "looks like a version"),
         (("data", "--name", "m", "--alias", "latest"), 2, "latest"),
         (("", "--name", "m"), 2, "PATH is empty"),
+        (("art://m", "--name", "n"), 2, "art://m names an artifact"),
+        (("file://data", "--name", "m"), 2, "expected file:///absolute/path"),
+        (("file:///no/where", "--name", "m"), 1, "no such file or folder: /no/where"),
         (("data",), 2, "Missing option '--name'"),
     ],
 )
@@ -154,6 +158,15 @@ def test_what_register_refuses(
     said = kit("register", *call)
     assert (said.code, said.out) == (code, "")
     assert text in said.err
+
+
+def test_a_url_of_this_machine_is_the_path(kit, registry: Registry, data: Path) -> None:
+    said = kit("register", f"file://{data}", "--name", "local", "--json").json
+    assert said["path"] == str(data)
+    # As it was recorded once.
+    registry.publish(Draft(name="older", source=f"file://{data}", at_url={}))
+    assert kit("cat", "older/b.txt").out == "x\n"
+    assert kit("cp", "older", "out").code == 0
 
 
 def test_another_spelling_of_a_key_is_refused(kit, store: Registry) -> None:

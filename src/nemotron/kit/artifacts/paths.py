@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from nemotron.kit.errors import MissingExtraError, MisuseError
 from nemotron.kit.store.connect import BUCKETS
@@ -53,7 +53,11 @@ def to_path(value: Any) -> Path:
         return value if isinstance(value, Path) and expanded == text else Path(expanded)
     scheme = text.partition("://")[0].lower()
     if scheme == "file":
-        return Path(unquote(urlsplit(text).path))
+        # All of it: a file may have ? or # in its name.
+        path = unquote(text.partition("://")[2].removeprefix("localhost"))
+        if not path.startswith("/"):
+            raise MisuseError(f"Not a path: {text}; expected file:///absolute/path")
+        return Path(path)
     if scheme == "art":
         raise MisuseError(f"{text} names an artifact; load it with Artifact.from_uri({text!r})")
     return _remote(text)

@@ -148,7 +148,7 @@ def register(
     from nemotron.kit.context import current_run
     from nemotron.kit.registry.records import Draft
 
-    facts = _facts(metadata or [])
+    facts, path = _facts(metadata or []), _place(path)
     registry, output = session(root, as_json, quiet)
     entry = None
     if type_ != GENERIC:
@@ -189,6 +189,22 @@ def register(
         output.note(
             f"{record.uri} is empty: there was no file in {path}. Register it again once it is written"
         )
+
+
+def _place(path: str) -> str:
+    """Where data lies that is to be published: a path on this machine, also if it is written as a URL."""
+    scheme = path.partition("://")[0].lower() if "://" in path else ""
+    if scheme == "art":
+        raise MisuseError(
+            f"{path} names an artifact, which is published. `nemotron kit alias` gives a version another "
+            "name; to publish its data as another artifact, register the path that "
+            f"`nemotron kit resolve {path}` prints"
+        )
+    if scheme != "file":
+        return path
+    from nemotron.kit.artifacts.paths import to_path
+
+    return str(to_path(path))
 
 
 def _described(record: "Record") -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import fsspec
 from fsspec.implementations.local import LocalFileOpener
 from fsspec.spec import AbstractBufferedFile
 
@@ -223,8 +224,10 @@ class _AtUrl(Place):
     """At a URL, which fsspec reads: an artifact that refers to data in a bucket."""
 
     @cached_property
-    def _root(self) -> Any:
-        return to_path(self.record.path)
+    def _files(self) -> Any:
+        """The file system there; the local one too, which a version may name by a URL."""
+        url: Any = self.record.path
+        return fsspec.filesystem("file") if url.startswith("file:") else to_path(url).fs  # type: ignore[attr-defined]
 
     @property
     def _url(self) -> str:
@@ -242,13 +245,13 @@ class _AtUrl(Place):
 
     def _exists(self, url: str) -> bool:
         with translated("look at", url):
-            return bool(self._root.fs.exists(url))
+            return bool(self._files.exists(url))
 
     def _info(self) -> dict[str, Any]:
         url = self._url
         try:
             with translated("look at", url):
-                info: dict[str, Any] = self._root.fs.info(url)
+                info: dict[str, Any] = self._files.info(url)
                 return info
         except PathNotFoundError as error:
             raise PathNotFoundError(
@@ -280,7 +283,7 @@ class _AtUrl(Place):
                 yield self.below(own)._details(f"{name}/{own}")
                 return
         url = self._url if info["type"] == "directory" else self._url.rpartition("/")[0]
-        fs = self._root.fs
+        fs = self._files
         with translated("list", url):
             fs.invalidate_cache(url)
             found = fs.ls(url, detail=True)
@@ -299,9 +302,9 @@ class _AtUrl(Place):
         if not self.inside or (info := self._info())["type"] == "directory":
             raise self._refuse_folder(name)
         if info.get("size") is not None:
-            return UrlFile(fs, name, self._root.fs, self._url, info["size"], block_size)
+            return UrlFile(fs, name, self._files, self._url, info["size"], block_size)
         with translated("read", self._url):  # a server that does not say how long it is: as it comes
-            return self._root.fs.open(self._url, "rb", **({"block_size": block_size} if block_size else {}))
+            return self._files.open(self._url, "rb", **({"block_size": block_size} if block_size else {}))
 
     def range(self, name: str, fs: Any, start: int | None, end: int | None) -> bytes:
         info = self._info()
@@ -311,7 +314,7 @@ class _AtUrl(Place):
         if last <= first:
             return b""
         with translated("read", self._url):
-            data: bytes = self._root.fs.cat_file(self._url, start=first, end=last)
+            data: bytes = self._files.cat_file(self._url, start=first, end=last)
             return data
 
 
