@@ -85,6 +85,24 @@ def test_built_in_errors(thrown: Exception, error: type[KitError]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cause", "error"),
+    [
+        (ConnectionRefusedError(111, "refused"), UnavailableError),
+        (TimeoutError(), UnavailableError),
+        (PermissionError("Forbidden"), RefusedError),
+        (FileNotFoundError("x"), PathNotFoundError),
+        (RuntimeError("odd"), PathNotFoundError),
+    ],
+)
+def test_what_fsspec_calls_not_found_is_what_is_behind_it(cause: Exception, error: type[KitError]) -> None:
+    thrown = FileNotFoundError("http://h/x")
+    thrown.__cause__ = cause
+    with pytest.raises(KitError) as caught, remote.translated("read", "http://h/x"):
+        raise thrown
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(
     ("url", "remedy"), [("s3://b/x", "nemotron-kit[s3]"), ("https://h/x", "install requests aiohttp")]
 )
 def test_a_client_that_is_missing_is_named_with_what_brings_it(url: str, remedy: str) -> None:

@@ -63,7 +63,9 @@ def translated(doing: str, url: str) -> Iterator[None]:
     except KitError:
         raise
     except OSError as error:
-        raise (translate(error, url, doing) if error.strerror else _of_backend(error, doing, url)) from error
+        if error.strerror:
+            raise translate(error, url, doing) from error
+        raise _of_backend(_behind(error), doing, url) from error
     except ImportError as error:
         scheme = urlsplit(url).scheme
         raise MisuseError(
@@ -74,6 +76,13 @@ def translated(doing: str, url: str) -> Iterator[None]:
         raise MisuseError(f"Cannot {doing} {url}: {_said(error)}") from error
     except foreign_errors() as error:
         raise _of_backend(error, doing, url) from error
+
+
+def _behind(error: OSError) -> Exception:
+    """What really happened: fsspec calls each failure of HTTP a file that is not found, whatever it was."""
+    cause = error.__cause__
+    is_known = isinstance(cause, (OSError, *foreign_errors()))
+    return cause if isinstance(error, FileNotFoundError) and is_known else error  # type: ignore[return-value]
 
 
 def _of_backend(error: Exception, doing: str, url: str) -> KitError:
