@@ -1,5 +1,6 @@
 """`inspect`: no store needed."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -129,3 +130,25 @@ def test_what_is_not_there_may_be_an_artifact(kit) -> None:
     assert said.code == 1
     assert "Nothing is at team/data. Check the path, or write art://team/data" in said.err
     assert "art://" not in kit("inspect", "../data").err
+
+
+def test_a_server_that_is_down_is_not_taken_for_nothing(kit) -> None:
+    said = kit("inspect", "http://127.0.0.1:9/x")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("error: Cannot look at http://127.0.0.1:9/x: Cannot connect")
+    assert "then try again" in said.err
+
+
+def test_what_is_no_file_and_no_folder_is_not_taken_for_nothing(kit, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    for path, text in (
+        ("pipe", "it is neither a file nor a folder"),
+        ("loop", "A link there leads back to i"),
+    ):
+        said = kit("inspect", path)
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith(f"error: Cannot read {path}: ")
+        assert text in said.err
+    said = kit("register", "pipe", "--name", "p", "--type", "auto", "--root", "store")
+    assert "neither a file nor a folder" in said.err

@@ -15,7 +15,7 @@ from nemotron.kit import context
 from nemotron.kit.artifacts import kinds
 from nemotron.kit.artifacts.paths import absolute, files_of, is_url, split_paths, to_path
 from nemotron.kit.artifacts.value import ArtifactValue
-from nemotron.kit.errors import CorruptError, KitError, MismatchError, MisuseError, PathNotFoundError
+from nemotron.kit.errors import CorruptError, KitError, MismatchError, MisuseError
 from nemotron.kit.registry.scan import METADATA_FILE, is_reserved
 
 if TYPE_CHECKING:
@@ -238,7 +238,9 @@ def inspect(cls: type[Kind], path: str | os.PathLike[str], claims: Mapping[str, 
     where = place if is_url(place) else Path(os.path.abspath(place))
     files = files_of(where)
     if files.what(str(where).rstrip("/") or "/") is None:
-        raise PathNotFoundError(f"Nothing is at {where}. Check the path")
+        from nemotron.kit.formats.reading import absent
+
+        raise absent(str(where))
     return _built(cls, where, dict(claims or {}), files)
 
 

@@ -5,10 +5,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from nemotron.kit.errors import CorruptError, PathNotFoundError
+from nemotron.kit.errors import CorruptError
 from nemotron.kit.formats import blend, checkpoint, counts, energon, jsonl, parquet, safetensors
 from nemotron.kit.formats.counts import BLEND_FILE, Measured
-from nemotron.kit.formats.reading import LOCAL, Files, PathLike, Unreadable, each, read_json, text_of, walk
+from nemotron.kit.formats.reading import (
+    LOCAL,
+    Files,
+    PathLike,
+    Unreadable,
+    absent,
+    each,
+    read_json,
+    text_of,
+    walk,
+)
 
 MANIFEST_FILE = "manifest.json"
 GENERIC = "Artifact"
@@ -77,13 +87,14 @@ def detect(path: PathLike, files: Files = LOCAL, *, loss_share: bool = False) ->
 
     Raises:
         PathNotFoundError: nothing is there.
+        RefusedError: it is a device, a pipe or a socket.
         CorruptError: it is damaged; the message names the file.
     """
     where = text_of(path)
     where = where.rstrip("/") or where
     what = files.what(where)
     if what is None:
-        raise PathNotFoundError(f"Nothing is at {where}. Check the path")
+        raise absent(where)
     kind, place, found = (_folder if what == "folder" else _file)(where, files)
     if loss_share and kind is Kind.PACKED_SFT:
         found = counts.of_packed(where, None, files, loss_share=True)

@@ -4,6 +4,7 @@ A head is written by whoever wrote the file. Its lengths are checked against the
 are believed, and what a reader holds in memory is bounded by constants, not by the file.
 """
 
+import errno
 import json
 import os
 import re
@@ -145,7 +146,16 @@ def translate(error: OSError, path: str, doing: str = "read") -> KitError:
         return PathNotFoundError(f"{said}. Check the path")
     if isinstance(error, PermissionError | IsADirectoryError):
         return RefusedError(f"{said}. Check what it is, its owner and its mode")
+    if error.errno == errno.ELOOP:
+        return RefusedError(f"{said}. A link there leads back to itself; mend it")
     return UnavailableError(f"{said}. The file system may be down; try again")
+
+
+def absent(path: str) -> KitError:
+    """The error for a path at which is no file and no folder."""
+    if "://" not in path and os.path.exists(path):
+        return RefusedError(f"Cannot read {path}: it is neither a file nor a folder")
+    return PathNotFoundError(f"Nothing is at {path}. Check the path")
 
 
 def _shown(path: str) -> str:
