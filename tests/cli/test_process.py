@@ -145,22 +145,38 @@ def test_a_closed_pipe_is_quiet(store: Registry, data: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "where", "said"),
     [
-        ("ls", "list", b"interrupted: nothing half done is left\n"),
+        ("ls", "list", b"nothing half done is left\n"),
         (
             "register data --name m --snapshot",
             "publish",
-            b"interrupted: nothing half done is left, and the next try goes on from what is done\n",
+            b"nothing half done is left, and the next try goes on from what is done\n",
         ),
         (
             "rm tuned:v1 -m bad",
             "withdraw",
-            b"interrupted: the version may be withdrawn by now, and some of what --delete-data names deleted"
+            b"the version may be withdrawn by now, and some of what --delete-data names deleted"
             b"; the same again does the rest\n",
+        ),
+        (
+            "resolve tuned:v1",
+            "resolve",
+            b"nothing half done is left; the next try may begin anew\n",
         ),
     ],
 )
-def test_an_interrupt_is_130_and_one_line(
-    store: Registry, tmp_path: Path, command: str, where: str, said: bytes
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, b"interrupted: "), (signal.SIGTERM, 143, b"terminated: ")],
+)
+def test_an_interrupt_is_one_line(
+    store: Registry,
+    tmp_path: Path,
+    command: str,
+    where: str,
+    said: bytes,
+    number: int,
+    code: int,
+    word: bytes,
 ) -> None:
     # A method that never ends: it is what gets interrupted.
     started = tmp_path / "started"
@@ -181,9 +197,9 @@ def test_an_interrupt_is_130_and_one_line(
     ) as process:
         while not started.exists():
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (130, b"", said)
+    assert (process.returncode, out, err) == (code, b"", word + said)
 
 
 def test_an_interrupt_while_the_program_is_read(tmp_path: Path) -> None:

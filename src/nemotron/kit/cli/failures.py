@@ -1,8 +1,11 @@
 """From errors to messages and exit codes."""
 
 import logging
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import typer
 
@@ -12,13 +15,16 @@ from nemotron.kit.errors import KitError, MisuseError
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
+TERMINATED = 143
 NOTHING_LEFT = "nothing half done is left"
 # What an interrupt leaves of a command that changes something, or hands out bytes one after the other.
 _LEFT = {
     **dict.fromkeys(
-        ("register", "adopt", "sync", "gc", "cp", "resolve", "open"),
+        ("register", "adopt", "sync", "gc"),
         f"{NOTHING_LEFT}, and the next try goes on from what is done",
     ),
+    **dict.fromkeys(("resolve", "open"), f"{NOTHING_LEFT}; the next try may begin anew"),
+    "cp": "the files copied so far are whole and stay; the same again copies the rest",
     "rm": "the version may be withdrawn by now, and some of what --delete-data names deleted; "
     "the same again does the rest",
     "cat": "what was written is not all of it",
@@ -32,6 +38,29 @@ class _Warnings(logging.Handler):
         output.warn(record.getMessage())
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, as from a scheduler: what an interrupt tidies up is to be tidied up as well."""
+
+
+@contextmanager
+def _ending_tidily() -> Iterator[None]:
+    """Inside, a SIGTERM is an interrupt, and another one ends the process as ever."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    is_ours = threading.current_thread() is threading.main_thread()
+    if not is_ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 @contextmanager
 def told(command: Callable[[], str | None] = lambda: None) -> Iterator[None]:
     """Inside, an error of the kit is a message on standard error and an exit code, and warnings are shown.
@@ -40,20 +69,23 @@ def told(command: Callable[[], str | None] = lambda: None) -> Iterator[None]:
         command: tells which one was interrupted, if one was.
 
     Raises:
-        typer.Exit: 1; 2 where the command line itself was wrong; 130 after an interrupt.
+        typer.Exit: 1; 2 where the command line itself was wrong; 130 after an interrupt, 143 after SIGTERM.
     """
     handler = _Warnings(logging.WARNING)
     log = logging.getLogger("nemotron")
     log.addHandler(handler)
     propagate, log.propagate = log.propagate, False
     try:
-        yield
+        with _ending_tidily():
+            yield
     except KitError as error:
         output.error(str(error))
         raise typer.Exit(USAGE if isinstance(error, MisuseError) else FAILED) from None
-    except KeyboardInterrupt:
-        output.interrupted(_LEFT.get(command() or "", NOTHING_LEFT))
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        is_told = isinstance(error, Terminated)
+        left = _LEFT.get(command() or "", NOTHING_LEFT)
+        output.interrupted(left, "terminated" if is_told else "interrupted")
+        raise typer.Exit(TERMINATED if is_told else INTERRUPTED) from None
     finally:
         log.removeHandler(handler)
         log.propagate = propagate

@@ -43,8 +43,8 @@ spelt as text. `--quiet` writes bare values, one a line. Remarks, warnings (`war
 exit code tells. (`verify` and `doctor` are checks: what they find is their result, also when they fail.)
 
 **Exit codes.** 0: done. 1: not found, refused, or a check that failed. 2: wrong usage, such as a reference
-or name that is none, or no store named. 130: interrupted by Ctrl-C; a line on
-standard error says what that leaves.
+or name that is none, or no store named. 130: interrupted by Ctrl-C, 143: by
+SIGTERM, as a scheduler sends it; a line on standard error says what that leaves.
 
 **A version as JSON** has, wherever a version is meant, `uri`, `name` (the key), `semantic_name`, `version`
 (a number), `type`, `path`, `created_at`, `metadata` and `inputs` (URIs).

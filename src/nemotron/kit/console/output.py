@@ -192,9 +192,9 @@ def remark_all(texts: Iterable[str]) -> None:
         _tell(text, "note: ", "2")
 
 
-def interrupted(text: str) -> None:
+def interrupted(text: str, how: str = "interrupted") -> None:
     """Tell what an interrupt has left; a terminal has just shown `^C`, where the next line begins."""
-    _tell(text, "\ninterrupted: " if is_seen(sys.stderr) else "interrupted: ", "33")
+    _tell(text, f"\n{how}: " if is_seen(sys.stderr) else f"{how}: ", "33")
 
 
 def write(text: str) -> None:
