@@ -223,6 +223,19 @@ def test_data_that_has_changed(root: Path, data: Path) -> None:
     assert "a.txt (changed), b.txt (missing), c.txt (extra)" in found["drifted"].what
 
 
+def test_a_folder_that_was_published_again_since_is_a_note(root: Path, data: Path) -> None:
+    # A team that appends to a dataset has this of all versions but the latest, and nothing is wrong.
+    (data / "a.txt").write_text("longer than it was")
+    assert problems(look(root)) == {"drifted"}
+    published = Registry.open(root).publish(Draft(name="ref", source=data)).record
+    found = look(root)
+    assert problems(found) == set()
+    assert f"published again as v{published.version}" in found["drifted"].what
+    assert "nemotron kit rm ref:v3 -m WHY" in found["drifted"].fix
+    (data / "a.txt").write_text("longer still than it was")
+    assert problems(look(root)) == {"drifted"}  # the latest is not what was published either
+
+
 def test_data_that_was_only_touched_is_a_note(root: Path, data: Path) -> None:
     os.utime(data / "a.txt", ns=(1, 1))
     found = look(root)

@@ -148,7 +148,16 @@ class Checkup:
             return
         found = self._registry.check(record)
         drifted = [f"{d.path} ({d.verdict})" for d in found if d.verdict != "touched"]
-        if drifted:
+        if drifted and (latest := self._published_since(record)) is not None:
+            yield Finding(
+                kind="drifted",
+                where=record.uri,
+                what=f"its folder was published again as v{latest}, with {some(drifted)} in {record.folder}",
+                fix=f"nothing; or withdraw it, as what it was is gone: nemotron kit rm {record.name}:"
+                f"v{record.version} -m WHY",
+                level="note",
+            )
+        elif drifted:
             yield Finding(
                 kind="drifted",
                 where=record.uri,
@@ -163,6 +172,12 @@ class Checkup:
                 fix="nothing, if the bytes are the same",
                 level="note",
             )
+
+    def _published_since(self, record: Record) -> int | None:
+        """The latest version, if that is a later one of the same place."""
+        latest = self._registry.resolve(record.name)
+        is_later = latest.version > record.version and not latest.is_snapshot
+        return latest.version if is_later and latest.path == record.path else None
 
 
 def _write_companion(store: Store, manifest: Manifest) -> str:
