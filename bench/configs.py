@@ -1,7 +1,8 @@
 """What `${art:…}` costs: 1,000 of them in a config, after the first, beside OmegaConf without the kit's help.
 
 Prints processor time and asserts nothing; the peer is the same resolver with every text parsed, as OmegaConf
-does by itself.
+does by itself. Then what it takes to find 1,000 artifacts, and to see whether they are still what was
+published.
 Run: python bench/configs.py
 """
 
@@ -16,6 +17,7 @@ from house import table
 from omegaconf import OmegaConf, base
 
 from nemotron import kit
+from nemotron.kit import context
 from nemotron.kit.integrations.omegaconf import register_resolvers
 
 COUNT = 1000
@@ -34,6 +36,21 @@ def resolving_ms(text: Callable[[int], str]) -> float:
             config[f"key{n}"]
         times.append(time.process_time() - started)
     return statistics.median(times) * 1000
+
+
+def looking_ms(scratch: str, reaction: context.Reaction) -> float:
+    """Of finding 1,000 artifacts of one file each, which were not looked at before."""
+    with kit.using(root=f"{scratch}/{reaction}"):
+        for n in range(COUNT + 1):
+            folder = Path(scratch, reaction, "data", str(n))
+            folder.mkdir(parents=True)
+            (folder / "part").write_bytes(b"1")
+            kit.Artifact(path=folder).save(name=f"own-{n}")
+    with kit.using(root=f"{scratch}/{reaction}", on_drift=reaction):
+        register_resolvers({"first": f"own-{COUNT}:v1"}, mode="local")  # what is imported is there
+        started = time.process_time()
+        register_resolvers({f"own-{n}": f"own-{n}:v1" for n in range(COUNT)}, mode="local")
+        return (time.process_time() - started) * 1000
 
 
 def main() -> None:
@@ -58,6 +75,9 @@ def main() -> None:
             base.parse = patched  # type: ignore[attr-defined]
             rows.append((label, f"{ours:.0f}", f"{theirs:.0f}", LIMIT_MS))
         table(f"configs, OmegaConf {omegaconf.__version__}", rows)
+        head = ("1,000 artifacts of 1 file", "found, ms", "found and looked at, ms")
+        blind, looking = looking_ms(scratch, "ignore"), looking_ms(scratch, "warn")
+        table("references in a config", [head, ("each once", f"{blind:.0f}", f"{looking:.0f}")])
 
 
 if __name__ == "__main__":

@@ -16,10 +16,20 @@ log = logging.getLogger(__name__)
 NAMED_MAX = 5
 # (root, uri) of what this process has looked at: loading a version again should cost nothing.
 _looked_at: set[tuple[str, str]] = set()
+# The same, of what nothing had to be said of where drift is an error.
+_found_whole: set[tuple[str, str]] = set()
 
 
-def look(registry: Registry, record: Record) -> None:
+def look(registry: Registry, record: Record, *, once: bool = False) -> None:
     """Compare a version's files with what was published, once per version and process.
+
+    Where drift is an error, each load looks again.
+
+    Args:
+        registry: where the version is.
+        record: the version.
+        once: don't look again where drift is an error either, once nothing was found: a config may name a
+            version a thousand times.
 
     Raises:
         DriftError: they differ, or were written again and their bytes were not compared, and `on_drift` is
@@ -29,7 +39,8 @@ def look(registry: Registry, record: Record) -> None:
     """
     reaction = context.settings().on_drift
     key = (registry.root, record.uri)
-    if reaction == "ignore" or (key in _looked_at and reaction != "error"):
+    done = _looked_at if reaction != "error" else _found_whole if once else ()
+    if reaction == "ignore" or key in done:
         return
     _looked_at.add(key)
     try:
@@ -63,6 +74,8 @@ def look(registry: Registry, record: Record) -> None:
             record.uri,
             _names(Differences(item for item in differences if not item.is_proven)),
         )
+    if reaction == "error":
+        _found_whole.add(key)
 
 
 def _said(record: Record, changed: Sequence[Difference]) -> str:

@@ -54,6 +54,8 @@ def meanings(config: Any, *, mode: Mode | None = None, where: str = "") -> dict[
     Raises:
         NotFoundError: there is no such artifact; a note says where in the config it stands.
         InvalidReferenceError: a text that begins with `art://` is no reference.
+        DriftError, RefusedError, UnavailableError: files of a reference differ or can't be compared, and
+            `on_drift` is "error".
     """
     places: dict[str, str] = {}
     for place, text in _texts(config, where):
@@ -83,7 +85,7 @@ def resolve_references(config: Any, where: str = "") -> Any:
         where: as for `meanings`.
 
     Raises:
-        NotFoundError, InvalidReferenceError: as for `meanings`.
+        NotFoundError, InvalidReferenceError, DriftError, RefusedError, UnavailableError: as for `meanings`.
     """
     known = meanings(config, where=where)
     return replaced(config, known, by="path") if known else config

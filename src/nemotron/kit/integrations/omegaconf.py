@@ -33,7 +33,7 @@ from nemotron.kit.errors import (
 from nemotron.kit.integrations import git_mounts
 from nemotron.kit.integrations.config_references import is_reference, written_out
 from nemotron.kit.integrations.omegaconf_parsing import parse_once
-from nemotron.kit.integrations.pins import Info, Mode, pin, read_metadata
+from nemotron.kit.integrations.pins import Info, Mode, asked, pin, read_metadata
 from nemotron.kit.names import SCHEME, ArtifactRef, near
 from nemotron.kit.registry.scan import METADATA_FILE
 from nemotron.kit.store.attempt import job_id, key_of
@@ -78,6 +78,8 @@ def register_resolvers(
     Raises:
         NotFoundError: there is no such artifact.
         MisuseError: a reference or the mode is none, or the resolver is there and `replace` is False.
+        DriftError, RefusedError, UnavailableError: files of a reference differ or can't be compared, and
+            `on_drift` is "error".
     """
     if pre_init_patch_http_digest and mode == "pre_init":
         from nemotron.kit.integrations.wandb.resolving import allow_changed_references
@@ -303,5 +305,5 @@ def current_job_id() -> str:
 
 def marker_path(artifacts: Mapping[str, str]) -> Path:
     """Where the ranks of this node find what references mean; it differs by attempt and by references."""
-    asked = [f"local {name}={ref}" for name, ref in artifacts.items()]
-    return Path(node_folder_path(os.environ), f"{key_of(os.environ, sys.argv, asked, launcher)}.json")
+    key = key_of(os.environ, sys.argv, asked(artifacts, "local"), launcher)
+    return Path(node_folder_path(os.environ), f"{key}.json")

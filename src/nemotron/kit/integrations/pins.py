@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nemotron.kit import context
+from nemotron.kit.artifacts import drift
 from nemotron.kit.documents.codec import decode
 from nemotron.kit.errors import KitError, MisuseError
 from nemotron.kit.registry.scan import METADATA_FILE, is_kit_metadata
 from nemotron.kit.store.rendezvous import RUN_FOLDER, agree_on
 
 if TYPE_CHECKING:
+    from nemotron.kit.registry.records import Record
     from nemotron.kit.registry.registry import Registry
     from nemotron.kit.store.rendezvous import Board
 
@@ -27,6 +29,9 @@ _WANDB_VERSION = re.compile(r"v([0-9]+)", re.ASCII)
 def pin(references: Mapping[str, str], mode: Mode) -> dict[str, Info]:
     """Resolve references; every rank of this attempt of the job gets the same versions.
 
+    They are going to be used, so the rank that asks the store also looks whether references are still what
+    was published, as a load does. What it finds where drift is an error is every rank's error.
+
     Args:
         references: name in the config → reference.
         mode: `local` asks the store. `active_run` asks the store if there is one, else W&B. `pre_init` asks
@@ -39,6 +44,8 @@ def pin(references: Mapping[str, str], mode: Mode) -> dict[str, Info]:
         NotFoundError: there is no such artifact; the note says which key named it.
         NotInitializedError: there is no store.
         MisuseError: the mode is unknown.
+        DriftError, RefusedError, UnavailableError, CorruptError: files differ or can't be compared, and
+            `on_drift` is "error".
     """
     if mode not in get_args(Mode):
         raise MisuseError(f"Unknown mode: {mode!r}. Must be 'active_run', 'pre_init' or 'local'")
@@ -56,8 +63,7 @@ def pin(references: Mapping[str, str], mode: Mode) -> dict[str, Info]:
                 raise
         return found_here
 
-    asked = [f"{mode} {name}={ref}" for name, ref in references.items()]
-    found = agree_on(asked, resolve, _meeting_place(registry))
+    found = agree_on(asked(references, mode), resolve, _meeting_place(registry))
     for name, info in found.items():
         if uri := info.get("uri"):
             context.current_run().pin(references[name], uri)
@@ -65,6 +71,15 @@ def pin(references: Mapping[str, str], mode: Mode) -> dict[str, Info]:
         name: info if found_here.get(name) == info else _on_this_rank(info, registry)
         for name, info in found.items()
     }
+
+
+def asked(references: Mapping[str, str], mode: Mode) -> list[str]:
+    """What ranks that look for the same answer have in common.
+
+    An answer that was found where drift is no error is none where it is one, nor the other way round.
+    """
+    strictly = ["on_drift=error"] if context.settings().on_drift == "error" else []
+    return [*(f"{mode} {name}={ref}" for name, ref in references.items()), *strictly]
 
 
 def _meeting_place(registry: "Registry | None") -> "Board | None":
@@ -79,7 +94,10 @@ def _meeting_place(registry: "Registry | None") -> "Board | None":
 
 def _resolve(ref: str, mode: Mode, registry: "Registry | None") -> Info:
     if registry is not None and mode != "pre_init":
-        return in_store(registry, ref)
+        record, inside = registry.find(ref)
+        info = _described(registry, record, inside, ref)
+        drift.look(registry, record, once=True)
+        return info
     from nemotron.kit.integrations.wandb import resolving, run
 
     if mode == "active_run" and (active := run.active()) is not None and run.mode(active) == "online":
@@ -111,12 +129,15 @@ def _on_this_rank(info: Info, registry: "Registry | None") -> Info:
 
 
 def in_store(registry: "Registry", ref: str) -> Info:
-    """What a config can ask of a version in the store.
+    """What a config can ask of a version in the store; at its data nobody looks.
 
     Raises:
         NotFoundError: there is no such artifact or version.
     """
-    record, inside = registry.find(ref)
+    return _described(registry, *registry.find(ref), ref)
+
+
+def _described(registry: "Registry", record: "Record", inside: str, ref: str) -> Info:
     manifest = record.manifest
     if record.is_at_url:
         path, folder, metadata = record.path, record.folder, record.metadata

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from nemotron.kit import errors
 from nemotron.kit.errors import (
     CorruptError,
+    DriftError,
     KitError,
     MisuseError,
     NotFoundError,
@@ -39,7 +40,7 @@ PAUSE_MIN_SECONDS = 0.05
 PAUSE_MAX_SECONDS = 2.0
 
 # Every rank would meet these too; all others are this rank's own, or pass.
-DEFINITIVE = (NotFoundError, RefusedError, MisuseError)
+DEFINITIVE = (NotFoundError, RefusedError, MisuseError, DriftError)
 
 Answer = dict[str, Any]
 

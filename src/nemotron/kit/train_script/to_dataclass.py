@@ -51,6 +51,8 @@ def omegaconf_to_dataclass(
         MisuseError: every unknown key, wrong type and missing value (`???`), with path and file; or an
             interpolation that leads nowhere.
         NotFoundError: there is no such artifact; a note says which key names it.
+        DriftError, RefusedError, UnavailableError: files of an artifact differ from what was published or
+            can't be compared, and `kit.init(on_drift="error")` was said.
 
     >>> @dataclasses.dataclass
     ... class Train:
