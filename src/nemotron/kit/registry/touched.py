@@ -127,8 +127,15 @@ def _any(group: Some) -> Some | None:
     return group if group.count else None
 
 
-def _whom(part: Some, group: Some) -> str:
-    return "of them" if part.count == group.count else "of some"
+def _of_whom(part: Some, group: Some) -> str:
+    """Whose digests they are.
+
+    >>> _of_whom(Some(1), Some(1)), _of_whom(Some(2), Some(2)), _of_whom(Some(1), Some(2))
+    ('of it', 'of them', 'of some of them')
+    """
+    if part.count < group.count:
+        return "of some of them"
+    return "of it" if group.count == 1 else "of them"
 
 
 def _written(group: Some) -> str:
@@ -138,18 +145,25 @@ def _written(group: Some) -> str:
 def refused(record: Record, touched: Touched) -> str:
     """Why touched files are not used where nothing may be used that was not compared, and how to go on."""
     group, ways = touched.not_compared, []
+    those = "it" if group.count == 1 else "they"
     if touched.told_by_digest.count:
         ways.append(
-            f"`nemotron kit verify {record.name}:v{record.version} --evidence full` compares them by digest, "
-            "and records the newer times of those that are the same"
+            f"`nemotron kit verify {record.name}:v{record.version} --evidence full` compares the digests, "
+            "and records the newer times of what is the same"
         )
     if touched.told_by_sample.count:
-        whom = _whom(touched.told_by_sample, group)
-        ways.append(f"{whom} no more than samples are known, which prove too little: publish again")
+        whom = _of_whom(touched.told_by_sample, group)
+        ways.append(
+            f"No more than samples are known {whom}, which prove too little: publish the data again as a new "
+            "version"
+        )
     if touched.untold.count:
-        whom = _whom(touched.untold, group)
-        ways.append(f"{whom} no digests are known: publish again, with evidence='full' to have them")
+        whom = _of_whom(touched.untold, group)
+        ways.append(
+            f"No digests are known {whom}: publish the data again as a new version, with evidence='full' to "
+            "have digests from then on"
+        )
     return (
         f"{record.uri}: {_written(group)}, and the bytes were not compared: {group.named}. "
-        f"To go on: {'; '.join(ways)}; or take them as they are with on_drift='warn'"
+        f"{'. '.join(ways)}. With on_drift='warn' {those} can be used uncompared"
     )
