@@ -214,6 +214,13 @@ def test_data_that_is_gone(root: Path, data: Path) -> None:
     assert "nemotron kit rm ref:v3 -m WHY" in found["missing_data"].fix
 
 
+def test_data_that_was_moved_is_found_again_as_its_advice_says(root: Path, data: Path) -> None:
+    moved = data.rename(data.parent / "moved")
+    assert "was moved, say so: nemotron kit remap OLD NEW" in look(root)["missing_data"].fix
+    Registry.open(root).remap(str(data), str(moved))
+    assert look(root) == {}
+
+
 def test_data_that_has_changed(root: Path, data: Path) -> None:
     (data / "a.txt").write_text("longer than it was")
     (data / "b.txt").unlink()

@@ -143,7 +143,8 @@ class Checkup:
                 kind="missing_data",
                 where=record.uri,
                 what=f"its data is gone: no {record.path}",
-                fix=f"put it back, or withdraw the version: nemotron kit rm {version} -m WHY",
+                fix="where it was moved, say so: nemotron kit remap OLD NEW; else put it back, or withdraw "
+                f"the version: nemotron kit rm {version} -m WHY",
             )
             return
         found = self._registry.check(record)
