@@ -1,5 +1,7 @@
 """What is different between the runs that made two versions, in the order in which people ask."""
 
+import itertools
+
 import pytest
 
 from nemotron.kit.console.questions import DiffView, ReasonsView
@@ -85,17 +87,32 @@ def test_of_one_run_nothing_differs_and_of_unknown_ones_nothing_is_said(registry
     assert (found[3].config is not None, found[3].code) == (True, None)
 
 
-def test_shares_of_sources_that_moved(registry: Registry) -> None:
+def blends(registry: Registry, *blends: tuple[float, float]) -> list[str]:
+    """Versions of one blend of two sources, by their weights."""
     uris = []
-    for weights in ((1, 1), (3, 1)):
+    for weights in blends:
         sources = [{"uri": f"hf://{name}", "weight": one} for name, one in zip("ab", weights, strict=True)]
         draft = Draft(name="blend", source="s3://b/x", type="Data", metadata={"source_datasets": sources})
         uris.append(registry.publish(draft).record.uri)
-    compared = questions.diff(registry, *uris)
+    return uris
+
+
+def test_shares_of_sources_that_moved(registry: Registry) -> None:
+    compared = questions.diff(registry, *blends(registry, (1, 1), (3, 1)))
     assert DiffView(compared).document()["composition"] == {
         **{"hf://a": {"a": 0.5, "b": 0.75}, "hf://b": {"a": 0.5, "b": 0.25}}
     }
     assert "  share     ~ hf://a: 50.00% → 75.00%" in str(DiffView(compared).render())
+
+
+def test_shares_that_hardly_moved_are_told_apart_and_noise_is_none(registry: Registry) -> None:
+    uris = blends(registry, (106, 9894), (106.2, 9893.8), (1062, 98938.0000001), (1062, 98939))
+    nearly, noise, one_token = (
+        str(DiffView(questions.diff(registry, *pair)).render()) for pair in itertools.pairwise(uris)
+    )
+    assert "  share     ~ hf://a: 1.060% → 1.062%" in nearly
+    assert "  share " not in noise
+    assert "  share     ~ hf://a: 1.06200% → 1.06199%" in one_token
 
 
 def test_the_first_cause_is_first_though_its_last_effect_used_it_as_well(registry: Registry) -> None:

@@ -168,7 +168,7 @@ def _started(change: "FieldChange") -> str:
 
 
 def _share(change: "FieldChange") -> str:
-    told = ["unknown" if one is None else f"{one:.2%}" for one in (change.before, change.after)]
+    told = words.percents(change.before, change.after)
     sign, what = ("~", " → ".join(told)) if change.present == (True, True) else ("+", told[1])
     sign, what = (sign, what) if change.present[1] else ("-", told[0])
     return f"{sign} {words.printable(change.key)}: {what}"

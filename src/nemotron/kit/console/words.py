@@ -10,6 +10,7 @@ from nemotron.kit.documents.sizes import size as size
 
 TELLING_MAX = 4
 SUMMARY_LENGTH_MAX = 60
+PERCENT_DIGITS_MAX = 7  # shares that are nearer to each other than 1e-9 are the same
 
 _INFINITY = float("inf")
 _COUNTS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
@@ -62,6 +63,23 @@ def percent(share: float | None) -> str:
     if share is None:
         return "?"
     return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
+def percents(before: float | None, after: float | None) -> tuple[str, str]:
+    """Two shares, with as many digits as tell them apart.
+
+    >>> percents(0.5, 0.75), percents(0.01062, 0.01064), percents(None, 0.5)
+    (('50.00%', '75.00%'), ('1.062%', '1.064%'), ('unknown', '50.00%'))
+    """
+    for digits in range(2, PERCENT_DIGITS_MAX):
+        one, other = _percent(before, digits), _percent(after, digits)
+        if one != other:
+            return one, other
+    return _percent(before, PERCENT_DIGITS_MAX), _percent(after, PERCENT_DIGITS_MAX)
+
+
+def _percent(share: float | None, digits: int) -> str:
+    return "unknown" if share is None else f"{share:.{digits}%}"
 
 
 def many(count: int, what: str) -> str:
