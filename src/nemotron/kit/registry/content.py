@@ -4,19 +4,21 @@ import logging
 import os
 import time
 from array import array
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from functools import partial
 from typing import Protocol
 
 from nemotron.kit.documents.columns import DIGEST, SAMPLED, Columns
+from nemotron.kit.documents.digest import hex_of
 from nemotron.kit.documents.positions import Positions
 from nemotron.kit.documents.tree import Tree
 from nemotron.kit.errors import ConflictError, CorruptError, FormatTooNewError
 from nemotron.kit.registry import layout, parallel, reading, worker_processes
 from nemotron.kit.registry.copying import copy_chunk, holds
 from nemotron.kit.registry.digest_cache import DigestCache, now_ns
+from nemotron.kit.registry.listed import sizes_of
 from nemotron.kit.registry.scan import leaves, with_links_inside
 from nemotron.kit.registry.work import Progress, Work
 from nemotron.kit.store.protocol import Store
@@ -169,10 +171,13 @@ def snapshot(
     if previous is not None and is_tidy and not known.unread() and previous.is_listed(known):
         return known
     wanted, likely = _to_copy(store, known, previous, is_tidy)
+    wanted, listed = _less_listed(store, known.columns, wanted, likely)
     with store.mark() as mark:
         # Behind the mark: of a sync that fails from now on this process is told, whoever is told first.
         durably, doubtful_until = executor is not None, store.doubtful_until()
-        work = partial(copy_chunk, store, folder, likely, durably=durably, doubtful_until=doubtful_until)
+        work = partial(
+            copy_chunk, store, folder, likely, durably=durably, doubtful_until=doubtful_until, listed=listed
+        )
         with closing(_copied(store, work, known, wanted, executor, progress)) as copying:
             taken = _done(known, copying, cache, started) if wanted else known
         _warn_of_links(folder, taken)
@@ -217,7 +222,9 @@ def _to_copy(
     if previous is None:
         return files, {}
     try:
-        wanted = _not_in(previous, store, tree.columns, files, is_tidy)
+        # What a far store is to be asked for is asked for by many at once, who copy what it has not.
+        is_asked = store.at_once > 1 and not is_tidy
+        wanted = files if is_asked else _not_in(previous, store, tree.columns, files, is_tidy)
         # Each worker process is told of it. Where there are many, a small one is known when it has been read,
         # and synced with all the others whatever it is.
         is_few = store.at_once > 1 or len(wanted) < worker_processes.FILES_MIN
@@ -251,6 +258,28 @@ def _not_in(
         raws = enumerate(map(part.raw_digest, range(len(part))))
         held |= {raw for then, raw in raws if raw in moved and has(part, then)}
     return array("q", (at for at in left if columns.raw_digest(at) not in held))
+
+
+def _less_listed(
+    store: Store, columns: Columns, wanted: Sequence[int], likely: Mapping[str, str]
+) -> tuple[Sequence[int], frozenset[str]]:
+    """The positions of those of some files that a listing does not show a far store to have, and those of the
+    likely digests that it shows. A large file's is not asked for: it is little beside reading the file.
+    """
+    if not store.walks_in_pages:
+        return wanted, frozenset()
+    sizes: dict[bytes, int] = {}
+    for at in wanted:
+        raw, size = columns.raw_digest(at), columns.sizes[at]
+        if raw is None and size <= reading.SMALL_SIZE_MAX and (digest := likely.get(columns.paths[at])):
+            raw = bytes.fromhex(hex_of(digest))
+        if raw is not None:
+            sizes[raw] = size
+    held = {raw for raw, size in sizes_of(store, sizes).items() if size == sizes[raw]}
+    if not held:
+        return wanted, frozenset()
+    left = array("q", (at for at in wanted if columns.raw_digest(at) not in held))
+    return left, frozenset(digest for digest in likely.values() if bytes.fromhex(hex_of(digest)) in held)
 
 
 def _likely(previous: Previous, columns: Columns, files: Sequence[int]) -> dict[str, str]:

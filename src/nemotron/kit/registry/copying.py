@@ -1,6 +1,7 @@
 """Taking files into the store: each byte is read once, hashed, and written under the name of its digest."""
 
 import time
+from collections.abc import Container
 from contextlib import nullcontext
 
 from blake3 import blake3
@@ -29,6 +30,7 @@ def copy_chunk(
     *,
     durably: bool = False,
     doubtful_until: int = 0,
+    listed: Container[str] = (),
 ) -> Columns:
     """Copy files into the store, and return their entries with digests.
 
@@ -41,8 +43,9 @@ def copy_chunk(
         told: hears of the bytes done.
         durably: sync them: what another process wrote, such as an executor's, nobody else can.
         doubtful_until: see `Store.doubtful_until`.
+        listed: digests of contents that a listing shows a far store to have; nothing is asked about these.
     """
-    copying = _Copying(store, folder, threads, told, doubtful_until)
+    copying = _Copying(store, folder, threads, told, doubtful_until, listed)
     with store.mark() if durably else nullcontext() as mark:
         taken = each(part, lambda entry: copying.file(entry, likely.get(entry.path)))
         if mark is not None:
@@ -73,14 +76,22 @@ class _Copying:
         threads: how many hash one large file.
         told: hears of the bytes done.
         doubtful_until: what the store was given until then is taken again.
+        listed: digests of contents that it surely has.
     """
 
     def __init__(
-        self, store: Store, folder: str, threads: int, told: Told | None, doubtful_until: int
+        self,
+        store: Store,
+        folder: str,
+        threads: int,
+        told: Told | None,
+        doubtful_until: int,
+        listed: Container[str],
     ) -> None:
         self._store, self._folder = store, folder
         self._threads, self._told = threads, told
         self._doubtful_until = doubtful_until
+        self._listed = listed
         self._new_in_a_row = 0
 
     def file(self, entry: Entry, likely: str | None) -> Entry:
@@ -152,7 +163,7 @@ class _Copying:
         if count != size:
             return "", count  # nobody will want it
         digest = f"{ALGORITHM}:{blake3(data).hexdigest()}"
-        if digest == likely and holds(self._store, layout.blob(digest), count):
+        if digest in self._listed or (digest == likely and holds(self._store, layout.blob(digest), count)):
             return digest, count
         key = layout.blob(digest)
         is_asked = self._new_in_a_row < NEW_IN_A_ROW and self._store.at_once == 1

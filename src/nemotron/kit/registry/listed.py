@@ -1,10 +1,51 @@
 """What a far store has, by one listing of many objects instead of a request for each."""
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Iterable
 
-from nemotron.kit.errors import MisuseError
+from nemotron.kit.errors import MisuseError, RefusedError
 from nemotron.kit.registry import layout
+from nemotron.kit.registry.garbage import is_object
 from nemotron.kit.store.protocol import Found, Store
+
+log = logging.getLogger(__name__)
+
+PAGE = 1000
+# A page comes after the one before it and takes about four times as long as looking for one object, of which
+# sixteen are looked for at the same time. S3 charges twelve times as much for it.
+LOOKS_A_PAGE = 64
+
+
+def sizes_of(store: Store, wanted: Iterable[bytes]) -> dict[bytes, int]:
+    """The sizes of some contents, as far as listing all of a far store costs less than looking for each.
+
+    How many contents a store has nobody knows, but digests lie evenly among them: the listing goes on for as
+    long as its pages show so many of the wanted ones that looking for these would take longer. So all in all
+    it takes at most one page more than without. What it does not show is to be looked for.
+
+    Args:
+        store: where to look; nothing is listed on a file system.
+        wanted: the digests, 32 bytes each.
+
+    Raises:
+        UnavailableError: the store can't be reached.
+    """
+    left = set(wanted) if store.walks_in_pages else set()
+    found: dict[bytes, int] = {}
+    if len(left) <= LOOKS_A_PAGE:
+        return found
+    try:
+        for seen, item in enumerate(store.walk(layout.BLOBS), 1):
+            if is_object(item.key) and (raw := bytes.fromhex(item.key.rpartition("/")[2])) in left:
+                found[raw] = item.size
+            if len(found) == len(left):
+                break
+            if seen % PAGE == 0 and len(found) * PAGE < LOOKS_A_PAGE * seen:
+                log.debug("%s has so many contents that %d are looked for", store.url, len(left) - len(found))
+                break
+    except RefusedError as error:  # it need not let everybody list who may read
+        log.debug("%s", error)
+    return found
 
 
 class Listed:

@@ -18,6 +18,7 @@ from nemotron.kit.documents.tree import Entry, Tree
 from nemotron.kit.errors import PathNotFoundError
 from nemotron.kit.registry import changes, content, layout, objects, parallel, reading
 from nemotron.kit.registry.differences import Differences, Verdict
+from nemotron.kit.registry.listed import sizes_of
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.scan import scan_folder
 from nemotron.kit.registry.work import Progress, Told, each
@@ -40,7 +41,8 @@ def in_store(
     Args:
         store: should have all of it.
         tree: the listing, with digests.
-        evidence: `stat` looks for the objects, and at their sizes where that is free; else they are read.
+        evidence: `stat` looks for the objects, and at their sizes where that is free: on a disk, and where a
+            listing shows them; else they are read.
         executor: who reads; threads by default.
         progress: told the bytes read so far, and those in all.
     """
@@ -50,6 +52,13 @@ def in_store(
     told = None if evidence == "stat" else progress
     files, is_remote = tree.unread(known=0), store.at_once > 1
     sizes, raw_digest = tree.columns.sizes, tree.columns.raw_digest
+    if evidence == "stat" and (
+        shown := sizes_of(store, (raw for at in files if (raw := raw_digest(at)) is not None))
+    ):
+        for at in files:
+            if (raw := raw_digest(at)) in shown and shown[raw] != sizes[at]:
+                lost[at] = "changed"
+        files = array("q", (at for at in files if raw_digest(at) not in shown))
     looking = parallel.on_all(work, tree, files, executor=executor, progress=told, is_remote=is_remote)
     with closing(looking):
         for positions, part in looking:

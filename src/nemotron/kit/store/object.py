@@ -50,6 +50,7 @@ class BucketStore(Store):
 
     at_once = 128
     reads_parts = True
+    walks_in_pages = True
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         parts = urlsplit(url)

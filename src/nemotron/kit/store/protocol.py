@@ -149,11 +149,14 @@ class Store(ABC):
         url: the root, an absolute path or a URL.
         at_once: how many calls are made at the same time by `together`; 1 where a call takes no round trip.
         reads_parts: whether of what `open` gives no more is fetched than is read.
+        walks_in_pages: whether each object is a round trip to look for, and `walk` asks for about a thousand
+            in one, and for no more of them than are taken.
     """
 
     url: str
     at_once: int = 1
     reads_parts: bool = False
+    walks_in_pages: bool = False
 
     @abstractmethod
     def read(self, key: str) -> bytes | None:
