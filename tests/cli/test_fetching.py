@@ -75,6 +75,7 @@ def test_cp(kit, store: Registry, data: Path, tmp_path: Path) -> None:
         "size": 2,
         "skipped": 1,
         "skipped_links": 0,
+        "left_out": [],
     }
     (data / "newest").symlink_to("b.txt")
     store.publish(Draft(name="linked", source=data))
@@ -83,6 +84,29 @@ def test_cp(kit, store: Registry, data: Path, tmp_path: Path) -> None:
     (tmp_path / "linked/b.txt").unlink()
     said = kit("cp", "linked", "linked")
     assert said.out.endswith("/linked  (1 file and 1 link there already)\n")
+
+
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_cp_names_the_links_that_it_leaves_out(
+    kit, store: Registry, data: Path, tmp_path: Path, snapshot: bool
+) -> None:
+    (data / "etc").symlink_to("/etc")
+    one = Registry.open(tmp_path / "store").publish
+    one(Draft(name="linked", source=data, snapshot=snapshot))
+    said = kit("cp", "linked", "one")
+    assert (said.code, said.out) == (0, f"copied 2 files, 8 B from art://linked:v1 to {tmp_path}/one\n")
+    assert said.err == (
+        "warning: Left out of art://linked:v1: 1 link that leads out of what is copied, or to nothing: etc\n"
+    )
+    for number in range(6):
+        (data / f"out-{number}").symlink_to("../secret")
+    one(Draft(name="linked", source=data, snapshot=snapshot))
+    many = kit("cp", "linked", "many", "--json")
+    assert (many.code, many.json["files"]) == (0, 2)
+    assert many.json["left_out"] == ["etc", *(f"out-{number}" for number in range(6))]
+    assert many.err.startswith("warning: Left out of art://linked:v2: 7 links that lead out")
+    assert many.err.endswith(": etc, out-0, out-1, out-2, out-3 and 2 more\n")
+    assert sorted(path.name for path in (tmp_path / "many").iterdir() if path.is_symlink()) == []
 
 
 def test_cp_of_another_version_that_only_looks_the_same(kit, store: Registry, tmp_path: Path) -> None:

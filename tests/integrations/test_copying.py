@@ -357,8 +357,9 @@ def test_where_there_can_be_no_links_their_targets_are_copied(
 
     monkeypatch.setattr(copying.os, "symlink", refused)
     copy_out(store, "data:v1/a.txt", "out/")
-    with pytest.raises(OutsideRootError, match=r"art://gone:v1/gone is a link that leads to nothing"):
-        copy_out(store, "gone", "out")
+    told = copy_out(store, "gone", "told")
+    assert (told.files, told.links, told.left_out) == (2, 0, ("gone",))
+    assert content(tmp_path / "told") == {"a.txt": b"hello", "b.txt": b"hello"}
     (tmp_path / "data/gone").unlink()
     assert copy_out(store, "data", "out").files == 1
     assert (tmp_path / "out/b.txt").read_text() == "hello"
@@ -381,19 +382,54 @@ def test_an_incomplete_copy_is_not_taken_for_a_whole_one(tmp_path: Path) -> None
     assert copy_out(store, "seen/train", "part").files == 1
 
 
-def test_links_that_leave_are_refused_before_anything_is_copied(tmp_path: Path) -> None:
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_links_that_leave_are_left_out_and_told(tmp_path: Path, snapshot: bool) -> None:
     (tmp_path / "secret").write_text("s")
-    (tmp_path / "data").mkdir()
+    (tmp_path / "data/sub/only").mkdir(parents=True)
     (tmp_path / "data/a.txt").write_text("hello")
-    (tmp_path / "data/z").symlink_to("../secret")
+    (tmp_path / "data/sub/b.txt").write_text("b")
+    for name, target in {
+        "b": "a.txt",
+        "gone": "nowhere",
+        "y": "/etc/hostname",
+        "z": "../secret",
+        "over": "sub/out",
+        "sub/out": "../../secret",
+        "sub/up": "../a.txt",
+        "sub/lost": "../gone/by",
+        "sub/only/etc": "/etc",
+    }.items():
+        (tmp_path / "data" / name).symlink_to(target)
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="data", source=tmp_path / "data", snapshot=snapshot))
+    leaving = ("over", "sub/only/etc", "sub/out", "y", "z")
+    for skipped in (False, True):
+        copied = copy_out(store, "data", "out")
+        assert copied.left_out == leaving, "told each time"
+        assert (copied.skipped if skipped else copied.files, copied.links) == (2, 0 if skipped else 4)
+    links = {str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_symlink()}
+    assert links == {"b", "gone", "sub/up", "sub/lost"}
+    assert (tmp_path / "out/sub/only").is_dir(), "a folder that holds nothing else"
+    # Of a part: what is elsewhere in the artifact is copied; where nothing is, there is nothing to copy.
+    part = copy_out(store, "data/sub", "part")
+    assert (part.files, part.links, part.left_out) == (2, 0, ("sub/lost", "sub/only/etc", "sub/out"))
+    assert content(tmp_path / "part") == {"b.txt": b"b", "up": b"hello"}
+    with pytest.raises(OutsideRootError, match="y is a link that leaves"):
+        copy_out(store, "data/y", "y")
+    assert not (tmp_path / "y").exists()
+
+
+def test_a_file_that_has_become_a_link_that_leaves_is_missed(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("data/a.txt", "data/b.txt", "secret"):
+        (tmp_path / name).write_text("hello")
     store = Registry.open(tmp_path / "store")
     store.publish(Draft(name="data", source=tmp_path / "data"))
-    (tmp_path / "data/y").symlink_to("/etc/hostname")
-    with pytest.raises(
-        OutsideRootError, match=r"Nothing was copied: art://data:v1/y is a link that leaves it"
-    ):
+    (tmp_path / "data/b.txt").unlink()
+    (tmp_path / "data/b.txt").symlink_to("../secret")
+    with pytest.raises(DriftError, match=r"art://data:v1 is not complete: b\.txt is missing"):
         copy_out(store, "data", "out")
-    assert not (tmp_path / "out").exists()
+    assert content(tmp_path / "out") == {"a.txt": b"hello"}
 
 
 def test_names_that_no_folder_holds_are_refused(tmp_path: Path) -> None:

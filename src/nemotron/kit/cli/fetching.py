@@ -11,7 +11,7 @@ import typer
 from nemotron.kit.cli import completion
 from nemotron.kit.cli.options import Json, Quiet, Root, session
 from nemotron.kit.cli.resolving import where
-from nemotron.kit.console.output import is_terminal, write_bytes
+from nemotron.kit.console.output import is_terminal, warn, write_bytes
 from nemotron.kit.errors import MisuseError
 
 JSON_BYTES_MAX = 64 << 20
@@ -83,8 +83,9 @@ def cp(
     digests of the version, and where it has none by all bytes, which are read in both places. Where a file
     differs nothing is copied at all, unless --force says to replace it. Where the version has digests,
     what arrives is compared with them; if a file is not what was published, DEST is left as it was. Links are
-    copied as links where what they lead to is copied too, or is nowhere. The kit's own metadata.json comes
-    along and is not counted; that of another version of the same artifact is replaced.
+    copied as links where what they lead to is copied too, or is nowhere; those that lead out of the artifact
+    are left out, and a warning names them. The kit's own metadata.json comes along and is not counted; that
+    of another version of the same artifact is replaced.
 
     Example: nemotron kit cp my-data:v3/train ./train
     """
@@ -94,7 +95,10 @@ def cp(
     registry, output = session(root, as_json, quiet)
     with output.progress("Copying", of_bytes=True) as progress:
         copied = copy_out(registry, ref, to, force=force, progress=progress)
-    output.show(CopiedView(copied))
+    view = CopiedView(copied)
+    if warning := view.warning():
+        warn(warning)
+    output.show(view)
 
 
 def open_(ref: Inside, root: Root = None, as_json: Json = False, quiet: Quiet = False) -> None:

@@ -114,8 +114,8 @@ _JSON = {
     "share of a part was told, else null; `rest` counts what was made of it and was not weighed.",
     "export": "`{format, text}`. With `--to json`, `text` is the document of `lineage --json`.",
     "cat": "`{uri, size, encoding, content}`; `encoding` is `utf-8`, or `base64` for what is no text.",
-    "cp": "`{uri, to, files, links, size, skipped, skipped_links}`: files, links and bytes copied, and files "
-    "and links that were there.",
+    "cp": "`{uri, to, files, links, size, skipped, skipped_links, left_out}`: files, links and bytes copied, "
+    "files and links that were there, and the paths in the artifact of all links that were left out.",
     "open": "The version as above, with `path`; nothing is opened.",
     "inspect": "`{path, type, measured, unreadable}`: `measured` maps fields to what the bytes say; "
     "`unreadable` is a list of `{field, why}`.",

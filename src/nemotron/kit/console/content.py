@@ -11,6 +11,8 @@ from nemotron.kit.console.output import View
 if TYPE_CHECKING:
     from nemotron.kit.registry.records import Copied
 
+NAMED_MAX = 5
+
 
 class ContentView(View):
     """The bytes of a file, for `--json`; a person and a pipe get them as they are.
@@ -53,6 +55,18 @@ class CopiedView(View):
     def document(self) -> Any:
         """All of it."""
         return asdict(self.copied)
+
+    def warning(self) -> str | None:
+        """What to say of the links that were left out, if any were."""
+        left = self.copied.left_out
+        if not left:
+            return None
+        more = f" and {len(left) - NAMED_MAX:,} more" if len(left) > NAMED_MAX else ""
+        what = "1 link that leads" if len(left) == 1 else f"{len(left):,} links that lead"
+        return (
+            f"Left out of {self.copied.uri}: {what} out of what is copied, or to nothing: "
+            f"{', '.join(map(words.printable, left[:NAMED_MAX]))}{more}"
+        )
 
     def lines(self) -> Iterable[str]:
         """Where it is now."""

@@ -1,6 +1,7 @@
 """A listing looked at like a folder: by path, with links followed; what is not asked for is not made."""
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,18 +65,29 @@ class LookUp:
 
     def names(self, path: str) -> list[str]:
         """What is right in a folder, sorted; without links that lead out of the listing."""
+        return sorted({name for name, leaves in self._below(path) if not leaves})
+
+    def leaving(self, path: str) -> list[str]:
+        """The links right in a folder that lead out of the listing, sorted.
+
+        >>> look = LookUp(Tree.of([Entry("a", 3), Entry("up", kind="link", target="../a")]))
+        >>> look.names(""), look.leaving("")
+        (['a'], ['up'])
+        """
+        return sorted(name for name, leaves in self._below(path) if leaves) if self._columns.targets else []
+
+    def _below(self, path: str) -> Iterator[tuple[str, bool]]:
+        """What is right in a folder, and whether it is a link that leads out; a folder may come twice."""
         real = self.real(path)
         if real is None:
-            return []
-        start, found = f"{real}/" if real else "", list[str]()
+            return
+        start = f"{real}/" if real else ""
         at, paths = bisect_left(self._paths, start), self._paths
         while at < len(paths) and paths[at].startswith(start):
             name, below, _ = paths[at][len(start) :].partition("/")
+            yield name, not below and at in self._columns.targets and self._leaves(f"{start}{name}")
             # "0" is what comes right behind "/".
             at = bisect_left(paths, f"{start}{name}0", at) if below else at + 1
-            if below or not self._leaves(f"{start}{name}"):
-                found.append(name)
-        return sorted(set(found))
 
     def real(self, path: str, *, last: bool = True) -> str | None:
         """A path with its links followed, or None if one leads nowhere.

@@ -26,7 +26,7 @@ from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
 from nemotron.kit.integrations.place import Place
 from nemotron.kit.integrations.present import opened, present
-from nemotron.kit.integrations.walking import Item, Walk, single
+from nemotron.kit.integrations.walking import Item, Walk
 from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.parallel import Stopped
 from nemotron.kit.registry.records import Copied, Record
@@ -48,6 +48,8 @@ def copy_out(
 
     The record that the kit keeps beside an artifact's files is copied along, and not counted: it is no
     content. It is where it replaces, by `force`, what is no record of the same artifact.
+
+    Links that lead out of what is copied are left out, and told (`Copied.left_out`).
 
     Args:
         registry: where the artifact is.
@@ -79,13 +81,9 @@ def copy_out(
         target = os.path.join(target, place.inside.rpartition("/")[2])
     _refuse_onto_itself(place, target)
     _refuse_into_itself(place, [target if is_folder else os.path.dirname(target)])
-    empty: list[str] = []
-    if is_folder:
-        walk = Walk(fs, place, target)
-        items, empty = list(walk.below(name, place.inside, target)), walk.empty
-    else:
-        items = list(single(fs, name, place.inside, target))
-    _refuse_into_itself(place, [*(os.path.dirname(item.to) for item in items), *empty])
+    walk = Walk(fs, place, target)
+    items = list((walk.below if is_folder else walk.single)(name, place.inside, target))
+    _refuse_into_itself(place, [*(os.path.dirname(item.to) for item in items), *walk.empty])
     record = next((item for item in items if is_folder and _is_record(fs, item)), None)
     content = [item for item in items if item is not record]
     # Of a snapshot nothing can be missing or changed unseen: it is read by this very listing.
@@ -102,7 +100,7 @@ def copy_out(
         record = None
     _refuse_to_overwrite(place, missing, force)
     meter = _Meter(progress, sum(item.size for item in missing))
-    folders = dict.fromkeys([target, *empty]) if is_folder else {}
+    folders = dict.fromkeys([target, *walk.empty]) if is_folder else {}
     _Copying(fs, place, published, meter).copy(missing, folders, record)
     if is_folder:
         found = {item.inside for item in items}
@@ -110,7 +108,9 @@ def copy_out(
             place, [path for path, entry in published.items() if entry.is_file and path not in found]
         )
     files, links = _counted(missing)
-    return Copied(place.uri, target, files, links, meter.done, *_counted(skipped))
+    return Copied(
+        place.uri, target, files, links, meter.done, *_counted(skipped), tuple(sorted(walk.left_out))
+    )
 
 
 def _counted(items: Sequence[Item]) -> tuple[int, int]:

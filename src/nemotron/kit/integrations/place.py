@@ -73,6 +73,10 @@ class Place(ABC):
     def children(self, name: str) -> Iterator[dict[str, Any]]:
         """The details of what is right below it, or of itself if it is a file."""
 
+    def leaving(self) -> list[str]:
+        """The links right below it, by name, that lead out of the artifact and are none of `children`."""
+        return []
+
     @abstractmethod
     def open(self, name: str, fs: Any, block_size: int | None = None) -> Any:
         """Open it for reading in binary.

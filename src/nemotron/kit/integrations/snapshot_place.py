@@ -89,6 +89,12 @@ class InSnapshot(Place):
         for child in names:
             yield self.below(child)._details(f"{name}/{child}")
 
+    def leaving(self) -> list[str]:
+        """The links right below it, by name, that lead out: `children` passes over them."""
+        if self._seen.kind != "directory":
+            return []
+        return _LOOK_UPS.listing(self.registry.store, self.record).leaving(self.inside)
+
     def open(self, name: str, fs: Any, block_size: int | None = None) -> Any:
         """Open it for reading in binary: the store's own file, where that is on a disk, once read through."""
         entry = self._file(name)

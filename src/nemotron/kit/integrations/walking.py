@@ -1,12 +1,12 @@
 """What there is to copy out of an artifact: files, links and empty folders, and where each is to go."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nemotron.kit.errors import KitError, NotFoundError, OutsideRootError, RefusedError
+from nemotron.kit.errors import NotFoundError, OutsideRootError, RefusedError
 from nemotron.kit.integrations.arriving import Arrivals
 from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
@@ -38,20 +38,16 @@ class Item:
     link: str | None = None
 
 
-def single(fs: ArtifactFileSystem, name: str, inside: str, to: str) -> Iterator[Item]:
-    """A file alone."""
-    info = fs.info(name)
-    yield Item(name, inside, to, info["size"], info["mtime"])
-
-
 class Walk:
-    """All files of a folder. What can't be copied is refused before anything is.
+    """All files of a folder, or one. What can't be copied is refused before anything is.
 
     A link whose target is copied too, or is nowhere, is copied as a link, where there can be links; one that
-    leads to another place in the artifact is copied as what is there.
+    leads to another place in the artifact is copied as what is there. Any other is left out: what is outside
+    of the artifact is never read, and no link is made that leads out of the copy.
 
     Attributes:
         empty: folders to make that hold nothing, of what was walked.
+        left_out: the links that are not copied, by their paths in the artifact.
 
     Args:
         fs: the artifact's.
@@ -63,6 +59,7 @@ class Walk:
         self._fs, self._top, self._target = fs, place.inside, target
         self._whole = place.record.uri.removeprefix("art://")
         self.empty: list[str] = []
+        self.left_out: list[str] = []
 
     @cached_property
     def _holds_links(self) -> bool:
@@ -71,15 +68,20 @@ class Walk:
             folder = os.path.dirname(folder)
         return Arrivals().can_link(folder)
 
+    def single(self, name: str, inside: str, to: str) -> Iterator[Item]:
+        """A file alone."""
+        info = self._fs.info(name)
+        yield Item(name, inside, to, info["size"], info["mtime"])
+
     def below(self, name: str, inside: str, to: str) -> Iterator[Item]:
         """What is in a folder, and in those in it.
 
         Raises:
             OutsideRootError, RefusedError: something can't be copied.
         """
-        found = self._fs.ls(name, detail=True)
-        if not found:
-            self.empty.append(to)
+        place = find(self._fs.registry, name)
+        found, left = list(place.children(name)), 0
+        self._leave_out(inside, place.leaving())
         for info in found:
             child = info["name"].rpartition("/")[2]
             if child in ("", ".", "..") or "\x00" in child or os.sep in child:
@@ -92,8 +94,19 @@ class Walk:
                 yield from self.below(info["name"], below, target)
             elif info["type"] == "file":
                 yield Item(info["name"], below, target, info["size"], info["mtime"])
+            elif info["type"] == "link":
+                self._leave_out(inside, [child])
+                left += 1
             else:
-                raise _not_copied(find(self._fs.registry, info["name"]), info)
+                raise RefusedError(
+                    f"Nothing was copied: art://{info['name']} is neither a file nor a folder. "
+                    "Copy what is beside it by name"
+                )
+        if left == len(found):
+            self.empty.append(to)
+
+    def _leave_out(self, folder: str, names: Iterable[str]) -> None:
+        self.left_out += [f"{folder}/{name}" if folder else name for name in names]
 
     def _check_name(self, name: str, child: str) -> None:
         """Refuse what can't be asked for by its name, before anything is copied."""
@@ -118,15 +131,3 @@ class Walk:
             return None
         there = leads_to.removeprefix(_ANYWHERE)
         return link if info["type"] == "link" or self._fs.exists(f"{self._whole}{there}") else None
-
-
-def _not_copied(place: Place, info: dict[str, Any]) -> KitError:
-    link, name = place.link(), f"art://{info['name']}"
-    if info["type"] != "link":
-        what = "is neither a file nor a folder"
-    elif link is None:
-        what = "is a link that leaves it"
-    else:
-        what = f"is a link that leads to nothing ({link}), or out of what is copied"
-    kind = OutsideRootError if info["type"] == "link" else RefusedError
-    return kind(f"Nothing was copied: {name} {what}. Copy what is beside it by name")

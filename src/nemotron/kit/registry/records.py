@@ -111,6 +111,8 @@ class Copied:
         size: of the files, in bytes.
         skipped: files that were there already, the same.
         skipped_links: links that were.
+        left_out: links that can't be copied, by their paths in the artifact: what they lead to is outside of
+            what is copied, or is nowhere and DEST is on a file system without links.
     """
 
     uri: str
@@ -120,3 +122,4 @@ class Copied:
     size: int
     skipped: int
     skipped_links: int
+    left_out: tuple[str, ...] = ()
