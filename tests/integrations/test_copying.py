@@ -419,6 +419,36 @@ def test_links_that_leave_are_left_out_and_told(tmp_path: Path, snapshot: bool) 
     assert not (tmp_path / "y").exists()
 
 
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_no_link_leads_out_of_the_copy_by_way_of_another(tmp_path: Path, snapshot: bool) -> None:
+    (tmp_path / "data/sub/deep").mkdir(parents=True)
+    for name in ("data/y", "data/sub/y", "data/sub/deep/w"):
+        (tmp_path / name).write_text(name)
+    for name, target in {
+        "here": ".",
+        "out": "here/../secret",
+        "sub/here": ".",
+        "sub/above": "here/../y",
+        "sub/lost": "here/../gone",
+        "sub/back": "deep/../y",
+        "sub/turned": "deep/../deep",
+    }.items():
+        (tmp_path / "data" / name).symlink_to(target)
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="data", source=tmp_path / "data", snapshot=snapshot))
+    (tmp_path / "secret").write_text("s")
+    for what, left in (("data", ("out", "sub/lost")), ("data:v1/sub", ("sub/lost",))):
+        to = tmp_path / "copies" / what.rpartition("/")[2]
+        assert copy_out(store, what, str(to)).left_out == left
+        found = {path: os.path.realpath(path) for path in to.rglob("*") if path.is_symlink()}
+        assert all(real == str(to) or real.startswith(f"{to}/") for real in found.values()), found
+        sub = to / "sub" if what == "data" else to
+        assert (sub / "above").read_text() == "data/y"
+        assert (sub / "back").read_text() == "data/sub/y"
+        assert os.readlink(sub / "turned") == "deep"
+    assert not (tmp_path / "copies/sub/above").is_symlink()
+
+
 def test_a_file_that_has_become_a_link_that_leaves_is_missed(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name in ("data/a.txt", "data/b.txt", "secret"):

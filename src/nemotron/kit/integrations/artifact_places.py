@@ -23,7 +23,7 @@ from nemotron.kit.errors import (
     UnavailableError,
 )
 from nemotron.kit.formats.remote import translated
-from nemotron.kit.integrations.place import Place, seconds
+from nemotron.kit.integrations.place import Place, seconds, turns_back
 from nemotron.kit.integrations.snapshot_place import InSnapshot
 from nemotron.kit.names import SCHEME, ArtifactRef
 from nemotron.kit.registry.insides import place as inside
@@ -131,11 +131,16 @@ class _OnDisk(Place):
             text = os.readlink(path)
         except OSError:
             return None
-        above = os.path.dirname(path)
-        if not os.path.isabs(text) and _is_below(os.path.normpath(os.path.join(above, text)), top):
+        above, real = os.path.dirname(path), os.path.realpath(path)
+        stays = _is_below(real, top)
+        if not stays and not self.registry.follows(self.record, self.inside):
+            return None  # as spelt it may seem to stay: through another link
+        if turns_back(text):
+            if not os.path.exists(path):
+                return None
+        elif not os.path.isabs(text) and _is_below(os.path.normpath(os.path.join(above, text)), top):
             return text
-        real = os.path.realpath(path)
-        return os.path.relpath(real, os.path.realpath(above)) if _is_below(real, top) else None
+        return os.path.relpath(real, os.path.realpath(above)) if stays else None
 
     def children(self, name: str) -> Iterator[dict[str, Any]]:
         here = self.path

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 from nemotron.kit.errors import MisuseError
@@ -91,7 +92,11 @@ class Place(ABC):
         """
 
     def link(self) -> str | None:
-        """Where a link leads, seen from its folder; None for what is no link, or leaves the artifact."""
+        """Where a link leads, seen from its folder; None for what is no link, or leaves the artifact.
+
+        Wherever it is written, it goes up first and then down: with what it leads through, it stays below
+        the folder that it seems to stay below.
+        """
         return None
 
     @property
@@ -151,6 +156,16 @@ def folder_error(name: str, entry: str | None = None) -> FolderError:
     """The error for reading a folder as a file."""
     hint = f"its file is {SCHEME}{name}/{entry}" if entry else "name a file in it"
     return FolderError(f"Cannot read {SCHEME}{name}: it is a folder; {hint}")
+
+
+def turns_back(link: str) -> bool:
+    """Whether what a link says goes up again after a name: where that is depends on what the name is.
+
+    >>> turns_back("../a/b"), turns_back("latest/../b")
+    (False, True)
+    """
+    names = [part for part in link.split("/") if part not in ("", ".")]
+    return any(after == ".." and name != ".." for name, after in pairwise(names))
 
 
 def seconds(moment: str) -> float:

@@ -6,6 +6,7 @@ shown: that is no part of what was published. How far the bytes are believed is 
 """
 
 import os
+import posixpath
 import stat
 from collections.abc import Iterator
 from functools import cached_property
@@ -20,7 +21,7 @@ from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.look_up import Seen
 from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import CorruptError, OutsideRootError, PathNotFoundError, RefusedError
-from nemotron.kit.integrations.place import Place, seconds
+from nemotron.kit.integrations.place import Place, seconds, turns_back
 from nemotron.kit.registry import checkouts
 from nemotron.kit.registry.blobs import Blobs, Parts, Whole, compared
 from nemotron.kit.registry.companions import companion
@@ -159,7 +160,14 @@ class InSnapshot(Place):
         """Where a link leads, seen from the folder it is in; None for what is no link."""
         if not self._seen.is_link:
             return None
-        return _LOOK_UPS.listing(self.registry.store, self.record).target(self.inside)
+        listing = _LOOK_UPS.listing(self.registry.store, self.record)
+        target = listing.target(self.inside)
+        if target is None or not turns_back(target):
+            return target
+        real = listing.real(self.inside)
+        if real is None or listing.at(real) is None:
+            return None
+        return posixpath.relpath(f"/{real}", f"/{posixpath.dirname(self.inside)}")
 
     def _file(self, name: str) -> Entry | None:
         """The file, which must be one; None for the record of the version."""
