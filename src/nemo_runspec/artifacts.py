@@ -72,7 +72,7 @@ def setup_artifact_tracking(config: Any, *, artifacts_key: str = "run") -> Artif
     """Set up the store and W&B as a config says, and resolve its references, once for all ranks of the job.
 
     A store that is in force (`kit.init`, `NEMO_ARTIFACT_ROOT`) stays where the config names none. No W&B run
-    is started.
+    is started. References to data are compared with what was published, as a load does.
 
     Args:
         config: an OmegaConf config or a dict. Read are `artifacts.manifest.root`, `artifacts.wandb` (true,
@@ -82,6 +82,8 @@ def setup_artifact_tracking(config: Any, *, artifacts_key: str = "run") -> Artif
     Raises:
         MisuseError: a section is misspelt or of the wrong type.
         NotFoundError: there is no such artifact.
+        DriftError, RefusedError, UnavailableError: files of a reference differ or can't be compared, and
+            `kit.init(on_drift="error")` was said.
         ImportError: W&B is asked for and not installed.
     """
     whole = as_config(config)
@@ -106,10 +108,19 @@ def setup_artifact_tracking(config: Any, *, artifacts_key: str = "run") -> Artif
 
 
 def _use_store(root: str) -> None:
-    """Keep the store that is in force if it is this one: what was loaded from it stays an input."""
-    current = context.current_registry()
+    """Keep the store that is in force if it is this one: what was loaded from it stays an input.
+
+    Another store takes its place, and not what the script said of how to go about it.
+    """
+    current, said = context.current_registry(), context.settings()
     if current is None or current.root != Registry.open(root).root:
-        start.init(root=root)
+        start.init(
+            root=root,
+            evidence=said.evidence,
+            on_drift=said.on_drift,
+            on_mismatch=said.on_mismatch,
+            wandb_timeout_s=said.wandb_timeout_s,
+        )
 
 
 def _in_project(ref: str, said: _Said) -> str:

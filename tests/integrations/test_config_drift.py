@@ -152,6 +152,16 @@ def test_an_object_at_a_url_is_asked_for_as_by_a_load(
     assert checks == ["art://data:v1"]
 
 
+def test_a_store_that_a_config_names_is_used_as_the_script_said(drifted: Any, tmp_path: Path) -> None:
+    drifted("warn")
+    start.init(root=tmp_path / "other", on_drift="error", evidence="full", on_mismatch="warn")
+    with pytest.raises(DriftError, match=r"part\.txt changed"):
+        setup_artifact_tracking(
+            {"artifacts": {"manifest": {"root": str(tmp_path / "store")}}, "run": {"data": "data:v1"}}
+        )
+    assert context.settings() == context.Settings("full", "error", "warn")
+
+
 # -- on many ranks -----------------------------------------------------------------------------------------
 
 

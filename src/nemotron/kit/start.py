@@ -49,7 +49,7 @@ def init(
         wandb_entity: the W&B user or team.
         evidence: how closely the bytes of references are looked at: "stat" (size and time), "sampled" (also
             three blocks of each file) or "full" (a digest of each).
-        on_drift: what to do when a reference is loaded whose files have changed since, or can't be compared.
+        on_drift: what to do when a load or config uses a reference whose files changed or can't be compared.
         on_mismatch: what to do when a claimed count is not what the files say.
         storage_options: options of the store's backend.
         wandb_timeout_s: how long a save may wait for W&B. After that it is kept in the store's outbox and the
