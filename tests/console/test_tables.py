@@ -15,7 +15,7 @@ from nemotron.kit.console.outbox import Line, OutboxView
 from nemotron.kit.console.output import View
 from nemotron.kit.console.questions import EventsView, SharedView
 from nemotron.kit.console.runs import RunsView
-from nemotron.kit.console.tables import FittingTable
+from nemotron.kit.console.tables import LONG, Facts, FittingTable
 from nemotron.kit.console.verification import VerificationView
 from nemotron.kit.console.views import MovesView
 from nemotron.kit.console.weighing import CompositionView
@@ -101,6 +101,37 @@ def test_where_nothing_fits_words_are_folded_and_none_is_lost() -> None:
     assert max(map(len, lines)) <= 20
     text = "".join(lines)
     assert (text.count("n"), text.count("w")) == (40, 40)
+
+
+@pytest.mark.parametrize("width", [80, 10_000])
+def test_a_long_label_pads_no_other_and_is_whole(width: int) -> None:
+    long = "/".join(["train"] * 500)
+    rows = [("a.txt", "1 B"), (long, "2 B"), ("train/b.txt", "→ a.txt"), ("l" * LONG, "last")]
+    console = Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
+    with console.capture() as capture:
+        console.print(Facts(rows), crop=False)
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    pad = " " * ((LONG if width > LONG else len("train/b.txt")) - len("train/b.txt"))
+    assert lines == [
+        f"a.txt      {pad}  1 B",
+        f"{long}  2 B",
+        f"train/b.txt{pad}  → a.txt",
+        f"{'l' * LONG}  last",
+    ]
+
+
+def test_a_long_cell_pads_no_row_of_a_pipe() -> None:
+    long = "/data" * 200
+    table = FittingTable(("OLD", "NEW", "WHY"), folding=("WHY",), dropped=("NEW",))
+    for old, new, why in (("a", "bb", "moved"), (long, "c", "long"), ("dd", "e", "w" * (2 * LONG))):
+        table.add_row(old, new, why)
+    assert drawn(table, 10_000) == [
+        "OLD  NEW  WHY",
+        "a    bb   moved",
+        f"{long}  c  long",
+        f"dd   e    {'w' * (2 * LONG)}",
+    ]
+    assert max(map(len, drawn(table, 80))) <= 80
 
 
 def made_of_it(number: int) -> Hit:

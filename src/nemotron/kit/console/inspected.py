@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron.kit.console import words
 from nemotron.kit.console.output import View
+from nemotron.kit.console.tables import facts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,7 +47,6 @@ class InspectedView(View):
     def render(self) -> "str | RenderableType":
         """A headline, a table of what was measured, and one line for each thing that is unknown."""
         from rich.console import Group
-        from rich.table import Table
         from rich.text import Text
 
         kind = self.detected.kind.value.replace("_", " ")
@@ -57,9 +57,7 @@ class InspectedView(View):
             no_wrap=True,
             overflow="ignore",  # so that a long path can be copied whole
         )
-        rows = Table.grid(padding=(0, 2, 0, 0))
-        rows.add_column(style="dim", no_wrap=True)
-        rows.add_column(overflow="fold")
+        rows = facts()
         for name, value in self.detected.measured.items():
             rows.add_row(f"  {name}", _value(name, value))
         for item in self.detected.unreadable:

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nemotron.kit.console import words
+from nemotron.kit.console import tables, words
 from nemotron.kit.console.output import View
 from nemotron.kit.console.path import version_document
+from nemotron.kit.console.tables import INDENT, Facts
 from nemotron.kit.console.views import Listed, stone_document
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
     from rich.text import Text
 
     from nemotron.kit.documents.tree import Entry
@@ -75,7 +75,7 @@ class VersionView(Listed, View):
             f"  {words.printable(record.type)}",
             (f"  {words.printable(', '.join(self.aliases))}" if self.aliases else "", "green"),
         )
-        facts = _facts()
+        facts = tables.facts()
         if stone := self.stone:
             by = f"  by {stone.withdrawn_by or 'unknown'}, {words.when(stone.withdrawn_at)}"
             facts.add_row("withdrawn", Text(f"{words.printable(stone.reason)}{words.printable(by)}", "red"))
@@ -160,17 +160,5 @@ def _entry(entry: Any) -> str:
     return words.size(entry.size) if entry.is_file else "empty folder"
 
 
-def _facts() -> "Table":
-    from rich.table import Table
-
-    drawn = Table.grid(padding=(0, 2, 0, 0))
-    drawn.add_column(style="dim", no_wrap=True)
-    drawn.add_column(overflow="fold")
-    return drawn
-
-
-def _below(rows: Iterable[tuple[str, str]]) -> "Table":
-    drawn = _facts()
-    for label, text in rows:
-        drawn.add_row(f"  {label}", text)
-    return drawn
+def _below(rows: Iterable[tuple[str, str]]) -> Facts:
+    return Facts([(f"{' ' * INDENT}{label}", text) for label, text in rows])
