@@ -132,6 +132,17 @@ def test_show_of_many_files_and_no_metadata(kit, registry: Registry, tmp_path: P
     assert "empty folder" in out
 
 
+def test_show_marks_the_links_that_a_snapshot_does_not_lay_out(kit, registry: Registry, data: Path) -> None:
+    for name, target in (("in", "b.txt"), ("lost", "nowhere"), ("out", "../secret")):
+        (data / name).symlink_to(target)
+    registry.publish(Draft(name="kept", source=data, snapshot=True))
+    lines = [line.split(maxsplit=1) for line in kit("show", "kept").out.splitlines()]
+    marked = {"in": "→ b.txt", "lost": "→ nowhere", "out": "→ ../secret  leads out: not laid out"}
+    assert {name: dict(line for line in lines if len(line) == 2)[name] for name in marked} == marked
+    folder = Path(kit("resolve", "kept", "-q").out.strip())
+    assert [name for name in marked if (folder / name).is_symlink()] == ["in", "lost"]
+
+
 def test_what_metadata_holds_is_shown_and_not_obeyed(kit, registry: Registry, data: Path) -> None:
     evil = {"note": "[red]x[/red] \x1b]0;owned\x07", "k\x1b[2J": {"deep": ["\x1b[31m"]}, "long": "y" * 500}
     registry.publish(

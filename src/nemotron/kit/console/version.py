@@ -149,9 +149,21 @@ class VersionView(Listed, View):
     def _files(self) -> list[tuple[str, str]]:
         content = self.record.manifest.content
         entries = content.listing.entries if content and content.listing else ()
-        rows = [(words.printable(entry.path), _entry(entry)) for entry in entries[:FILES_SHOWN_MAX]]
+        rows = [
+            (words.printable(entry.path), f"{_entry(entry)}{self._remark(entry)}")
+            for entry in entries[:FILES_SHOWN_MAX]
+        ]
         more = len(entries) - len(rows)
         return [*rows, (f"… and {more:,} more", "")] if more else rows
+
+    def _remark(self, entry: "Entry") -> str:
+        """That a link of a snapshot is recorded alone; where one of a reference leads may change."""
+        from nemotron.kit.documents.look_up import LookUp
+
+        content = self.record.manifest.content
+        if entry.kind != "link" or not self.record.is_snapshot or not content or not content.listing:
+            return ""
+        return "  leads out: not laid out" if LookUp(content.listing).leaves(entry.path) else ""
 
 
 def _entry(entry: Any) -> str:

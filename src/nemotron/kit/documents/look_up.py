@@ -85,7 +85,7 @@ class LookUp:
         at, paths = bisect_left(self._paths, start), self._paths
         while at < len(paths) and paths[at].startswith(start):
             name, below, _ = paths[at][len(start) :].partition("/")
-            yield name, not below and at in self._columns.targets and self._leaves(f"{start}{name}")
+            yield name, not below and at in self._columns.targets and self.leaves(f"{start}{name}")
             # "0" is what comes right behind "/".
             at = bisect_left(paths, f"{start}{name}0", at) if below else at + 1
 
@@ -131,7 +131,8 @@ class LookUp:
         at = self._there.find(path)
         return None if at is None else self._columns.targets.get(at)
 
-    def _leaves(self, path: str) -> bool:
+    def leaves(self, path: str) -> bool:
+        """Whether a path leads out of the listing, by itself or on its way."""
         try:
             self.real(path)
         except OutsideRootError:
