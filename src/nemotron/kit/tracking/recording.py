@@ -35,18 +35,19 @@ PATIENCE_WITH_GIT_S = 3.0
 EXITED: Final = "exited"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Place:
     """One store in which a run is recorded.
 
     Attributes:
         store: the store.
-        started: set once `start.json` was written, or can't be.
-        is_written: set once the rest was written; None if there is none.
+        started: set once `start.json` was written, or can't be; None if nobody has seen to it, or who did was
+            interrupted.
+        is_written: set once the rest was written, or can't be; None as well.
     """
 
     store: Store
-    started: threading.Event
+    started: threading.Event | None = None
     is_written: threading.Event | None = None
 
 
@@ -85,14 +86,28 @@ class Recording:
             store: where.
             wait: have `start.json` written when this returns; else a thread does that too.
         """
-        if self._is_over or store.url in self._places or not _is_writer():
+        if self._is_over or not _is_writer():
+            return
+        if self._places.setdefault(store.url, _Place(store)).started is not None:
             return
         _look_after(self)
-        place = self._places[store.url] = _Place(store, threading.Event())
-        start = self._start()
-        if wait and not _write_start(place, start):
+        self._see_to(store, wait=wait)
+
+    def _see_to(self, store: Store, *, wait: bool) -> None:
+        """Write the beginning, or have a thread write it.
+
+        A signal handler may come in between anywhere, and save, or raise. So there is no lock, nobody else
+        sets what is waited for here, and it is seen to only when all is done: who finds that it is not does
+        it once more, and what is in the store already stays.
+        """
+        start, started = self._start(), threading.Event()
+        is_there = not wait or _write_start(store, start)
+        if wait:
+            started.set()
+        if self._places[store.url].started is not None:
             return
-        place.is_written = _standby.begin(lambda: _write_rest(place, start))
+        written = _standby.begin(lambda: _write_rest(store, start, started)) if is_there else started
+        self._places[store.url] = _Place(store, started, written)
 
     def saved(self, store: Store, uri: str, *, created: bool) -> None:
         """Record that a version was saved to a store."""
@@ -118,7 +133,10 @@ class Recording:
             watcher((SystemExit if exit_code.seen() else None) if error == EXITED else error)
         if not self._places:
             return
-        places, finish = list(self._places.values()), self._finish(error)
+        finish = self._finish(error)
+        for store in [place.store for place in self._places.values() if place.started is None]:
+            self._see_to(store, wait=False)
+        places = list(self._places.values())
         is_recorded = _standby.begin(lambda: _write_finish(places, self._id, finish))
         if not is_recorded.wait(PATIENCE_S):
             log.warning("The end of run %s is not recorded: the store does not answer", self._id)
@@ -144,38 +162,45 @@ def _create(store: Store, key: str, data: bytes) -> bool:
 # -- what is written ---------------------------------------------------------------------------------------
 
 
-def _write_start(place: _Place, start: RunStart) -> bool:
-    try:
-        return _create(place.store, layout.run_start(start.id), start.to_bytes())
-    finally:
-        place.started.set()
+def _write_start(store: Store, start: RunStart) -> bool:
+    return _create(store, layout.run_start(start.id), start.to_bytes())
 
 
-def _write_rest(place: _Place, start: RunStart) -> None:
+def _write_rest(store: Store, start: RunStart, started: threading.Event) -> None:
+    """Write what takes a moment, and before it the beginning, unless that is there.
+
+    Args:
+        store: where.
+        start: the beginning.
+        started: is set if that is written; else it is when this has done so, or can't.
+    """
     from nemotron.kit.tracking.surroundings import environment
 
-    if not place.started.is_set() and not (_is_founded(place) and _write_start(place, start)):
-        return
+    try:
+        if not started.is_set() and not (_is_founded(store) and _write_start(store, start)):
+            return
+    finally:
+        started.set()
     found = environment(start.entry, start.cwd or ".")
-    _create(place.store, layout.run_environment(start.id), found.to_bytes())
+    _create(store, layout.run_environment(start.id), found.to_bytes())
 
 
-def _is_founded(place: _Place) -> bool:
+def _is_founded(store: Store) -> bool:
     """Whether there is a store that can be written to; a new one is founded."""
     from nemotron.kit.registry.founding import prepare
 
     try:
-        prepare(place.store)
+        prepare(store)
     except (KitError, OSError) as error:
-        log.warning("Nothing of this run is recorded in %s: %s", place.store.url, error)
-        place.started.set()
+        log.warning("Nothing of this run is recorded in %s: %s", store.url, error)
         return False
     return True
 
 
 def _write_finish(places: list[_Place], run_id: str, finish: RunFinish) -> None:
     for place in places:
-        place.started.wait(PATIENCE_S)
+        if place.started is not None:
+            place.started.wait(PATIENCE_S)
         try:
             # A store that was deleted since is not made again.
             is_there = place.store.exists(layout.run_start(run_id))
@@ -201,8 +226,7 @@ def _look_after(recording: Recording) -> None:
     exit_code.watch()
     if _pid == os.getpid():
         return
-    is_forked, _pid = _pid != 0, os.getpid()
-    if not is_forked:
+    if _pid == 0:
         atexit.register(_end_all)
     # multiprocessing's children leave without atexit.
     process = sys.modules.get("multiprocessing.process")
@@ -210,6 +234,7 @@ def _look_after(recording: Recording) -> None:
         from multiprocessing import util
 
         util.Finalize(None, _end_all, exitpriority=0)
+    _pid = os.getpid()  # at last: a signal handler may raise before, and twice does no harm
 
 
 def _end_all() -> None:

@@ -33,21 +33,23 @@ class Standby:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._lock = threading.RLock()
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._pid = os.getpid()
         self._todo: queue.SimpleQueue[Work] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
 
     def get_ready(self) -> None:
-        """Have a thread wait for the end of the process; a process has one of each standby."""
-        with self._lock:
-            if self._pid != os.getpid():  # a forked child has none of its parent's threads
-                self._begin_anew()
-            if self._thread is None:
-                self._thread = _started(self._wait, self._name)
+        """Have a thread wait for the end of the process; a process has one of each standby.
+
+        Without a lock, which a fork or the exception of a signal handler could leave locked: of two threads
+        that come here at once each may have one begin, and the second merely waits as well.
+        """
+        if self._pid != os.getpid():  # a forked child has none of its parent's threads
+            self._begin_anew()
+        if self._thread is None:
+            self._thread = _started(self._wait, self._name)
 
     def begin(self, work: Work) -> threading.Event:
         """Begin some work: in a thread of its own, or else in the one that waits, after what that has to do.
