@@ -449,6 +449,25 @@ def test_no_link_leads_out_of_the_copy_by_way_of_another(tmp_path: Path, snapsho
     assert not (tmp_path / "copies/sub/above").is_symlink()
 
 
+@pytest.mark.parametrize("force", [True, False])
+def test_no_link_is_made_in_a_folder_that_is_a_link_by_now(tmp_path: Path, force: bool) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/sub").symlink_to(".")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="data", source=tmp_path / "data", snapshot=True))
+    (tmp_path / "data/sub").unlink()
+    (tmp_path / "data/sub").mkdir()
+    (tmp_path / "data/sub/x").symlink_to("../secret")
+    store.publish(Draft(name="data", source=tmp_path / "data", snapshot=True))
+    copy_out(store, "data:v1", "out")
+    with pytest.raises(ConflictError, match="out/sub is a link, or is reached by one"):
+        copy_out(store, "data:v2", "out", force=force)
+    assert not os.path.lexists(tmp_path / "out/x")
+    (tmp_path / "there").symlink_to("elsewhere")  # the folder that is named may be one
+    (tmp_path / "elsewhere").mkdir()
+    assert copy_out(store, "data:v2", "there").links == 1
+
+
 def test_a_file_that_has_become_a_link_that_leaves_is_missed(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name in ("data/a.txt", "data/b.txt", "secret"):

@@ -98,7 +98,7 @@ def copy_out(
     elif record is not None and os.path.lexists(record.to) and not _is_older_record(fs, record):
         missing.append(record)  # in the place of somebody's own file, so it is told like any other
         record = None
-    _refuse_to_overwrite(place, missing, force)
+    _refuse_to_overwrite(place, missing, force, target)
     meter = _Meter(progress, sum(item.size for item in missing))
     folders = dict.fromkeys([target, *walk.empty]) if is_folder else {}
     _Copying(fs, place, published, meter).copy(missing, folders, record)
@@ -202,7 +202,20 @@ def _way_out(record: Record) -> str:
     )
 
 
-def _refuse_to_overwrite(place: Place, missing: Sequence[Item], force: bool) -> None:
+def _refuse_links_through_links(place: Place, missing: Sequence[Item], target: str) -> None:
+    """Refuse to make a link where the folder is reached by a link: from there it may lead out of the copy."""
+    top = os.path.realpath(target)
+    for folder in dict.fromkeys(os.path.dirname(item.to) for item in missing if item.link is not None):
+        if os.path.realpath(folder) != os.path.normpath(f"{top}/{os.path.relpath(folder, target)}"):
+            raise ConflictError(
+                f"Not overwritten: {folder} is a link, or is reached by one, and {place.uri} has "
+                "a folder of links there, which would lead elsewhere; nothing was copied. Move it, or copy "
+                "to another place"
+            )
+
+
+def _refuse_to_overwrite(place: Place, missing: Sequence[Item], force: bool, target: str) -> None:
+    _refuse_links_through_links(place, missing, target)
     differ = [item for item in missing if os.path.lexists(item.to)]
     for item in differ:
         if kept := _never_replaced(item):
