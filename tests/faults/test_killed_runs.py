@@ -44,6 +44,7 @@ def test_killed_between_its_start_and_its_finish(tmp_path: Path) -> None:
     assert set(found) == {"killed", "finished"}
     assert found["killed"].start.config == {"lr": 1}
     assert sorted(store.list(layout.run_made(found["killed"].id))) == [made[0][6:].replace(":", ".")]
+    assert {run.made for run in list_runs(store)} == {(uri,) for uri in made}
     # What another host's process is about can't be known here.
     data = store.read(layout.run_start(found["killed"].id))
     assert data is not None

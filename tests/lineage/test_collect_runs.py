@@ -79,6 +79,22 @@ def test_the_newest_come_first_and_only_as_many_are_read_as_it_takes() -> None:
     assert list_runs(MemoryStore()) == []
 
 
+def test_a_list_has_what_each_made_and_asks_no_more_than_that_of_those_it_leaves_out() -> None:
+    inner = MemoryStore()
+    for at in range(6):
+        record(inner, str(at), made=(f"m.v{at + 1}",), **({"status": "finished"} if at % 2 else {}))  # type: ignore[arg-type]
+    # As `run ID` has it: of who did not say how it ended, and of what a forked child saved for its parent.
+    assert [one.made for one in list_runs(inner)] == [(f"art://m:v{at}",) for at in (6, 5, 4, 3, 2, 1)]
+    for asked, expected in (
+        ({"limit": 2}, 2),
+        ({"status": "finished", "limit": 1}, 1),
+        ({"status": "failed"}, 0),
+    ):
+        store = FaultyStore(inner)
+        assert len(list_runs(store, **asked)) == expected  # type: ignore[arg-type]
+        assert len([call for call in store.calls if call[0] == "list"]) == 1 + expected
+
+
 def test_the_beginning_of_an_id_is_enough() -> None:
     store = MemoryStore()
     ids = [record(store), record(store)]

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -20,6 +20,8 @@ from nemotron.kit.workers import Workers
 log = logging.getLogger(__name__)
 
 D = TypeVar("D", RunStart, RunEnvironment, RunFinish)
+T = TypeVar("T")
+R = TypeVar("R")
 
 # Of a picture with more runs, the nearest are read; each costs two requests.
 RUNS_READ_MAX = 500
@@ -123,7 +125,7 @@ def _newest(ids: list[str]) -> str:
 
 
 def list_runs(store: Store, *, status: Status | None = None, limit: int | None = None) -> list[RunRecord]:
-    """Runs, the newest first; only as many are read as it takes.
+    """Runs with what they made, the newest first; only as many are read as it takes.
 
     Args:
         store: where to look.
@@ -137,7 +139,15 @@ def list_runs(store: Store, *, status: Status | None = None, limit: int | None =
         record = read_run(store, run_id, whole=False)
         if record is not None and status in (None, record.status):
             found.append(record)
-    return found
+    return _each(store, lambda record: replace(record, made=tuple(_made(store, record))), found)
+
+
+def _each(store: Store, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Do it for each; of a bucket, many answers are waited for at once."""
+    if store.local_path(layout.RUNS) is not None:
+        return [work(item) for item in items]
+    with Workers(READERS, "kit-lineage") as pool:
+        return list(pool.map(work, items))
 
 
 def with_runs(store: Store, graph: Graph, *, whole: bool = False) -> Graph:
@@ -152,11 +162,7 @@ def with_runs(store: Store, graph: Graph, *, whole: bool = False) -> Graph:
     made_by = {node.uri: node.run for node in graph if node.kind == "artifact" and node.run}
     ids = list(dict.fromkeys(made_by.values()))
     shown = ids if whole else ids[:RUNS_READ_MAX]
-    if store.local_path(layout.RUNS) is not None:
-        records = [read_run(store, run_id, whole=False) for run_id in shown]
-    else:
-        with Workers(READERS, "kit-lineage") as pool:
-            records = list(pool.map(lambda run_id: read_run(store, run_id, whole=False), shown))
+    records = _each(store, lambda run_id: read_run(store, run_id, whole=False), shown)
     runs = {record.id: node_of(record) for record in records if record is not None}
     edges = [Edge(runs[run_id].uri, uri, RUN_ROLE) for uri, run_id in made_by.items() if run_id in runs]
     left_out = len(ids) - len(shown)
