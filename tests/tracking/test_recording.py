@@ -163,11 +163,37 @@ def test_a_run_within_a_run_says_so(root: Path) -> None:
 
 
 @pytest.mark.parametrize("rank", ["1", "7"])
-def test_only_rank_0_writes(root: Path, monkeypatch: pytest.MonkeyPatch, rank: str) -> None:
+def test_another_rank_that_makes_nothing_writes_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch, rank: str
+) -> None:
+    saved("data")
+    before = folders(root)
     monkeypatch.setenv("RANK", rank)
     with start.run("sft"):
-        Artifact(path=Path("data")).save(name="data", all_ranks=True)
-    assert folders(root) == []
+        Artifact(path=Path("data", "data")).save(name="data", all_ranks=True)
+        Artifact(path=Path("data", "data")).save(name="other")
+    assert folders(root) == before
+
+
+def test_no_rank_makes_a_version_that_names_a_run_of_which_nothing_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {"1": [1, 2], "0": [3], "2": [], "3": [4]}  # whose turn it is: which versions it makes
+    for rank, versions in made.items():
+        monkeypatch.setenv("RANK", rank)
+        start.init(root=tmp_path / "store")
+        for version in versions or [3]:
+            Artifact(path=Path("data"), metadata={"of": version}).save(name="ck", all_ranks=True)
+        start.shutdown()
+    store = LocalStore(str(tmp_path / "store"))
+    runs = list_runs(store)
+    assert [run.made for run in runs][::-1] == [tuple(f"art://ck:v{one}" for one in made[r]) for r in "103"]
+    assert {run.status for run in runs} == {"finished"}
+    start.init(root=tmp_path / "store")
+    recorded = {run.id for run in runs if run.finish is not None}
+    for version in range(1, 5):
+        assert context.require_registry().resolve(f"ck:v{version}").manifest.run in recorded
+    start.shutdown()
 
 
 # -- configs -----------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@
 from a thread, because git and the packages take a moment; `finish.json` comes at the end, and a run that has
 none is running or was killed. A hint per version, `made/<name>.v<N>`, tells what a killed run had made.
 
-Nothing here stops a job: what can't be written is reported and left. Only rank 0 writes. What a forked child
-saves belongs to its parent's run, whose end is the parent's to record.
+Nothing here stops a job: what can't be written is reported and left. Rank 0 writes, and another once it
+made a version, which names its run. What a forked child saves belongs to its parent's run, whose end is the
+parent's to record.
 """
 
 import atexit
@@ -80,13 +81,17 @@ class Recording:
         return bool(self._places)
 
     def begin(self, store: Store, *, wait: bool) -> None:
-        """Record the beginning in a store, once.
+        """Record the beginning in a store, once; not on another rank than 0, unless that has made something.
 
         Args:
             store: where.
             wait: have `start.json` written when this returns; else a thread does that too.
         """
-        if self._is_over or not _is_writer():
+        if _is_writer():
+            self._begin(store, wait=wait)
+
+    def _begin(self, store: Store, *, wait: bool) -> None:
+        if self._is_over:
             return
         if self._places.setdefault(store.url, _Place(store)).started is not None:
             return
@@ -110,10 +115,10 @@ class Recording:
         self._places[store.url] = _Place(store, started, written)
 
     def saved(self, store: Store, uri: str, *, created: bool) -> None:
-        """Record that a version was saved to a store."""
-        if not _is_writer():
+        """Record that a version was saved to a store; who made it has a record, whatever the rank."""
+        if not created and not _is_writer():
             return
-        self.begin(store, wait=True)
+        self._begin(store, wait=True)
         if created:
             key = layout.run_made(self._id, uri.removeprefix(SCHEME).replace(":", "."))
             _create(store, key, b"")
