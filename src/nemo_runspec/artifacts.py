@@ -72,7 +72,8 @@ def setup_artifact_tracking(config: Any, *, artifacts_key: str = "run") -> Artif
     """Set up the store and W&B as a config says, and resolve its references, once for all ranks of the job.
 
     A store that is in force (`kit.init`, `NEMO_ARTIFACT_ROOT`) stays where the config names none. No W&B run
-    is started. References to data are compared with what was published, as a load does.
+    is started. The config is recorded with the run as by `kit.run(config=…)`, unless that was given another.
+    References to data are compared with what was published, as a load does.
 
     Args:
         config: an OmegaConf config or a dict. Read are `artifacts.manifest.root`, `artifacts.wandb` (true,
@@ -104,6 +105,7 @@ def setup_artifact_tracking(config: Any, *, artifacts_key: str = "run") -> Artif
         names = resolvers.register_resolvers(asked, mode="active_run" if is_running else "pre_init")
     else:
         resolvers.register_resolvers()
+    context.current_run().configure(whole)
     return ArtifactTrackingResult(manifest=has_store, wandb=said.wandb, qualified_names=names)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemotron.kit.documents.run import Process, RunEnvironment, RunFinish, RunRecord, RunStart
+from nemotron.kit.documents.run import Process, RunConfig, RunEnvironment, RunFinish, RunRecord, RunStart
 from nemotron.kit.errors import CorruptError, FormatTooNewError
 
 texts = st.text(max_size=10)
@@ -29,10 +29,11 @@ finishes = st.builds(
     },
 )
 environments = st.builds(RunEnvironment, commit=some, dirty=st.none() | st.booleans(), packages=maps)
+configs = st.builds(RunConfig, config=jsons)
 
 
-@given(starts | finishes | environments)
-def test_they_come_back(document: RunStart | RunFinish | RunEnvironment) -> None:
+@given(starts | finishes | environments | configs)
+def test_they_come_back(document: RunStart | RunFinish | RunEnvironment | RunConfig) -> None:
     assert type(document).from_bytes(document.to_bytes(), "here") == document
 
 

@@ -15,6 +15,9 @@ from nemotron import kit
 from nemotron.kit import context
 from nemotron.kit.errors import ArtifactNotFoundError, MisuseError, NotInitializedError
 from nemotron.kit.integrations.wandb.tracker import WandbTracker
+from nemotron.kit.lineage import questions
+from nemotron.kit.lineage.runs import read_run
+from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.composite import CompositeTracker
 from nemotron.kit.tracking.file import FileTracker
 from nemotron.kit.tracking.outbox import Outbox
@@ -55,6 +58,44 @@ def test_a_store(root: str, tmp_path: Path):
     assert saved.uri == "art://nano3-model:v1"
     assert saved._manifest_path == Path(root, "nano3-model/v1/manifest.json")
     assert saved._manifest_path.exists()
+
+
+def test_the_config_is_recorded_with_the_run_and_not_with_the_version(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("KEPT", "from the environment")
+    uris, runs = [], []
+    for lr, step in ((0.01, 1), (0.02, 1), (0.02, 2)):
+        said = OmegaConf.merge(config(root), {"train": {"lr": lr, "of": "${oc.env:KEPT}", "token": "abc"}})
+        tracking = setup_artifact_tracking(said)
+        OmegaConf.resolve(said)  # what it does later with its own is its own
+        saved = model(tmp_path, step)
+        log_artifact(saved, tracking, name="model")
+        uris.append(saved.uri)
+        runs.append(context.current_run().id)
+        kit.shutdown()
+    assert uris == ["art://model:v1", "art://model:v1", "art://model:v2"]
+    registry = Registry.open(root)
+    records = [read_run(registry.store, run_id) for run_id in runs]
+    assert [record and record.start.config["train"] for record in records] == [
+        {"lr": lr, "of": "${oc.env:KEPT}", "token": "(redacted)"} for lr in (0.01, 0.02, 0.02)
+    ]
+    (changed,) = questions.diff(registry, "model:v1", "model:v2").here.config or ()
+    assert (changed.key, changed.before, changed.after) == ("train.lr", 0.01, 0.02)
+
+
+def test_a_config_that_the_caller_gave_to_the_run_stays(root: str, tmp_path: Path):
+    kit.init(root=root)
+    with kit.run("sft", config={"of": "the caller"}) as run:
+        setup_artifact_tracking(config(root))
+        model(tmp_path).save(name="model")
+    with kit.run("sft") as other:
+        setup_artifact_tracking(config(root))
+    records = [read_run(Registry.open(root).store, one.id) for one in (run, other)]
+    assert [record and record.start.config for record in records] == [
+        {"of": "the caller"},
+        {"artifacts": {"manifest": {"root": root}}},
+    ]
 
 
 def test_references_are_resolved(root: str, tmp_path: Path):

@@ -94,6 +94,7 @@ def test_a_handler_at_any_line_of_the_record_costs_nothing(
         found = read_run(store, run.id)
         if found is None:
             assert not list(store.list())
+            assert not run._recording.is_begun
             unrecorded += 1
         else:
             assert found.status == "finished"
@@ -104,7 +105,7 @@ def test_a_handler_at_any_line_of_the_record_costs_nothing(
         number += 1
     assert number > 30
     # Before the first line of it that does something there is nothing to be recorded.
-    assert unrecorded <= (0 if goes_on or "saves" in how else 8)
+    assert unrecorded <= (0 if goes_on or "saves" in how else 12)
 
 
 @pytest.mark.parametrize("where", ["_write_start", "_create", "_look_after"])

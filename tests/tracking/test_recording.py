@@ -234,6 +234,63 @@ def test_a_config_that_holds_itself_is_no_reason_to_fail(root: Path) -> None:
     assert said(root, run.id, "start")["config"]["lr"] == 1
 
 
+FIRST, SECOND = {"lr": 1, "api_key": "(redacted)"}, {"lr": 2}
+
+
+def recorded(root: Path, run_id: str) -> Any:
+    store = LocalStore(str(root))
+    record = read_run(store, run_id)
+    assert record is not None
+    assert next(one for one in list_runs(store) if one.id == run_id).start.config == record.start.config
+    return record.start.config
+
+
+def test_a_config_that_is_told_later_is_recorded_whenever_that_is(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = {"lr": 1, "api_key": "hidden-thing"}
+    early = context.current_run()
+    early.configure(live)
+    live["lr"] = 3  # it was taken as it was
+    saved("data")
+    assert said(root, early.id, "start")["config"] == FIRST
+    with start.run("within") as within:
+        saved("within")
+    with start.run("own", config=SECOND) as own:
+        own.configure(live)
+        saved("own")
+    with start.run("later") as later:  # its start is recorded already
+        later.configure(SECOND)
+    with start.run("makes nothing") as idle:
+        pass
+    assert caplog.records == []
+    early.configure(FIRST)
+    assert caplog.records == []
+    early.configure(SECOND)
+    assert "begin a run for each, with kit.run(…, config=…)" in caplog.text
+    start.shutdown()
+    configs = [recorded(root, run.id) for run in (early, within, own, later, idle)]
+    assert configs == [FIRST, FIRST, SECOND, SECOND, None]
+    late = [run.id for run in (within, later) if (root / f".kit/runs/{run.id}/config.json").exists()]
+    assert late == [within.id, later.id]
+    assert "hidden-thing" not in "".join(file.read_text() for file in (root / ".kit/runs").rglob("*.json"))
+
+
+def test_a_config_that_is_told_to_the_run_of_a_script_after_its_first_version(root: Path) -> None:
+    saved("data")
+    context.current_run().configure(FIRST)
+    (run_id,) = folders(root)
+    start.shutdown()
+    assert recorded(root, run_id) == FIRST
+
+
+def test_a_child_that_was_forked_of_a_run_that_is_not_recorded_has_its_config(root: Path) -> None:
+    run = Run()
+    run.configure(FIRST)
+    child = run.forked()
+    assert (child is run, child.config) == (False, FIRST)
+
+
 # -- it never stops anything -------------------------------------------------------------------------------
 
 

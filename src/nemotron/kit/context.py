@@ -296,7 +296,7 @@ def run(name: str, **told: Any) -> "Iterator[Run]":
     from nemotron.kit.tracking.run import Run
 
     mine = tuple(each for each in _mine.get() if each in _state.runs)
-    own = Run(name, parent=mine[-1] if mine else None, **told)
+    own = Run(name, parent=mine[-1] if mine else None, above=_state.ambient, **told)
     registry = current_registry()
     with _lock:
         _change(runs=(*_state.runs, own))

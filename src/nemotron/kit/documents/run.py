@@ -1,8 +1,9 @@
-"""What is recorded of a run: three small documents, each written once.
+"""What is recorded of a run: a few small documents, each written once.
 
-`start.json` is what is known at once, `environment.json` what takes a moment to find out (git, packages), and
-`finish.json` how it ended. A run without a `finish.json` is running, or was killed: that is for the reader to
-find out, see `nemotron.kit.lineage.runs`. What a reader does not know, or can't read, costs itself alone.
+`start.json` is what is known at once, `environment.json` what takes a moment to find out (git, packages),
+`config.json` the config where it was told later than at the start, and `finish.json` how it ended. A run
+without a `finish.json` is running, or was killed: that is for the reader to find out, see
+`nemotron.kit.lineage.runs`. What a reader does not know, or can't read, costs itself alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -160,6 +161,17 @@ class RunEnvironment(_Document):
     entry_digest: str | None = None
     packages: Mapping[str, Any] | None = None
     packages_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig(_Document):
+    """The config of a run that was told of it after its start was recorded.
+
+    Attributes:
+        config: as the script told, without secrets.
+    """
+
+    config: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

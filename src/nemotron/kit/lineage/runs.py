@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from nemotron.kit.documents.run import Process, RunEnvironment, RunFinish, RunRecord, RunStart, Status
+from nemotron.kit.documents.run import (
+    Process,
+    RunConfig,
+    RunEnvironment,
+    RunFinish,
+    RunRecord,
+    RunStart,
+    Status,
+)
 from nemotron.kit.errors import CorruptError, FormatTooNewError, MisuseError, NotFoundError, RefusedError
 from nemotron.kit.lineage.graph import RUN_ROLE, RUN_SCHEME, Edge, Graph, Node
 from nemotron.kit.lineage.reading import Reader
@@ -19,7 +27,7 @@ from nemotron.kit.workers import Workers
 
 log = logging.getLogger(__name__)
 
-D = TypeVar("D", RunStart, RunEnvironment, RunFinish)
+D = TypeVar("D", RunStart, RunConfig, RunEnvironment, RunFinish)
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -45,7 +53,7 @@ def read_run(
     Args:
         store: where to look.
         run_id: the whole id.
-        whole: also its code, its packages, and what it made.
+        whole: also its code, its packages, what it made, and a config that was told after its start.
         life: tells whether a process is still there.
     """
     if not _ID.fullmatch(run_id):  # of another tool
@@ -64,7 +72,16 @@ def read_run(
     if not whole:
         return record
     environment = _read(store, RunEnvironment, layout.run_environment(run_id))
-    return replace(record, environment=environment, made=tuple(_made(store, record)))
+    return replace(_with_rest(store, record), environment=environment)
+
+
+def _with_rest(store: Store, record: RunRecord) -> RunRecord:
+    """The run with all that it made, and its config if that was told after its start was recorded."""
+    start, key = record.start, layout.run_config(record.id)
+    if start.config is None and key.rpartition("/")[2] in store.list(layout.run_folder(record.id)):
+        late = _read(store, RunConfig, key)
+        start = start if late is None else replace(start, config=late.config)
+    return replace(record, start=start, made=tuple(_made(store, record)))
 
 
 def _made(store: Store, record: RunRecord) -> Iterator[str]:
@@ -139,7 +156,7 @@ def list_runs(store: Store, *, status: Status | None = None, limit: int | None =
         record = read_run(store, run_id, whole=False)
         if record is not None and status in (None, record.status):
             found.append(record)
-    return _each(store, lambda record: replace(record, made=tuple(_made(store, record))), found)
+    return _each(store, lambda record: _with_rest(store, record), found)
 
 
 def _each(store: Store, work: Callable[[T], R], items: Sequence[T]) -> list[R]:

@@ -191,6 +191,11 @@ def stats_place(key: str) -> tuple[str, int] | None:
     return None if number is None or move_sequence(parts[2]) is None else (parts[0], number)
 
 
+def run_folder(run_id: str) -> str:
+    """All that is recorded of a run."""
+    return f"{RUNS}/{run_id}"
+
+
 def run_start(run_id: str) -> str:
     """What is known when a run begins."""
     return f"{RUNS}/{run_id}/start.json"
@@ -199,6 +204,11 @@ def run_start(run_id: str) -> str:
 def run_environment(run_id: str) -> str:
     """The code and the packages of a run."""
     return f"{RUNS}/{run_id}/environment.json"
+
+
+def run_config(run_id: str) -> str:
+    """The config of a run, where it was told after its start was recorded."""
+    return f"{RUNS}/{run_id}/config.json"
 
 
 def run_finish(run_id: str) -> str:

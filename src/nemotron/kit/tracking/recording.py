@@ -1,8 +1,9 @@
 """Writing down what is known of a run: `.kit/runs/<run id>/` in each store that it saves to.
 
-`start.json` is there with the first version that is saved, or when `kit.run` begins; `environment.json` comes
-from a thread, because git and the packages take a moment; `finish.json` comes at the end, and a run that has
-none is running or was killed. A hint per version, `made/<name>.v<N>`, tells what a killed run had made.
+`start.json` is there with the first version that is saved, or when `kit.run` begins; `environment.json`
+comes from a thread, because git and the packages take a moment, and so does `config.json`, of a config that
+was told later; `finish.json` comes at the end, and a run that has none is running or was killed. A hint per
+version, `made/<name>.v<N>`, tells what a killed run had made.
 
 Nothing here stops a job: what can't be written is reported and left. Rank 0 writes, and another once it
 made a version, which names its run. What a forked child saves belongs to its parent's run, whose end is the
@@ -15,11 +16,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from nemotron.kit.documents.run import RunFinish, RunStart
+from nemotron.kit.documents.run import RunConfig, RunFinish, RunStart
 from nemotron.kit.errors import KitError
 from nemotron.kit.names import SCHEME
 from nemotron.kit.registry import layout
@@ -72,6 +73,7 @@ class Recording:
         self._pid = os.getpid()
         self._start, self._finish = start, finish
         self._places: dict[str, _Place] = {}
+        self._config: RunConfig | None = None
         self._is_over = False
         self._watchers: list[Callable[[type[BaseException] | None], None]] = []
 
@@ -123,6 +125,14 @@ class Recording:
             key = layout.run_made(self._id, uri.removeprefix(SCHEME).replace(":", "."))
             _create(store, key, b"")
 
+    def configured(self, config: RunConfig) -> None:
+        """Record a config wherever the beginning is recorded without one; a thread does it, or the end."""
+        if self._is_over or not self._places:
+            return
+        self._config = config
+        places = list(self._places.values())
+        _standby.begin(lambda: _add(places, self._id, {layout.run_config(self._id): config}))
+
     def at_end(self, watcher: Callable[[type[BaseException] | None], None]) -> None:
         """Call it when the run ends, or the process, with the type of the exception that ended it."""
         self._watchers.append(watcher)
@@ -142,7 +152,10 @@ class Recording:
         for store in [place.store for place in self._places.values() if place.started is None]:
             self._see_to(store, wait=False)
         places = list(self._places.values())
-        is_recorded = _standby.begin(lambda: _write_finish(places, self._id, finish))
+        last: dict[str, RunConfig | RunFinish] = {layout.run_finish(self._id): finish}
+        if self._config is not None:  # else its thread may have no more time for it
+            last[layout.run_config(self._id)] = self._config
+        is_recorded = _standby.begin(lambda: _add(places, self._id, last))
         if not is_recorded.wait(PATIENCE_S):
             log.warning("The end of run %s is not recorded: the store does not answer", self._id)
         for place in places:
@@ -202,7 +215,8 @@ def _is_founded(store: Store) -> bool:
     return True
 
 
-def _write_finish(places: list[_Place], run_id: str, finish: RunFinish) -> None:
+def _add(places: list[_Place], run_id: str, documents: Mapping[str, RunConfig | RunFinish]) -> None:
+    """Write more documents, by key, wherever the beginning is recorded; what is there already stays."""
     for place in places:
         if place.started is not None:
             place.started.wait(PATIENCE_S)
@@ -210,10 +224,10 @@ def _write_finish(places: list[_Place], run_id: str, finish: RunFinish) -> None:
             # A store that was deleted since is not made again.
             is_there = place.store.exists(layout.run_start(run_id))
         except (KitError, OSError) as error:
-            log.warning("The end of run %s is not recorded in %s: %s", run_id, place.store.url, error)
+            log.warning("No more of run %s is recorded in %s: %s", run_id, place.store.url, error)
             continue
-        if is_there:
-            _create(place.store, layout.run_finish(run_id), finish.to_bytes())
+        for key, document in documents.items() if is_there else ():
+            _create(place.store, key, document.to_bytes())
 
 
 # -- the end of the process --------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from nemotron.kit.documents import codec
-from nemotron.kit.documents.run import RunFinish, RunStart
+from nemotron.kit.documents.run import RunConfig, RunFinish, RunStart
 from nemotron.kit.documents.secrets import command_without_secrets
 from nemotron.kit.errors import InvalidMetadataError, MisuseError
 from nemotron.kit.names import ArtifactRef, Version
@@ -16,6 +16,7 @@ from nemotron.kit.registry import processes
 from nemotron.kit.registry.stamps import now, uuid7
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.tracking import exit_code
+from nemotron.kit.tracking.plain_config import plain_config
 from nemotron.kit.tracking.recording import EXITED, Recording
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class Run:
         id: the kit's own id, a UUIDv7.
         name: as given to `kit.run`, or None for the run that every process has.
         parent: the run that this one is a part of, or None.
-        config: as it was told.
+        config: as it was given to `kit.run`, or else as `configure` took it.
         seeds: by name.
         tags: as they were told.
         image: the container's, if it was told.
@@ -44,6 +45,7 @@ class Run:
         name: str | None = None,
         *,
         parent: "Run | None" = None,
+        above: "Run | None" = None,
         config: Any = None,
         tags: Iterable[str] = (),
         seeds: int | Mapping[str, Any] | None = None,
@@ -63,6 +65,8 @@ class Run:
         self._used: dict[str, None] = {}
         self._resolved: dict[str, str] = {}
         self._made: dict[str, bool] = {}
+        self._above = parent or above
+        self._configured: Any = None
         self._summary: dict[str, Any] = {}
         self._recording = Recording(self.id, lambda: _start_of(self), lambda error: _finish_of(self, error))
 
@@ -103,6 +107,34 @@ class Run:
         """What references without a fixed version meant when they were asked for."""
         return self._resolved.copy()
 
+    def configure(self, config: Any) -> None:
+        """Take the config of the script, unless there is one: of `kit.run`, or an earlier one.
+
+        It is taken as it is now, and also counts for runs within this one that have none when they save.
+
+        >>> run = Run()
+        >>> run.configure({"lr": 0.1, "api_key": "abc"}); run.config
+        {'lr': 0.1, 'api_key': '(redacted)'}
+
+        Args:
+            config: as for `kit.run`.
+        """
+        plain = plain_config(config)
+        if self.config is None:
+            self.config = self._configured = plain
+            self._recording.configured(RunConfig(config=plain))
+        elif self._configured not in (None, plain):
+            log.warning(
+                "Another config than that which run %s has is not recorded: begin a run for each, "
+                "with kit.run(…, config=…)",
+                self.name or self.id,
+            )
+
+    def _config_above(self) -> Any:
+        """The config of the nearest run around this one that was configured."""
+        above = self._above
+        return None if above is None else above._configured or above._config_above()
+
     def saved(self, store: Store, uri: str, *, created: bool) -> None:
         """Remember a version that was saved to a store, and record the run there.
 
@@ -112,6 +144,8 @@ class Run:
             created: False if it was there already, identical.
         """
         self._made[uri] = created or self._made.get(uri, False)
+        if self.config is None and (config := self._config_above()) is not None:
+            self.configure(config)
         self._recording.saved(store, uri, created=created)
 
     @property
@@ -166,6 +200,7 @@ class Run:
             return self
         own = Run(self.name)
         own._used, own._resolved = self._used.copy(), self._resolved.copy()
+        own.config, own._configured = self.config, self._configured
         return own
 
     def begin(self, store: Store) -> None:
@@ -194,7 +229,6 @@ class Run:
 
 def _start_of(run: Run) -> RunStart:
     from nemotron.kit.tracking import surroundings
-    from nemotron.kit.tracking.plain_config import plain_config
 
     return RunStart(
         id=run.id,
