@@ -28,7 +28,7 @@ def pass_days(store, days):
     """Let everything in a store be so much older."""
     for found in list(store.walk()):
         if isinstance(store, MemoryStore):
-            store._modified[found.key] -= days * DAY
+            store.age(found.key, days * DAY)
         else:
             os.utime(store.local_path(found.key), (found.modified - days * DAY,) * 2)
 

@@ -83,11 +83,11 @@ def test_gc_beside_a_stale_listing_takes_nothing_that_a_version_names(data, is_r
     for name in ("m", "n"):
         ours.publish(Draft(name=name, source=data, snapshot=True, metadata={"of": name}))
     for found in [*inner.walk()]:
-        inner._modified[found.key] -= 20 * DAY
+        inner.age(found.key, 20 * DAY)
     for _ in range(2):
         assert [item for item in Registry(stale).gc(apply=True).items if item.what == "blobs"] == []
         for found in [*inner.walk()]:
-            inner._modified[found.key] -= 20 * DAY
+            inner.age(found.key, 20 * DAY)
     assert ours.verify("m", "full").ok
     assert ours.verify("n", "full").ok
 
@@ -123,7 +123,7 @@ def test_gc_goes_by_the_clock_of_the_store(data, monkeypatch, skew_s):
     monkeypatch.setattr(collect_garbage, "time", wrong)
     assert registry.gc(apply=True).items == ()  # all of it is a moment old
     for found in [*registry.store.walk()]:
-        registry.store._modified[found.key] -= 20 * DAY
+        registry.store.age(found.key, 20 * DAY)
     monkeypatch.setattr(stamps, "now", lambda: "1999-01-01T00:00:00+00:00")
     assert {(item.what, item.action) for item in registry.gc(apply=True).items} == {("blobs", "set aside")}
 

@@ -31,7 +31,7 @@ def pass_days(store, days, prefix=""):
     """Let everything in a store be so much older."""
     for found in list(store.walk(prefix)):
         if isinstance(store, MemoryStore):
-            store._modified[found.key] -= days * DAY
+            store.age(found.key, days * DAY)
         else:
             path = store.local_path(found.key)
             os.utime(path, (found.modified - days * DAY,) * 2)

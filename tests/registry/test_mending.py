@@ -148,9 +148,10 @@ def test_a_repair_that_fails_says_why(data):
 )
 def test_the_clock(data, skew, level):
     class Skewed(MemoryStore):
-        def _write(self, key, content):
-            super()._write(key, content)
-            self._modified[key] += skew
+        def create(self, key, data, *, durable=True):
+            created = super().create(key, data, durable=durable)
+            self.age(key, -skew)
+            return created
 
     found = examine(Registry(Skewed()), probe=True)
     assert [finding.level for finding in found] == ([level] if level else [])

@@ -155,7 +155,6 @@ def test_a_lost_claim_costs_a_few_requests_and_no_new_search(many, tmp_path):
 
     inner = MemoryStore("memory://raced")
     inner._objects.update(many._objects)
-    inner._modified.update(many._modified)
     taken, first = [10_000], Manifest.from_bytes(inner.read("m/v1/manifest.json"), "m")
     store = Far(inner)
     store._on_call = lambda method, key: (others(method, key), store._travel(method, key))

@@ -31,7 +31,7 @@ class OverwritesEmpty(MemoryStore):
     """`open("xb")` of s3fs with empty content."""
 
     def create(self, key, data, *, durable=True):
-        if self._objects.get(key) == b"":
+        if self.read(key) == b"":
             self.remove(key)
         return super().create(key, data, durable=durable)
 

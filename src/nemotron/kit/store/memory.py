@@ -1,7 +1,6 @@
 """A store in memory, for tests and as the plainest example of a backend."""
 
 import io
-import threading
 import time
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -11,7 +10,7 @@ from nemotron.kit.store.protocol import Found, Staging, Store, check_key
 
 
 class MemoryStore(Store):
-    """Objects in a dict, behind a lock.
+    """Objects in a dict, each written by one step of the interpreter.
 
     >>> store = MemoryStore()
     >>> store.create("a/b", b"1"), store.create("a/b", b"2"), store.read("a/b")
@@ -20,13 +19,13 @@ class MemoryStore(Store):
 
     def __init__(self, url: str = "memory://") -> None:
         self.url = url
-        self._objects: dict[str, bytes] = {}
-        self._modified: dict[str, float] = {}
-        self._lock = threading.RLock()
+        # With the time at which each was written.
+        self._objects: dict[str, tuple[bytes, float]] = {}
 
     def read(self, key: str) -> bytes | None:
         """All bytes of an object, or None."""
-        return self._objects.get(check_key(key))
+        found = self._objects.get(check_key(key))
+        return None if found is None else found[0]
 
     def exists(self, key: str) -> bool:
         """Whether there is such an object."""
@@ -34,33 +33,22 @@ class MemoryStore(Store):
 
     def create(self, key: str, data: bytes, *, durable: bool = True) -> bool:
         """Create an object if it is absent."""
-        with self._lock:
-            if check_key(key) in self._objects:
-                return False
-            self._write(key, data)
-            return True
+        mine = bytes(data), time.time()
+        return self._objects.setdefault(check_key(key), mine) is mine
 
     def replace(self, key: str, data: bytes) -> None:
         """Write a hint."""
-        with self._lock:
-            self._write(check_key(key), data)
-
-    def _write(self, key: str, data: bytes) -> None:
-        self._objects[key] = bytes(data)
-        self._modified[key] = time.time()
+        self._objects[check_key(key)] = bytes(data), time.time()
 
     def remove(self, key: str) -> None:
         """Take an object away."""
-        with self._lock:
-            self._objects.pop(check_key(key), None)
+        self._objects.pop(check_key(key), None)
 
     def list(self, prefix: str = "") -> list[str]:
         """Names right under a prefix."""
         start = f"{check_key(prefix)}/" if prefix else ""
-        with self._lock:
-            return list(
-                {key[len(start) :].partition("/")[0] for key in self._objects if key.startswith(start)}
-            )
+        keys = self._objects.copy()
+        return list({key[len(start) :].partition("/")[0] for key in keys if key.startswith(start)})
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading."""
@@ -72,18 +60,20 @@ class MemoryStore(Store):
     def walk(self, prefix: str = "") -> Iterator[Found]:
         """All objects below a prefix."""
         start = f"{check_key(prefix)}/" if prefix else ""
-        with self._lock:
-            inside = [(key, data) for key, data in self._objects.items() if key.startswith(start)]
-            found = [Found(key, len(data), self._modified[key]) for key, data in inside]
-        return iter(found)
+        found = self._objects.copy().items()
+        return iter([Found(key, len(data), at) for key, (data, at) in found if key.startswith(start)])
 
     def move(self, source: str, target: str) -> bool:
         """Give an object another key."""
-        with self._lock:
-            if check_key(source) not in self._objects:
-                return False
-            self._write(check_key(target), self._objects.pop(source))
-            return True
+        if (data := self.read(source)) is None:
+            return False
+        self.replace(target, data)  # first, so that it is never in neither place
+        return self._objects.pop(source, None) is not None
+
+    def age(self, key: str, seconds: float) -> None:
+        """Have an object look as if it had been written so much sooner."""
+        data, modified = self._objects[key]
+        self._objects[key] = data, modified - seconds
 
     def stage(self) -> Staging:
         """Begin content."""
