@@ -202,6 +202,35 @@ def test_an_interrupt_is_one_line(
     assert (process.returncode, out, err) == (code, b"", word + said)
 
 
+@pytest.mark.parametrize(("times", "patience"), [(1, 0.1), (2, 60.0)])
+def test_sigterm_ends_what_waits_in_a_call_too(
+    store: Registry, tmp_path: Path, times: int, patience: float
+) -> None:
+    # A client waits for a server like this: the interpreter sees no signal until the call returns.
+    started = tmp_path / "started"
+    program = (
+        "import ctypes, pathlib\n"
+        "from nemotron.kit.cli import failures, main\n"
+        "from nemotron.kit.registry.registry import Registry\n"
+        "lock, lib = ctypes.create_string_buffer(64), ctypes.CDLL(None)\n"
+        f"failures.PATIENCE_S = {patience}\n"
+        "def slow(*_, **__):\n"
+        "    lib.pthread_mutex_lock(lock)\n"
+        f"    pathlib.Path({str(started)!r}).touch()\n"
+        "    lib.pthread_mutex_lock(lock)\n"
+        "Registry.list = slow\n"
+        "main()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, "kit", "ls"], stderr=subprocess.PIPE) as process:
+        while not started.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        for _ in range(times):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.05)  # two of a kind at once are one
+        assert process.wait(30) == 143
+
+
 def test_an_interrupt_while_the_program_is_read(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
     done = run("kit", "ls", env={**os.environ, "PYTHONPATH": str(tmp_path)})

@@ -1,6 +1,8 @@
 """From errors to messages and exit codes."""
 
 import logging
+import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -11,11 +13,14 @@ import typer
 
 from nemotron.kit.console import output
 from nemotron.kit.errors import KitError, MisuseError
+from nemotron.kit.workers import IDLE_NAME
 
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
 TERMINATED = 143
+# What tidying up may take, in seconds: a thread may be reading a block from far away.
+PATIENCE_S = 10.0
 NOTHING_LEFT = "nothing half done is left"
 # What an interrupt leaves of a command that changes something, or hands out bytes one after the other.
 _LEFT = {
@@ -44,21 +49,41 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def _ending_tidily() -> Iterator[None]:
-    """Inside, a SIGTERM is an interrupt, and another one ends the process as ever."""
+    """Inside, a SIGTERM is an interrupt; another one, or a while, ends the process whatever it is at.
+
+    The interpreter sees a signal once the call returns that it is in, which a server that never answers may
+    hold up for minutes. So a thread hears of it too.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         raise Terminated
 
     is_ours = threading.current_thread() is threading.main_thread()
     if not is_ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
+    heard, told_to = os.pipe()
+    os.set_blocking(told_to, False)
+    before = signal.set_wakeup_fd(told_to, warn_on_full_buffer=False)
+    threading.Thread(target=_see_to_the_end, args=(heard,), name=IDLE_NAME, daemon=True).start()
     signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.set_wakeup_fd(before)
+        os.close(told_to)
+
+
+def _see_to_the_end(heard: int) -> None:
+    """End the process a while after a SIGTERM, or at the second one."""
+    while number := os.read(heard, 1):
+        if number[0] == signal.SIGTERM:
+            is_more = select.select([heard], [], [], PATIENCE_S)[0]
+            if not is_more or os.read(heard, 1):
+                os._exit(TERMINATED)
+            break
+    os.close(heard)
 
 
 @contextmanager
