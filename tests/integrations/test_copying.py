@@ -269,7 +269,12 @@ def test_what_stands_in_the_way(store: Registry, tmp_path: Path) -> None:
     for special in ("pipe", "to-pipe", "/dev/null"):
         with pytest.raises(ConflictError, match="a device, a pipe or a socket"):
             copy_out(store, "data/part.txt", special, force=special != "/dev/null")
-    for nowhere in ("", "a\x00b"):  # an empty variable of a script's is not the folder that one is in
+    for nowhere in (
+        "",
+        "a\x00b",
+        "s3://b/x",
+        "file:///x",
+    ):  # an empty variable of a script's is not the folder that one is in
         with pytest.raises(MisuseError, match="Not a path"):
             copy_out(store, "data", nowhere)
     with pytest.raises(NotFoundError):

@@ -69,8 +69,8 @@ def copy_out(
         RefusedError, DiskFullError: it could not be written; what was copied before stays.
     """
     check_flags(force=force)
-    if not to or "\x00" in to:
-        raise MisuseError(f"Not a path to copy to: {to!r}. For the folder you are in write .")
+    if not to or "\x00" in to or "://" in to:
+        raise MisuseError(f"Not a path of this machine: {to!r}. For the folder you are in write .")
     fs = ArtifactFileSystem.over(registry)
     place = _place(registry, ref, file_alone=True)
     drift.look(registry, place.record)
