@@ -136,6 +136,25 @@ def test_the_real_sync_of_a_file_system(tmp_path):
         files.sync_file_system(str(tmp_path / "nowhere"))
 
 
+def test_what_a_sync_is_told_is_not_lost_on_a_signal_handler_that_syncs_too(tmp_path, monkeypatch):
+    # It runs when the call is over, before anybody has looked at what that said.
+    calls: list[int] = []
+
+    def sync_all(descriptor: int) -> int:
+        calls.append(descriptor)
+        if len(calls) > 1:
+            return 0
+        ctypes.set_errno(errno.EIO)
+        assert files.sync_file_system(str(tmp_path)) is True
+        return -1
+
+    assert files.can_sync_file_system()
+    monkeypatch.setattr(files, "_c_function", lambda name: sync_all)
+    with pytest.raises(files.LostError, match="Input/output"):
+        files.sync_file_system(str(tmp_path))
+    assert len(calls) == 2
+
+
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS])
 def test_many_files_are_synced_one_by_one_where_a_sandbox_refuses_to_sync_all(tmp_path, monkeypatch, number):
     def refuse(descriptor: int) -> int:

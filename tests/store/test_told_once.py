@@ -47,6 +47,7 @@ class System:
 
 @pytest.fixture
 def system(monkeypatch: pytest.MonkeyPatch) -> System:
+    assert files.can_sync_file_system()  # asked of the real one, and remembered
     return System(monkeypatch)
 
 

@@ -116,6 +116,7 @@ def test_a_signal_handler_that_writes_and_syncs_in_the_middle_of_a_sync_waits_fo
         mine = {*disk.written}
         to_sync.sync(mark)
         assert mine <= disk.durable
+        disk.write(to_sync, 1)  # another thread, while the handler goes on
 
     for to_sync, step in at_every_step(Unsynced.sync, handle, partial(disk.write, count=first)):
         to_sync.sync()

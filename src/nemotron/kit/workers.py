@@ -31,8 +31,8 @@ _HARMLESS = frozenset(
 def is_interrupting() -> bool:
     """Whether this runs in a signal handler, and the signal came while Python had a lock on all threads.
 
-    That is so for a moment whenever one is started or counted. A thread that is started in the handler waits
-    for that lock, which is given back when the handler is over, and who started it waits for the thread.
+    That is so for a moment whenever one is started or counted. The lock is given back when the handler is
+    over, and until then no pool takes work.
 
     >>> is_interrupting()
     False

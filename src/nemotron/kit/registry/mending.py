@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry
-from nemotron.kit.errors import CorruptError, KitError
+from nemotron.kit.errors import CorruptError
 from nemotron.kit.registry import layout, objects
 from nemotron.kit.registry.copying import holds
 from nemotron.kit.registry.findings import some
@@ -151,7 +151,7 @@ def sync_written(store: Store, mark: Mark, written: Iterable[str]) -> None:
     """
     try:
         store.sync_since(mark)
-    except KitError:
+    except BaseException:  # an interrupt among them
         for key in written:
             store.remove(key)
         raise

@@ -60,11 +60,9 @@ def create_exclusive(path: str, data: bytes, durable: bool) -> bool:
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of it: one call may write less."""
-    done = os.write(descriptor, data)
-    if done < len(data):
-        view = memoryview(data)[done:]
-        while view:
-            view = view[os.write(descriptor, view) :]
+    view = memoryview(data)
+    while view := view[os.write(descriptor, view) :]:
+        pass
 
 
 def read_at(descriptor: int, size: int, start: int) -> bytes:
@@ -112,8 +110,9 @@ def can_sync_file_system() -> bool:
         return False
     import ctypes
 
+    before = ctypes.set_errno(0)
     call(-1)
-    return ctypes.get_errno() == errno.EBADF  # it was looked at; EPERM and ENOSYS tell of those who don't
+    return ctypes.set_errno(before) == errno.EBADF  # so it was looked at, unlike by a sandbox: EPERM, ENOSYS
 
 
 def sync_file_system(folder: str | int) -> bool:
@@ -147,11 +146,12 @@ def open_folder(path: str) -> int:
 def _sync_all(call: Any, descriptor: int) -> None:
     import ctypes
 
-    ctypes.set_errno(0)
+    # Each call puts back what it found: a signal handler comes when the call is over, and may sync as well.
+    before = ctypes.set_errno(0)
     try:
         call(descriptor)
-    finally:  # an interrupt comes when the call is over, and it is not told again
-        if number := ctypes.get_errno():
+    finally:  # nor is it told again after an interrupt
+        if number := ctypes.set_errno(before):
             raise LostError(number, os.strerror(number))
 
 
@@ -165,8 +165,7 @@ def _c_function(name: str) -> Any:
 
 # Enough to be written in few requests, little enough that most of a file is on its way when its end is read.
 WRITE_BACK_SIZE = 32 << 20
-# What is copied before it is read: enough that the one thread does not wait for the other at each block,
-# little enough to be in memory still.
+# What is copied before it is read: enough not to wait at each block, little enough to be in memory still.
 LEAD_SIZE = 8 << 20
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE, see sync_file_range(2)
 _CLONE = 0x40049409  # FICLONE, see ioctl_ficlonerange(2)
@@ -310,12 +309,13 @@ def copies_by_itself(descriptor: int) -> bool:
 
 
 def start_write_back(descriptor: int, start: int, size: int) -> None:
-    """Have the disk begin to take a part of a file; neither waited for nor to be relied on."""
-    call = _c_function("sync_file_range")
-    if call is not None:  # what it says is of no matter: the sync that follows tells what is wrong
+    """Have the disk begin to take a part of a file. What it says does not matter: the sync then tells."""
+    if (call := _c_function("sync_file_range")) is not None:
         import ctypes
 
+        before = ctypes.set_errno(0)
         call(descriptor, ctypes.c_int64(start), ctypes.c_int64(size), _WRITE)
+        ctypes.set_errno(before)
 
 
 def _clone(source: int, target: int) -> bool:

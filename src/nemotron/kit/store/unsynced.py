@@ -98,10 +98,10 @@ class Unsynced:
         self._root = root
         # Of files and marks: who comes later has a greater one.
         self._numbers = itertools.count(1)
-        # Those that no sync has taken yet, each under its number.
-        self._paths: dict[int, str] = {}
-        # Those that a sync has taken. What it is done with goes; an interrupt leaves the others to the next.
-        self._taken: list[dict[int, str]] = []
+        # Those that are to be synced, each under its number; what a sync is done with goes. New ones are put
+        # into the last of these, and each sync begins another one.
+        self._books: dict[int, dict[int, str]] = {}
+        self._begin_book()
         self._failed: _Failure | None = None
         # One for all who have a mark: a sync is for the files of each, and has to hear what each would hear.
         self._opened: Callable[[], _Opened | None] = lambda: None
@@ -114,6 +114,11 @@ class Unsynced:
         # none: they only add.
         self._marking = threading.RLock()
         self._turn = threading.RLock()
+
+    def _begin_book(self) -> None:
+        book: dict[int, str] = {}
+        self._books[next(self._numbers)] = book
+        self._paths = book
 
     def mark(self) -> Mark:
         """A number between those of the files so far and those that are the business of who asks."""
@@ -177,11 +182,10 @@ class Unsynced:
         """Sync; what went wrong that may be the business of who asks."""
         # Who finds its files taken by another thread's sync waits until that is done.
         with self._turn:
-            self._taken.append(self._paths)
-            self._paths = {}
-            taken, paths = [*self._taken], dict[int, str]()
-            for some in taken:
-                paths.update(some)
+            taken, paths = self._books.copy(), dict[int, str]()
+            self._begin_book()
+            for book in taken.values():
+                paths.update(book)
             failed: dict[int, OSError] = {}
             of_all = False
             try:
@@ -192,8 +196,9 @@ class Unsynced:
                 failed[self._number_of(error, paths)] = error
             else:
                 left = {number for number in failed if _is_there(failed[number])}
-            self._taken.append({number: paths[number] for number in left})
-            self._taken = [some for some in self._taken if not any(some is done for done in taken)]
+            self._books[next(self._numbers)] = {number: paths[number] for number in left}
+            for number in taken:
+                self._books.pop(number, None)
             worst = _Failure(max(failed), failed[max(failed)], of_all) if failed else None
             if worst is not None and (self._failed is None or worst.number >= self._failed.number):
                 self._failed = worst

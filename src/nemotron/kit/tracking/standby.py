@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 
 from nemotron.kit.errors import KitError
-from nemotron.kit.workers import is_interrupting
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +88,7 @@ class Standby:
 
 
 def _started(work: Work, name: str) -> threading.Thread | None:
-    """A daemon that does it; None where none can be had: as the process ends, and in some signal handlers."""
-    if is_interrupting():
-        return None
+    """A daemon that does it; None where the process ends and begins no threads."""
     thread = threading.Thread(target=work, daemon=True, name=name)
     try:
         thread.start()
