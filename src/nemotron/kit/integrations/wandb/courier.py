@@ -247,7 +247,7 @@ class Courier:
 
     def _first(self) -> "tuple[OutboxRecord, Registry, Future[Said]] | None":
         with self._lock:
-            return next(iter(self._own.values()), None)
+            return next(iter([*self._own.values()]), None)  # a signal handler may add one meanwhile
 
     def _deliver(self, record: OutboxRecord, registry: Registry, answer: "Future[Said]") -> bool:
         """Deliver one; returns whether to go on with the next."""
