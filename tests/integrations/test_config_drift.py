@@ -54,12 +54,7 @@ USES: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def forgotten():
-    clear_artifact_cache()
-    yield
-    clear_artifact_cache()
-    OmegaConf.clear_resolvers()
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 @pytest.fixture

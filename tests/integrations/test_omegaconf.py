@@ -29,12 +29,9 @@ from nemotron.kit.registry.registry import Registry
 
 
 @pytest.fixture(autouse=True)
-def forgotten():
-    clear_artifact_cache()
+def no_mounts(forgotten):
     yield
-    clear_artifact_cache()
     git_mounts.clear_git_mounts()
-    OmegaConf.clear_resolvers()
 
 
 @pytest.fixture

@@ -15,12 +15,7 @@ from nemotron.kit.registry.registry import Registry
 __all__ = ["proxy", "server"]
 
 
-@pytest.fixture(autouse=True)
-def forgotten():
-    clear_artifact_cache()
-    yield
-    clear_artifact_cache()
-    OmegaConf.clear_resolvers()
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 @pytest.fixture

@@ -8,17 +8,11 @@ from omegaconf import OmegaConf
 
 from nemotron.kit import context
 from nemotron.kit.errors import MisuseError, NotFoundError
-from nemotron.kit.integrations.omegaconf import clear_artifact_cache, register_resolvers
+from nemotron.kit.integrations.omegaconf import register_resolvers
 from nemotron.kit.integrations.wandb.resolving import find
 from nemotron.kit.integrations.wandb.tracker import WandbTracker
 
-
-@pytest.fixture(autouse=True)
-def forgotten():
-    clear_artifact_cache()
-    yield
-    clear_artifact_cache()
-    OmegaConf.clear_resolvers()
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 class Fake:
