@@ -189,16 +189,16 @@ def copy_registry(root: Path) -> Store:
 @contextmanager
 def unsynced() -> Iterator[None]:
     """Nothing of this process is brought to the disk, not even its commits: as `cp` does it."""
-    from nemotron.kit.store import files
+    from nemotron.kit.store import file_copy, files
 
-    before = os.fsync, files.sync_file_system, files.start_write_back
+    before = os.fsync, files.sync_file_system, file_copy.start_write_back
     os.fsync = lambda descriptor: None
     files.sync_file_system = lambda folder: True
-    files.start_write_back = lambda descriptor, start, size: None
+    file_copy.start_write_back = lambda descriptor, start, size: None
     try:
         yield
     finally:
-        os.fsync, files.sync_file_system, files.start_write_back = before
+        os.fsync, files.sync_file_system, file_copy.start_write_back = before
 
 
 def kit(root: Path, *, synced: bool = True, **draft: object) -> Store:

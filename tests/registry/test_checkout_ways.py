@@ -15,7 +15,7 @@ from nemotron.kit.registry import checkout_cache, laying_out, reading
 from nemotron.kit.registry.checkout_options import CheckoutOptions
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.store import files
+from nemotron.kit.store import file_copy
 from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.testing.faults import failing
 
@@ -192,8 +192,8 @@ def test_gc_of_the_version_leaves_what_other_checkouts_have(publish, by, data):
 
 def test_copies_share_no_blocks(publish, by, data, monkeypatch):
     record = publish(snapshot=True).record
-    monkeypatch.setattr(files, "_clone", lambda *_: pytest.fail("shared"))
-    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: True)
+    monkeypatch.setattr(file_copy, "_clone", lambda *_: pytest.fail("shared"))
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: True)
     monkeypatch.setattr(os, "copy_file_range", lambda *_: pytest.fail("shared"))
     folder = by("copy").folder(record)
     assert whole(folder, data)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nemotron.kit.store import blocks, files
+from nemotron.kit.store import blocks, file_copy
 from nemotron.kit.store.blocks import Fetch
 
 DATA = os.urandom(100_003)
@@ -61,19 +61,19 @@ def test_a_block_is_fetched_while_the_one_before_is_shown() -> None:
 
 
 def copying(source: Path, target: Path) -> Callable[..., int]:
-    """`files.copy` between two paths."""
+    """`file_copy.copy` between two paths."""
 
     def copy(seen: blocks.Seen, ahead: bool) -> int:
         with open(source, "rb", buffering=0) as here, open(target, "w+b", buffering=0) as there:
-            return files.copy(here.fileno(), there.fileno(), seen, BLOCK, ahead=ahead)
+            return file_copy.copy(here.fileno(), there.fileno(), seen, BLOCK, ahead=ahead)
 
     return copy
 
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    monkeypatch.setattr(files, "LEAD_SIZE", 4 * BLOCK)
-    monkeypatch.setattr(files, "_clone", lambda source, target: False)
+    monkeypatch.setattr(file_copy, "LEAD_SIZE", 4 * BLOCK)
+    monkeypatch.setattr(file_copy, "_clone", lambda source, target: False)
     (tmp_path / "source").write_bytes(DATA)
     return copying(tmp_path / "source", tmp_path / "target")
 
@@ -83,7 +83,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 def test_what_is_shown_is_what_was_written(
     copy: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: bool, served: bool
 ) -> None:
-    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: served)
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: served)
     seen = bytearray()
     assert copy(seen.extend, ahead) == len(DATA)
     assert seen == DATA == (tmp_path / "target").read_bytes()
@@ -102,7 +102,7 @@ def test_what_the_other_thread_meets_comes_back(
             raise OSError(5, "it broke")
         return int(real(*arguments))
 
-    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: served)
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: served)
     monkeypatch.setattr(os, "copy_file_range", lambda *_: 0)
     monkeypatch.setattr(os, call, fail)
     with pytest.raises(OSError, match="it broke"):
@@ -122,7 +122,7 @@ def test_who_stops_it_finds_nothing_at_work(
         if shown == 7:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: served)
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: served)
     with pytest.raises(KeyboardInterrupt):
         copy(stop, True)
     size = (tmp_path / "target").stat().st_size
@@ -133,7 +133,7 @@ def test_who_stops_it_finds_nothing_at_work(
 def test_a_copy_that_is_cut_meanwhile_ends_short(
     copy: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: False)
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: False)
     real = os.preadv
 
     def cut(descriptor: int, buffers: list[memoryview], at: int) -> int:

@@ -149,7 +149,7 @@ def test_what_a_sync_is_told_is_not_lost_on_a_signal_handler_that_syncs_too(tmp_
         return -1
 
     assert files.can_sync_file_system()
-    monkeypatch.setattr(files, "_c_function", lambda name: sync_all)
+    monkeypatch.setattr(files, "c_function", lambda name: sync_all)
     with pytest.raises(files.LostError, match="Input/output"):
         files.sync_file_system(str(tmp_path))
     assert len(calls) == 2
@@ -161,7 +161,7 @@ def test_many_files_are_synced_one_by_one_where_a_sandbox_refuses_to_sync_all(tm
         ctypes.set_errno(number)
         return -1
 
-    monkeypatch.setattr(files, "_c_function", lambda name: refuse)
+    monkeypatch.setattr(files, "c_function", lambda name: refuse)
     files.can_sync_file_system.cache_clear()
     synced: list[str] = []
     monkeypatch.setattr(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nemotron.kit.errors import DiskFullError, OutsideRootError
-from nemotron.kit.store import files
+from nemotron.kit.store import file_copy, files
 from nemotron.kit.store.local import LocalStore
 from nemotron.kit.store.memory import MemoryStore
 from nemotron.kit.store.protocol import Store
@@ -91,15 +91,15 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_what_is_shown_is_what_is_stored(
     store: Store, source: Path, monkeypatch: pytest.MonkeyPatch, ahead: bool
 ) -> None:
-    monkeypatch.setattr(files, "LEAD_SIZE", 1 << 17)
+    monkeypatch.setattr(file_copy, "LEAD_SIZE", 1 << 17)
     assert filled(store, source, ahead=ahead) == source.read_bytes() == store.read(KEY)
 
 
 def test_a_disk_that_fills_up_while_another_thread_copies(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "LEAD_SIZE", 1 << 17)
-    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: False)  # as a tmpfs would
+    monkeypatch.setattr(file_copy, "LEAD_SIZE", 1 << 17)
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: False)  # as a tmpfs would
     store = LocalStore(tmp_path / "store")
     written = iter((None,) * 5)
     is_full = lambda _: next(written, "full") == "full"  # noqa: E731
@@ -115,7 +115,7 @@ def test_a_disk_that_fills_up_while_another_thread_copies(
 def test_a_file_system_that_can_not_copy_by_itself(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: True)
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: True)
     monkeypatch.setattr(os, "copy_file_range", failing(lambda *_: 0, number))
     store = LocalStore(tmp_path / "store")
     assert filled(store, source) == source.read_bytes() == store.read(KEY)
@@ -129,7 +129,7 @@ def test_a_file_system_that_stops_copying_half_way(
     def copy(here: int, there: int, count: int, at: int, to: int) -> int:
         return real(here, there, min(count, 1000), at, to) if at < 5000 else 0
 
-    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: True)
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: True)
     monkeypatch.setattr(os, "copy_file_range", copy)
     store = LocalStore(tmp_path / "store")
     assert filled(store, source) == source.read_bytes() == store.read(KEY)
@@ -140,10 +140,12 @@ def test_reads_that_give_less_than_was_asked_for(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     real = os.preadv
-    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: how == "copied by itself")
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: how == "copied by itself")
     monkeypatch.setattr(os, "preadv", lambda file, views, at: real(file, [views[0][:1000]], at))
     if how == "shared":
-        monkeypatch.setattr(files, "_clone", lambda here, there: os.pwrite(there, source.read_bytes(), 0) > 0)
+        monkeypatch.setattr(
+            file_copy, "_clone", lambda here, there: os.pwrite(there, source.read_bytes(), 0) > 0
+        )
     store = LocalStore(tmp_path / "store")
     assert filled(store, source) == source.read_bytes() == store.read(KEY)
 
@@ -155,7 +157,7 @@ def test_blocks_that_are_shared_are_shown_as_well(
         os.pwrite(target, os.pread(source, SIZE, 0), 0)
         return True
 
-    monkeypatch.setattr(files, "_clone", clone)
+    monkeypatch.setattr(file_copy, "_clone", clone)
     store = LocalStore(tmp_path / "store")
     assert filled(store, source) == source.read_bytes() == store.read(KEY)
 
@@ -163,7 +165,7 @@ def test_blocks_that_are_shared_are_shown_as_well(
 def test_a_disk_that_fills_while_copying_leaves_nothing(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: True)
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: True)
     monkeypatch.setattr(os, "copy_file_range", failing(lambda *_: 0, errno.ENOSPC))
     store = LocalStore(tmp_path / "store")
     with pytest.raises(DiskFullError):
@@ -181,9 +183,9 @@ def test_the_disk_takes_what_is_copied_while_the_rest_is(
         assert os.fstat(descriptor).st_size == start + size
         started.append((start, size))
 
-    monkeypatch.setattr(files, "copies_by_itself", lambda descriptor: by_itself)
-    monkeypatch.setattr(files, "start_write_back", start)
-    monkeypatch.setattr(files, "WRITE_BACK_SIZE", 300_000)
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: by_itself)
+    monkeypatch.setattr(file_copy, "start_write_back", start)
+    monkeypatch.setattr(file_copy, "WRITE_BACK_SIZE", 300_000)
     filled(LocalStore(tmp_path / "store"), source)
     assert len(started) == 4
     assert [at for at, _ in started] == [0, *(sum(size for _, size in started[:n]) for n in (1, 2, 3))]
@@ -193,7 +195,7 @@ def test_the_disk_takes_what_is_copied_while_the_rest_is(
 def test_a_write_back_really_begins_or_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open(tmp_path / "file", "wb", buffering=0) as file:
         file.write(b"content")
-        files.start_write_back(file.fileno(), 0, 7)
-        monkeypatch.setattr(files, "_c_function", lambda name: None)
-        files.start_write_back(file.fileno(), 0, 7)
+        file_copy.start_write_back(file.fileno(), 0, 7)
+        monkeypatch.setattr(files, "c_function", lambda name: None)
+        file_copy.start_write_back(file.fileno(), 0, 7)
     assert (tmp_path / "file").read_bytes() == b"content"

@@ -19,7 +19,7 @@ from nemotron.kit.registry.checkout_options import CheckoutOptions
 from nemotron.kit.registry.doctor import examine
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.store import files, sparse
+from nemotron.kit.store import file_copy, sparse
 
 PAGE = 4096
 BUFFER = 4 * sparse.PIECE_SIZE
@@ -75,13 +75,13 @@ def test_any_file_is_copied_as_it_is_and_shown_as_it_is_copied(
     folder, seen, real = tmp_path_factory.mktemp("any"), bytearray(), os.preadv
     data, most = make(folder / "source", parts, odd), itertools.cycle([BUFFER, 70_001])
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(files, "_clone", lambda source, target: False)
-        patched.setattr(files, "LEAD_SIZE", 2 * BUFFER)
+        patched.setattr(file_copy, "_clone", lambda source, target: False)
+        patched.setattr(file_copy, "LEAD_SIZE", 2 * BUFFER)
         if short:  # as some file systems answer
             patched.setattr(os, "preadv", lambda file, views, at: real(file, [views[0][: next(most)]], at))
         with open(folder / "source", "rb") as source, open(folder / "target", "w+b") as target:
             place = source.tell()
-            done = files.copy(source.fileno(), target.fileno(), seen.extend, BUFFER, ahead=ahead)
+            done = file_copy.copy(source.fileno(), target.fileno(), seen.extend, BUFFER, ahead=ahead)
             assert source.tell() == place
     assert done == len(data)
     assert seen == data == (folder / "target").read_bytes()
@@ -193,9 +193,9 @@ def test_where_a_file_can_not_be_made_longer_zeros_are_written(
 
     data = make(tmp_path / "source", [("data", 10), ("hole", 500), ("data", 1), ("hole", 500)], odd=7)
     monkeypatch.setattr(os, "ftruncate", refuse)
-    monkeypatch.setattr(files, "_clone", lambda source, target: False)
+    monkeypatch.setattr(file_copy, "_clone", lambda source, target: False)
     with open(tmp_path / "source", "rb") as source, open(tmp_path / "target", "w+b") as target:
-        assert files.copy(source.fileno(), target.fileno(), lambda block: None, BUFFER) == len(data)
+        assert file_copy.copy(source.fileno(), target.fileno(), lambda block: None, BUFFER) == len(data)
     assert (tmp_path / "target").read_bytes() == data
 
 

@@ -26,10 +26,10 @@ class System:
         self.failures = self._told = 0
         self._heard: dict[int, int] = {}
         self._open = files.open_folder
-        others = files._c_function
+        others = files.c_function
         monkeypatch.setattr(files, "open_folder", self.open_folder)
         monkeypatch.setattr(
-            files, "_c_function", lambda name: self.syncfs if name == "syncfs" else others(name)
+            files, "c_function", lambda name: self.syncfs if name == "syncfs" else others(name)
         )
 
     def open_folder(self, path: str) -> int:

@@ -14,7 +14,7 @@ import sys
 from nemotron.kit.registry import content, digest_cache, parallel
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.store import files, local
+from nemotron.kit.store import file_copy, files, local
 
 
 def die():
@@ -47,7 +47,7 @@ def arm(point):
         remember = digest_cache.DigestCache.remember
         digest_cache.DigestCache.remember = at_call(remember, int(number), after=True)
     elif kind == "half":
-        files.copy = half_of(files.copy, int(number))
+        file_copy.copy = half_of(file_copy.copy, int(number))
     elif kind == "sync":
         local.LocalStore.sync_since = at_call(local.LocalStore.sync_since, 1)
     else:

@@ -31,7 +31,7 @@ from nemotron.kit.registry.reading import COPY_BUFFER_SIZE, SMALL_SIZE_MAX
 from nemotron.kit.registry.records import Record
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.registry.scan import is_reserved
-from nemotron.kit.store import files
+from nemotron.kit.store import file_copy
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.system_errors import translate
 
@@ -175,7 +175,7 @@ class _OnDisk(Place):
     def copy(self, name: str, fs: Any, target: BinaryIO, seen: Seen) -> None:
         with self.open(name, fs) as file:
             if file.size > SMALL_SIZE_MAX:
-                files.copy(file.fileno(), target.fileno(), seen, COPY_BUFFER_SIZE)
+                file_copy.copy(file.fileno(), target.fileno(), seen, COPY_BUFFER_SIZE)
             else:
                 data = file.read()
                 target.write(data)

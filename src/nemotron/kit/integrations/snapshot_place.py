@@ -28,7 +28,7 @@ from nemotron.kit.registry.companions import companion
 from nemotron.kit.registry.look_ups import LookUps
 from nemotron.kit.registry.reading import COPY_BUFFER_SIZE, SMALL_SIZE_MAX
 from nemotron.kit.registry.scan import METADATA_FILE
-from nemotron.kit.store import files
+from nemotron.kit.store import file_copy
 from nemotron.kit.store.blocks import Seen as Sees
 
 BLOCK_BYTES = 1 << 20
@@ -139,7 +139,7 @@ class InSnapshot(Place):
             seen(block)
 
         with self._blobs.opened(entry) if path is None else open(path, "rb") as file:
-            files.copy(file.fileno(), target.fileno(), both, COPY_BUFFER_SIZE)
+            file_copy.copy(file.fileno(), target.fileno(), both, COPY_BUFFER_SIZE)
         if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
             raise self._blobs.damaged(entry) if path is None else self._changed(path)
 

@@ -27,7 +27,7 @@ from nemotron.kit.documents.digest import ALGORITHM, digest_of
 from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import CorruptError, PathNotFoundError
 from nemotron.kit.registry import layout, objects, parallel, reading
-from nemotron.kit.store import files
+from nemotron.kit.store import file_copy
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.store.system_errors import translate
 
@@ -109,7 +109,7 @@ class Blobs:
                 threads = parallel.workers_most() if entry.size > reading.SMALL_SIZE_MAX else 1
                 hasher = blake3(max_threads=threads)
                 size = reading.buffer_size(threads)
-                files.show(file.fileno(), hasher.update, size, ahead=threads > 1)
+                file_copy.show(file.fileno(), hasher.update, size, ahead=threads > 1)
                 if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
                     raise self.damaged(entry)
                 if len(_read_through) >= _READ_THROUGH_MAX:

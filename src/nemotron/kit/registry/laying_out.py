@@ -17,7 +17,7 @@ from nemotron.kit.registry.blobs import Blobs
 from nemotron.kit.registry.checkout_options import Way
 from nemotron.kit.registry.scan import leaves
 from nemotron.kit.registry.work import Progress, Told
-from nemotron.kit.store import files
+from nemotron.kit.store import file_copy, files
 from nemotron.kit.store.protocol import Store
 from nemotron.kit.store.system_errors import translate
 
@@ -160,7 +160,7 @@ def _link(blobs: Blobs, entry: Entry, path: str, threads: int, told: Told | None
 
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        files.show(descriptor, seen, reading.buffer_size(threads), ahead=threads > 1)
+        file_copy.show(descriptor, seen, reading.buffer_size(threads), ahead=threads > 1)
     finally:
         os.close(descriptor)
     if f"{ALGORITHM}:{hasher.hexdigest()}" != entry.digest:
@@ -211,7 +211,7 @@ def _copy_out(
     try:
         if blobs.store.local_path(layout.BLOBS) is not None:
             with blobs.opened(entry) as blob:
-                files.copy(
+                file_copy.copy(
                     blob.fileno(),
                     descriptor,
                     seen,

@@ -16,7 +16,7 @@ from nemotron.kit.documents.digest import ALGORITHM, SAMPLE_BLOCK, SAMPLED_WHOLE
 from nemotron.kit.documents.entry import Entry, kept_time
 from nemotron.kit.errors import ConflictError, KitError, PathNotFoundError
 from nemotron.kit.registry.work import Told, Work, each
-from nemotron.kit.store import files, plain
+from nemotron.kit.store import file_copy, files, plain
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.system_errors import translate
 
@@ -234,7 +234,7 @@ def read_through(descriptor: int, seen: Seen, threads: int, told: Told | None) -
         if told is not None:
             told(len(block))
 
-    return files.show(descriptor, looked_at, buffer_size(threads), ahead=threads > 1)
+    return file_copy.show(descriptor, looked_at, buffer_size(threads), ahead=threads > 1)
 
 
 def beside_copying(threads: int) -> int:

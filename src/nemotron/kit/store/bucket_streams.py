@@ -19,7 +19,7 @@ from typing import TypedDict
 
 from blake3 import blake3
 
-from nemotron.kit.store import files
+from nemotron.kit.store import file_copy
 from nemotron.kit.store.blocks import Seen
 from nemotron.kit.workers import Workers
 
@@ -83,7 +83,7 @@ class StreamedFile:
             hasher.update(block)
             seen(block)
 
-        done = files.show(self._descriptor, both, self._buffer_size, ahead=ahead)
+        done = file_copy.show(self._descriptor, both, self._buffer_size, ahead=ahead)
         self._digest, self.size = hasher.digest(), done
         return done
 

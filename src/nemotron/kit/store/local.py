@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, TypeVar
 
 from nemotron.kit.errors import OutsideRootError, PathNotFoundError, RefusedError
 from nemotron.kit.store import files, folders
-from nemotron.kit.store.blocks import Seen
 from nemotron.kit.store.protocol import Found, Mark, Staging, Store, check_key
 from nemotron.kit.store.system_errors import translate, translating
 from nemotron.kit.store.unsynced import Unsynced
@@ -218,7 +217,29 @@ class LocalStore(Store):
 
     def stage(self) -> Staging:
         """Begin content, in a temporary file of the store's own folder."""
-        return LocalStaging(self)
+        from nemotron.kit.store.local_staging import LocalStaging  # who only reads needs none
+
+        folder = self._path(".kit/staging")
+        path = f"{folder}/{_TEMPORARY}{os.urandom(8).hex()}"
+        try:
+            self._refuse_links(".kit/staging/x")
+            self._anew(lambda: self._make_folder(folder, durable=False))
+            return LocalStaging(path, self._take)
+        except OSError as error:
+            raise translate(error, "write", folder) from error
+
+    def _take(self, temporary: str, key: str) -> bool:
+        """Give a finished file the name of a key; False if that is there."""
+        path = self._path(key)
+        self._refuse_links(key)
+        folder = os.path.dirname(path)
+        try:
+            self._anew(lambda: self._make_folder(folder, durable=False))
+            created = _link(temporary, path)
+            self._unsynced.add(path)
+        except OSError as error:
+            raise translate(error, "write", path) from error
+        return created
 
     def rely_on(self, key: str) -> None:
         """Sync it too."""
@@ -328,73 +349,20 @@ class LocalStore(Store):
                 self._durable_folders.add(folder)
 
 
-class LocalStaging(Staging):
-    """A temporary file that becomes an object by `link(2)`, and is durable after `LocalStore.sync`."""
-
-    def __init__(self, store: LocalStore) -> None:
-        self._store = store
-        folder = store._path(".kit/staging")
-        self.path = f"{folder}/{_TEMPORARY}{os.urandom(8).hex()}"
-        try:
-            store._refuse_links(".kit/staging/x")
-            store._anew(lambda: store._make_folder(folder, durable=False))
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._descriptor = os.open(self.path, flags, files.READ_ONLY)
-        except OSError as error:
-            raise translate(error, "write", folder) from error
-
-    def write(self, chunk: bytes | memoryview) -> None:
-        """Append bytes."""
-        try:
-            files.write_all(self._descriptor, chunk)
-        except OSError as error:
-            self.abort()
-            raise translate(error, "write", self.path) from error
-
-    def fill(self, source: int, seen: Seen, buffer_size: int, *, ahead: bool = False) -> int:
-        """Copy a file, in the way that is cheapest here; `seen` is told what the store now holds."""
-        shown = self._telling(seen)
-        try:
-            return files.copy(source, self._descriptor, shown, buffer_size, write_back=True, ahead=ahead)
-        except OSError as error:
-            self.abort()
-            raise translate(error, "copy into", self.path) from error
-
-    def commit(self, key: str) -> bool:
-        """Give the file its name."""
-        path = self._store._path(key)
-        self._store._refuse_links(key)
-        folder = os.path.dirname(path)
-        try:
-            self._store._anew(lambda: self._store._make_folder(folder, durable=False))
-            created = self._link(path)
-            self._store._unsynced.add(path)
-        except OSError as error:
-            raise translate(error, "write", path) from error
-        finally:
-            self.abort()
-        return created
-
-    def _link(self, path: str) -> bool:
-        try:
-            os.link(self.path, path)
-            return True
-        except OSError as error:
-            if os.stat(self.path).st_nlink == 2:
-                return True
-            if error.errno == errno.EEXIST:
-                return False
-            if error.errno not in _NO_LINKS:
-                raise
-        # Without links a rename is as good here: the key is the content's digest, so whoever wins is right.
-        if os.path.lexists(path):
-            return False
-        os.replace(self.path, path)
+def _link(source: str, target: str) -> bool:
+    """Give a file a second name, or another one where it can't have two; False if that is there."""
+    try:
+        os.link(source, target)
         return True
-
-    def abort(self) -> None:
-        """Drop the file."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            files.unlink(self.path)
+    except OSError as error:
+        if os.stat(source).st_nlink == 2:
+            return True
+        if error.errno == errno.EEXIST:
+            return False
+        if error.errno not in _NO_LINKS:
+            raise
+    # Without links a rename is as good here: the key is the content's digest, so whoever wins is right.
+    if os.path.lexists(target):
+        return False
+    os.replace(source, target)
+    return True
