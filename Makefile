@@ -59,7 +59,7 @@ bench: ## measure the kit beside its peers, and write bench/RESULTS.md (under 10
 	@.ci/bench
 	@.venv/bench/bin/python bench/report.py $(ARGS)
 
-bench-full: ## the same with more and larger data (35 minutes); goes on where it was stopped
+bench-full: ## the same with more and larger data (40 minutes); goes on where it was stopped
 	@.ci/bench
 	@.venv/bench/bin/python bench/report.py --full $(ARGS)
 	@$(python) bench/configs.py

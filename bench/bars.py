@@ -1,6 +1,7 @@
 """The bars that this kit has set itself, and whether what was measured keeps them.
 
-Times move between machines, so most bars are ratios, taken round by round in one run, and their median.
+Times move between machines, so most bars are ratios, taken round by round in one run, and their median; of
+medians, where one of the two takes part in fewer rounds.
 """
 
 import statistics
@@ -51,9 +52,21 @@ class Bar:
             value = statistics.median(taken)
             return verdict(what, f"{value:.4f} s", self.text or f"≤ {self.most:g} s", value <= self.most)
         fastest = min(there, key=lambda name: statistics.median(there[name]))
-        value = statistics.median(a / b for a, b in zip(taken, there[fastest], strict=False))
-        measured = f"{value:.2f}x {fastest}" if value > 0.005 else f"{value:.5f}x {fastest}"
+        value, scatter = compare(taken, there[fastest])
+        measured = f"{value:.{2 if value > 0.005 else 5}f}x {fastest}{scatter}"
         return verdict(what, measured, self.text or f"≤ {self.most:g}x", value <= self.most)
+
+
+def compare(taken: list[float], others: list[float]) -> tuple[float, str]:
+    """The ratio of two that took part side by side, and how it scatters.
+
+    One of many figures says little, so it is not picked out because the other was there in that round alone.
+    """
+    if len(others) < len(taken):
+        return statistics.median(taken) / statistics.median(others), ""
+    ratios = [a / b for a, b in zip(taken, others, strict=False)]
+    scatter = f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 and max(ratios) > 0.05 else ""
+    return statistics.median(ratios), scatter
 
 
 def verdict(what: str, measured: str, bar: str, holds: bool) -> Verdict:
