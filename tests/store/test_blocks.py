@@ -110,6 +110,29 @@ def test_what_the_other_thread_meets_comes_back(
     assert call == "preadv" or calls[-1] is not threading.current_thread()
 
 
+def test_the_copy_is_so_far_ahead_and_no_further(
+    copy: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, written = os.write, [threading.Event() for _ in range(len(DATA) // BLOCK + 2)]
+
+    def write(descriptor: int, block: memoryview) -> int:
+        count = real(descriptor, block)
+        next(event for event in written if not event.is_set()).set()
+        return count
+
+    seen = 0
+
+    def slowly(block: memoryview) -> None:
+        nonlocal seen
+        assert written[min(seen + 4, len(DATA) // BLOCK) - 1].wait(60), "it waits for who looks"
+        assert (tmp_path / "target").stat().st_size <= (seen + 4) * BLOCK, "and goes no further than that"
+        seen += 1
+
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: False)
+    monkeypatch.setattr(os, "write", write)
+    assert copy(slowly, True) == len(DATA)
+
+
 @pytest.mark.parametrize("served", [False, True])
 def test_who_stops_it_finds_nothing_at_work(
     copy: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: bool

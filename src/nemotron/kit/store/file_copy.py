@@ -2,13 +2,14 @@
 
 import errno
 import os
+from queue import SimpleQueue
 
 from nemotron.kit.store import blocks, files
 from nemotron.kit.store.blocks import Seen
 
 # Enough to be written in few requests, little enough that most of a file is on its way when its end is read.
 WRITE_BACK_SIZE = 32 << 20
-# What is copied before it is read: enough not to wait at each block, little enough to be in memory still.
+# How far what is copied may be ahead of what is read: enough that none waits, and in memory still.
 LEAD_SIZE = 8 << 20
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE, see sync_file_range(2)
 _CLONE = 0x40049409  # FICLONE, see ioctl_ficlonerange(2)
@@ -118,28 +119,43 @@ def _follow(copy_block: blocks.Fetch, target: int, seen: Seen, buffer_size: int,
     """Have another thread copy, and read what it has written behind it, from the page cache.
 
     Reading it once more costs less than handing buffers from one core to another and back does, where those
-    have no cache in common: then each write to a buffer waits for the other's.
+    have no cache in common: then each write to a buffer waits for the other's. Neither waits for the other at
+    each step, as one of the two is always held up a little.
     """
     buffer, own = memoryview(bytearray(buffer_size)), memoryview(bytearray(buffer_size))
+    written: SimpleQueue[int | None] = SimpleQueue()  # up to where; None when no more comes
+    room: SimpleQueue[None] = SimpleQueue()
+    for _ in range(max(1, LEAD_SIZE // buffer_size)):
+        room.put(None)
+    is_over = False
 
-    def copy_on(at: int) -> int:
-        end = at
-        while end - at < LEAD_SIZE and (count := copy_block(buffer, end)):
-            end += count
-        return end
+    def copy_on() -> None:
+        end = start
+        try:
+            room.get()
+            while not is_over and (count := copy_block(buffer, end)):
+                end += count
+                written.put(end)
+                room.get()
+        finally:
+            written.put(None)
 
-    done, end = start, copy_on(start)
     from nemotron.kit.workers import Workers  # not every process that reads files needs one
 
     with Workers(1, "kit-ahead") as pool:
-        while done < end:
-            coming = pool.submit(copy_on, end)
-            while done < end and (count := os.preadv(target, [own[: end - done]], done)):
-                seen(own[:count])
-                done += count
-            if done < end:
-                return  # somebody has cut it, and who compares the size will see that
-            end = coming.result()
+        try:
+            copying, done = pool.submit(copy_on), start
+            while (end := written.get()) is not None:
+                while done < end and (count := os.preadv(target, [own[: end - done]], done)):
+                    seen(own[:count])
+                    done += count
+                if done < end:
+                    return  # somebody has cut it, and who compares the size will see that
+                room.put(None)
+        finally:
+            is_over = True
+            room.put(None)
+        copying.result()
 
 
 def copies_by_itself(descriptor: int) -> bool:
