@@ -14,13 +14,13 @@ from nemotron.kit.artifacts import drift
 from nemotron.kit.documents.digest import ALGORITHM
 from nemotron.kit.documents.tree import Entry
 from nemotron.kit.errors import (
-    ConflictError,
     CorruptError,
     DriftError,
     MisuseError,
     NotFoundError,
     PathNotFoundError,
 )
+from nemotron.kit.integrations import copy_refusals
 from nemotron.kit.integrations.arriving import Arrivals
 from nemotron.kit.integrations.artifact_places import find
 from nemotron.kit.integrations.fsspec import ArtifactFileSystem
@@ -29,12 +29,11 @@ from nemotron.kit.integrations.present import opened, present
 from nemotron.kit.integrations.walking import Item, Walk
 from nemotron.kit.registry.flags import check_flags
 from nemotron.kit.registry.parallel import Stopped
-from nemotron.kit.registry.records import Copied, Record
+from nemotron.kit.registry.records import Copied
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.registry.scan import METADATA_FILE, METADATA_SIZE_MAX, kit_metadata, leaves
+from nemotron.kit.registry.scan import METADATA_FILE, METADATA_SIZE_MAX, kit_metadata
 from nemotron.kit.workers import Workers
 
-NAMED_MAX = 5
 # Files of a bucket that are fetched at the same time.
 FAR_AT_ONCE = 16
 
@@ -69,27 +68,24 @@ def copy_out(
         RefusedError, DiskFullError: it could not be written; what was copied before stays.
     """
     check_flags(force=force)
-    if not to or "\x00" in to or "://" in to:
-        raise MisuseError(f"Not a path of this machine: {to!r}. For the folder you are in write .")
+    copy_refusals.refuse_no_path(to)
     fs = ArtifactFileSystem.over(registry)
     place = _place(registry, ref, file_alone=True)
     drift.look(registry, place.record)
     name = place.uri.removeprefix("art://")
-    target = os.path.abspath(os.path.expanduser(to))
     is_folder = not place.inside or fs.isdir(name)
-    if not is_folder and (os.path.isdir(target) or to.endswith("/")):
-        target = os.path.join(target, place.inside.rpartition("/")[2])
-    _refuse_onto_itself(place, target)
-    _refuse_into_itself(place, [target if is_folder else os.path.dirname(target)])
+    target = _target(to, None if is_folder else place.inside.rpartition("/")[2])
+    copy_refusals.refuse_onto_itself(place, target)
+    copy_refusals.refuse_into_itself(place, [target if is_folder else os.path.dirname(target)])
     walk = Walk(fs, place, target)
     items = list((walk.below if is_folder else walk.single)(name, place.inside, target))
-    _refuse_into_itself(place, [*(os.path.dirname(item.to) for item in items), *walk.empty])
+    copy_refusals.refuse_into_itself(place, [*(os.path.dirname(item.to) for item in items), *walk.empty])
     record = next((item for item in items if is_folder and _is_record(fs, item)), None)
     content = [item for item in items if item is not record]
     # Of a snapshot nothing can be missing or changed unseen: it is read by this very listing.
     tree = None if place.record.is_snapshot else registry.tree(place.record)
     published = {entry.path: entry for entry in tree.entries} if tree else {}
-    _refuse_changed(place, content, published)
+    copy_refusals.refuse_changed(place, content, published)
     there = present(fs, content, published, target, progress)
     missing = [item for item in content if item.to not in there]
     skipped = [item for item in content if item.to in there]
@@ -98,13 +94,14 @@ def copy_out(
     elif record is not None and os.path.lexists(record.to) and not _is_older_record(fs, record):
         missing.append(record)  # in the place of somebody's own file, so it is told like any other
         record = None
-    _refuse_to_overwrite(place, missing, force, target)
+    copy_refusals.refuse_links_through_links(place, missing, target)
+    copy_refusals.refuse_to_overwrite(place, missing, force)
     meter = _Meter(progress, sum(item.size for item in missing))
     folders = dict.fromkeys([target, *walk.empty]) if is_folder else {}
     _Copying(fs, place, published, meter).copy(missing, folders, record)
     if is_folder:
         found = {item.inside for item in items}
-        _refuse_gaps(
+        copy_refusals.refuse_gaps(
             place, [path for path, entry in published.items() if entry.is_file and path not in found]
         )
     files, links = _counted(missing)
@@ -113,35 +110,23 @@ def copy_out(
     )
 
 
+def _target(to: str, name: str | None) -> str:
+    """Where a copy goes, absolute.
+
+    Args:
+        to: as it was said.
+        name: of a file, which goes by it into a folder; None for a folder.
+    """
+    target = os.path.abspath(os.path.expanduser(to))
+    if name is not None and (os.path.isdir(target) or to.endswith("/")):
+        return os.path.join(target, name)
+    return target
+
+
 def _counted(items: Sequence[Item]) -> tuple[int, int]:
     """How many of them are files, and how many links."""
     links = sum(item.link is not None for item in items)
     return len(items) - links, links
-
-
-def _refuse_onto_itself(place: Place, target: str) -> None:
-    """Refuse where what is copied is what it would be copied to."""
-    if place.record.is_snapshot or place.record.is_at_url:
-        return
-    source = os.path.join(place.registry.folder(place.record), place.inside)
-    if os.path.realpath(source) == os.path.realpath(target):
-        raise MisuseError(
-            f"Nothing was copied: {target} is itself what {place.uri} refers to. Name another place"
-        )
-
-
-def _refuse_into_itself(place: Place, folders: Sequence[str]) -> None:
-    """Refuse where something would come into the very folder that the artifact refers to."""
-    record = place.record
-    if record.is_snapshot or record.is_at_url or record.scope == "file":
-        return
-    top = os.path.realpath(place.registry.folder(record))
-    for folder in dict.fromkeys(folders):
-        if not leaves(folder, top):
-            raise MisuseError(
-                f"Nothing was copied: {folder} lies in {top}, to which {record.uri} refers, and what comes "
-                "there would change it. Name a place outside"
-            )
 
 
 def _is_record(fs: ArtifactFileSystem, item: Item) -> bool:
@@ -172,86 +157,6 @@ def _artifact(record: Mapping[str, Any]) -> str | None:
     tracking = record["tracking"]
     known = tracking.get("artifact_id") if isinstance(tracking, dict) else None
     return known.rpartition(":")[0] if isinstance(known, str) else None
-
-
-def _refuse_changed(place: Place, items: Sequence[Item], published: Mapping[str, Entry]) -> None:
-    """Refuse what can't be what was published, before reading it."""
-    changed = [
-        f"{item.inside} has {item.size:,} bytes, expected {entry.size:,}"
-        for item in items
-        if (entry := published.get(item.inside)) and entry.is_file and item.link is None
-        if entry.digest and entry.size != item.size
-    ]
-    if changed:
-        more = f"; and {len(changed) - NAMED_MAX:,} more" if len(changed) > NAMED_MAX else ""
-        raise DriftError(
-            f"{place.record.uri} is not what was published: {'; '.join(changed[:NAMED_MAX])}{more}. "
-            f"{_instead(place.record)}"
-        )
-
-
-def _instead(record: Record) -> str:
-    """What to do about a reference that has changed."""
-    return f"Nothing was copied. {_way_out(record)}"
-
-
-def _way_out(record: Record) -> str:
-    return (
-        f"Bring back what was published, or register what is in {record.folder} now as a new version and "
-        f"copy that. `nemotron kit verify {record.name}:v{record.version}` names all that changed"
-    )
-
-
-def _refuse_links_through_links(place: Place, missing: Sequence[Item], target: str) -> None:
-    """Refuse to make a link where the folder is reached by a link: from there it may lead out of the copy."""
-    top = os.path.realpath(target)
-    for folder in dict.fromkeys(os.path.dirname(item.to) for item in missing if item.link is not None):
-        if os.path.realpath(folder) != os.path.normpath(f"{top}/{os.path.relpath(folder, target)}"):
-            raise ConflictError(
-                f"Not overwritten: {folder} is a link, or is reached by one, and {place.uri} has "
-                "a folder of links there, which would lead elsewhere; nothing was copied. Move it, or copy "
-                "to another place"
-            )
-
-
-def _refuse_to_overwrite(place: Place, missing: Sequence[Item], force: bool, target: str) -> None:
-    _refuse_links_through_links(place, missing, target)
-    differ = [item for item in missing if os.path.lexists(item.to)]
-    for item in differ:
-        if kept := _never_replaced(item):
-            what = "file" if item.link is None else "link"
-            raise ConflictError(
-                f"Not overwritten: {item.to} is {kept}, and art://{item.name} a {what}; nothing was copied. "
-                "Move it, or copy to another place"
-            )
-    if differ and not force:
-        named = ", ".join(item.to for item in differ[:NAMED_MAX])
-        more = f" and {len(differ) - NAMED_MAX} more" if len(differ) > NAMED_MAX else ""
-        raise ConflictError(
-            f"Not overwritten: {named}{more} {'differs' if len(differ) == 1 else 'differ'} from {place.uri}; "
-            f"nothing was copied. To replace {'it' if len(differ) == 1 else 'them'} use --force"
-        )
-
-
-def _never_replaced(item: Item) -> str | None:
-    """What is there that no file or link may take the place of; None if there is nothing of the kind."""
-    if os.path.isdir(item.to) and not (item.link is not None and os.path.islink(item.to)):
-        return "a folder"
-    if os.path.exists(item.to) and not os.path.isfile(item.to) and not os.path.isdir(item.to):
-        return "a device, a pipe or a socket"
-    return None
-
-
-def _refuse_gaps(place: Place, absent: list[str]) -> None:
-    """Let nobody take what was copied for all that was published."""
-    below = f"{place.inside}/" if place.inside else ""
-    gaps = [path for path in absent if path.startswith(below)]
-    if gaps:
-        more = f" and {len(gaps) - NAMED_MAX:,} more" if len(gaps) > NAMED_MAX else ""
-        raise DriftError(
-            f"{place.uri} is not complete: {', '.join(gaps[:NAMED_MAX])}{more} "
-            f"{'is' if len(gaps) == 1 else 'are'} missing. What is there was copied. {_way_out(place.record)}"
-        )
 
 
 def _place(registry: Registry, ref: str, *, file_alone: bool) -> Place:
@@ -333,7 +238,7 @@ class _Copying:
             except NotFoundError as error:
                 raise PathNotFoundError(
                     f"{error}. It was there when the copy began; what was copied by then stays. "
-                    f"{_way_out(self._version)}"
+                    f"{copy_refusals.way_out(self._version)}"
                 ) from error
             found = f"{ALGORITHM}:{hasher.hexdigest()}"
             changed = digest is not None and digest.startswith(f"{ALGORITHM}:") and digest != found
@@ -344,7 +249,7 @@ class _Copying:
                 )
                 if self._version.is_snapshot:
                     raise CorruptError(f"{said}. Nothing was copied")
-                raise DriftError(f"{said}. {_instead(self._version)}")
+                raise DriftError(f"{said}. {copy_refusals.instead(self._version)}")
 
 
 def _copy(copying: _Copying, item: Item) -> None:
