@@ -454,6 +454,32 @@ def test_no_link_leads_out_of_the_copy_by_way_of_another(tmp_path: Path, snapsho
     assert not (tmp_path / "copies/sub/above").is_symlink()
 
 
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_a_link_by_way_of_one_that_is_left_out_is_what_it_leads_to(tmp_path: Path, snapshot: bool) -> None:
+    (tmp_path / "data/part").mkdir(parents=True)
+    (tmp_path / "data/other").mkdir()
+    (tmp_path / "data/part/x").write_text("x")
+    (tmp_path / "data/other/y").write_text("y")
+    for name, target in {
+        "part/away": "../other",
+        "part/y": "away/y",
+        "part/up": "..",
+        "part/x-too": "up/part/x",
+        "part/all": "up/other",
+        "part/lost": "up/part/nowhere",
+    }.items():
+        (tmp_path / "data" / name).symlink_to(target)
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="data", source=tmp_path / "data", snapshot=snapshot))
+    whole = copy_out(store, "data", "whole")
+    assert (whole.files, whole.links, whole.left_out) == (2, 6, ())
+    part = copy_out(store, "data/part", "part")
+    assert (part.files, part.links, part.left_out) == (4, 1, ("part/lost", "part/up"))
+    found = {"x": b"x", "x-too": b"x", "y": b"y", "away/y": b"y", "all/y": b"y"}
+    assert content(tmp_path / "part") == found
+    assert os.readlink("part/y") == "away/y", "which is a folder there"
+
+
 @pytest.mark.parametrize("force", [True, False])
 def test_no_link_is_made_in_a_folder_that_is_a_link_by_now(tmp_path: Path, force: bool) -> None:
     (tmp_path / "data").mkdir()

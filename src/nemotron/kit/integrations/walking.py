@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from nemotron.kit.errors import NotFoundError, OutsideRootError, RefusedError
@@ -41,9 +42,10 @@ class Item:
 class Walk:
     """All files of a folder, or one. What can't be copied is refused before anything is.
 
-    A link whose target is copied too, or is nowhere, is copied as a link, where there can be links; one that
-    leads to another place in the artifact is copied as what is there. Any other is left out: what is outside
-    of the artifact is never read, and no link is made that leads out of the copy.
+    A link whose target is copied too, or is nowhere, is copied as a link, where there can be links. One that
+    leads to another place in the artifact, or there by way of a link that is left out, is copied as what it
+    leads to. Any other is left out: what is outside of the artifact is never read, and no link is made that
+    leads out of the copy.
 
     Attributes:
         empty: folders to make that hold nothing, of what was walked.
@@ -130,4 +132,16 @@ class Walk:
         if not f"{leads_to}/".startswith(f"{os.path.normpath(f'{_ANYWHERE}/{self._top}')}/"):
             return None
         there = leads_to.removeprefix(_ANYWHERE)
+        if self._goes_astray(os.path.dirname(inside), there.strip("/")):
+            return None
         return link if info["type"] == "link" or self._fs.exists(f"{self._whole}{there}") else None
+
+    def _goes_astray(self, folder: str, there: str) -> bool:
+        """Whether a way from a folder to another place goes by way of a link that is left out."""
+        for path in accumulate(there.split("/")[:-1], "{}/{}".format):
+            name = f"{self._whole}/{path}"
+            if not f"{folder}/".startswith(f"{path}/") and self._fs.exists(name):
+                info = self._fs.info(name)
+                if info["type"] == "link" and self._link(info, path) is None:
+                    return True
+        return False
