@@ -10,14 +10,20 @@ import pytest
 from omegaconf import OmegaConf
 from pydantic import Field
 
-from nemotron.kit import context
-from nemotron.kit.errors import ArtifactNotFoundError, InvalidReferenceError
+from nemotron.kit import Artifact, ModelArtifact, PretrainDataArtifact, context
+from nemotron.kit.errors import (
+    ArtifactNotFoundError,
+    CorruptError,
+    InvalidReferenceError,
+    MisuseError,
+    NotInitializedError,
+)
 from nemotron.kit.integrations.config_values import meanings, resolve_references
 from nemotron.kit.recipe_loader import extract_recipe_config
 from nemotron.kit.registry.records import Draft
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.noop import NoOpTracker
-from nemotron.kit.train_script import omegaconf_to_dataclass
+from nemotron.kit.train_script import check_config, omegaconf_to_dataclass
 
 
 @dataclass
@@ -70,6 +76,51 @@ def test_a_path_is_where_it_lies_and_text_the_version(publish: Callable[[str], N
     assert made.noted == "art://org-my-data:v1/part.txt"
     assert made.free == {"deep": ["art://org-my-data:v1"], "not": "see art://org/my-data"}
     assert context.used() == ("art://org-my-data:v1",)
+
+
+@dataclass
+class Typed:
+    model: ModelArtifact
+    more: list[Artifact] = field(default_factory=list)
+    maybe: ModelArtifact | None = None
+
+
+def test_a_kind_of_artifact_is_loaded(publish: Callable[[str], None], tmp_path: Path) -> None:
+    publish("data")
+    ModelArtifact(path=tmp_path / "model", step=7).save(name="model")
+    made = omegaconf_to_dataclass({"model": "art://model:latest", "more": ["art://data"]}, Typed)
+    assert (made.model.step, made.model.uri, made.maybe) == (7, "art://model:v1", None)
+    assert [type(one) for one in made.more] == [Artifact]
+    assert made.more[0].uri == "art://data:v1"
+    assert context.used() == ("art://model:v1", "art://data:v1")
+    again = omegaconf_to_dataclass({"model": made.model, "maybe": "art://model:v1"}, Typed)
+    assert again.model is made.model
+    assert again.maybe == made.model
+
+
+@dataclass
+class OfOtherKind:
+    corpus: Annotated[PretrainDataArtifact, "checked"]
+
+
+def test_what_is_no_such_kind_names_its_key(publish: Callable[[str], None], tmp_path: Path) -> None:
+    publish("data")
+    with pytest.raises(CorruptError, match="art://data:v1 does not hold a ModelArtifact") as plain:
+        omegaconf_to_dataclass({"model": "art://data"}, Typed)
+    assert "model is art://data" in str(plain.value.__notes__)
+    ModelArtifact(path=tmp_path / "model", step=7).save(name="model")
+    with pytest.raises(MisuseError, match=r"ModelArtifact.*PretrainDataArtifact") as other:
+        omegaconf_to_dataclass({"corpus": "art://model"}, OfOtherKind)
+    assert "corpus is art://model" in str(other.value.__notes__)
+    with pytest.raises(
+        MisuseError, match=r"model: expected ModelArtifact \(art://NAME:VERSION\), found '/a/"
+    ):
+        omegaconf_to_dataclass({"model": "/a/path"}, Typed)
+    context.reset()
+    check_config({"model": "art://data"}, Typed)
+    with pytest.raises(NotInitializedError) as without:
+        omegaconf_to_dataclass({"model": "art://data"}, Typed)
+    assert "model is art://data" in str(without.value.__notes__)
 
 
 def test_a_path_of_an_unpublished_artifact_stays(publish: Callable[[str], None]) -> None:

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterable, Mapping
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from nemotron.kit.errors import KitError
 from nemotron.kit.train_script.nearest import nearest, suggestion
 from nemotron.kit.train_script.references import dotted
 from nemotron.kit.train_script.single_values import MISSING, MismatchError, mismatch, single_value
 from nemotron.kit.train_script.typing_help import (
     UnknownTypeError,
+    artifact_kind,
     bare,
     dataclass_of,
     is_path,
@@ -29,6 +31,7 @@ from nemotron.kit.train_script.typing_help import (
 )
 
 if TYPE_CHECKING:
+    from nemotron.kit.artifacts.base import Artifact
     from nemotron.kit.integrations.config_values import Meaning
 
 _LISTS = (list, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable)
@@ -135,12 +138,29 @@ class Converter:
         return self._single(hint, value, where)
 
     def _single(self, hint: Any, value: Any, where: str) -> Any:
-        """Make a value that is not walked through: an artifact is its place or its version."""
+        """Make a value that is not walked through: an artifact is itself, its place or its version."""
+        if isinstance(value, str) and (kind := artifact_kind(hint)) is not None:
+            return self._artifact(kind, value, where)
         if self.artifacts:
             from nemotron.kit.integrations.config_values import replaced
 
             value = replaced(value, self.artifacts, by="path" if is_path(hint) else "uri")
         return single_value(hint, value, where)
+
+    def _artifact(self, kind: "type[Artifact]", value: str, where: str) -> Any:
+        """Load what a reference means; one that leads nowhere is no matter of the type."""
+        from nemotron.kit.names import SCHEME
+
+        if not value.startswith(SCHEME):
+            raise mismatch(where, f"{spell(kind)} ({SCHEME}NAME:VERSION)", value)
+        if not self.build:
+            return _NOTHING
+        known = self.artifacts.get(value)
+        try:
+            return kind.from_uri(known.uri if known else value)
+        except KitError as error:
+            error.add_note(f"{where} is {value}")
+            raise
 
     def _parameter(
         self, cls: type, parameter: inspect.Parameter, value: Any, where: str, default: Any

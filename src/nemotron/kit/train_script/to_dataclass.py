@@ -36,8 +36,9 @@ def omegaconf_to_dataclass(
     section that sets some fields keeps the others of the field's default. Keys are checked first and
     interpolations resolved after that, so a typo is reported before `${art:…}` downloads anything.
 
-    A value `art://data:latest` is the artifact's own place in a field of type `Path`, and the version that
-    it is, `art://data:v3`, in a field of text: the same for all ranks, and an input of the current run.
+    A value `art://data:latest` is the artifact's own place in a field of type `Path`, the artifact itself in
+    one of type `Artifact` or of a kind of it, and the version that it is, `art://data:v3`, in a field of
+    text: the same for all ranks, and an input of the current run.
 
     Args:
         config: an OmegaConf config, or a plain dict.
@@ -48,8 +49,8 @@ def omegaconf_to_dataclass(
 
     Raises:
         TypeError: `X must be a dataclass`.
-        MisuseError: every unknown key, wrong type and missing value (`???`), with path and file; or an
-            interpolation that leads nowhere.
+        MisuseError: every unknown key, wrong type and missing value (`???`), with path and file; an
+            interpolation that leads nowhere; or an artifact of another kind, or without a store.
         NotFoundError: there is no such artifact; a note says which key names it.
         DriftError, RefusedError, UnavailableError: files of an artifact differ from what was published or
             can't be compared, and `kit.init(on_drift="error")` was said.

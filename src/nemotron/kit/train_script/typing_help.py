@@ -7,7 +7,10 @@ import sys
 import typing
 from collections.abc import Mapping
 from types import NoneType, SimpleNamespace, UnionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nemotron.kit.artifacts.base import Artifact
 
 
 class UnknownTypeError(Exception):
@@ -76,6 +79,19 @@ def is_path(hint: Any) -> bool:
     plain = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
     plain = typing.get_origin(plain) or plain
     return isinstance(plain, type) and issubclass(plain, os.PathLike)
+
+
+def artifact_kind(hint: Any) -> "type[Artifact] | None":
+    """The kind of artifact that a type is, also behind `Annotated`; None for any other.
+
+    >>> from nemotron.kit import ModelArtifact
+    >>> artifact_kind(ModelArtifact) is ModelArtifact, artifact_kind(str)
+    (True, None)
+    """
+    plain = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+    base = sys.modules.get("nemotron.kit.artifacts.base")  # who has such a type has loaded it
+    is_kind = base is not None and isinstance(plain, type) and issubclass(plain, base.Artifact)
+    return typing.cast("type[Artifact]", plain) if is_kind else None
 
 
 def bare(hint: Any) -> Any:
