@@ -114,15 +114,9 @@ def _use_store(root: str) -> None:
 
     Another store takes its place, and not what the script said of how to go about it.
     """
-    current, said = context.current_registry(), context.settings()
+    current = context.current_registry()
     if current is None or current.root != Registry.open(root).root:
-        start.init(
-            root=root,
-            evidence=said.evidence,
-            on_drift=said.on_drift,
-            on_mismatch=said.on_mismatch,
-            wandb_timeout_s=said.wandb_timeout_s,
-        )
+        start.move_store(root)
 
 
 def _in_project(ref: str, said: _Said) -> str:

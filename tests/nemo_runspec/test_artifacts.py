@@ -126,6 +126,37 @@ def test_the_store_in_force_stays_with_what_was_loaded(root: str, tmp_path: Path
     assert setup_artifact_tracking({}).manifest
 
 
+def test_another_store_takes_the_place_of_the_one_in_force_and_of_nothing_else(root: str, tmp_path: Path):
+    kit.init(
+        root=tmp_path / "first",
+        evidence="full",
+        checkout="copy",
+        openlineage=tmp_path / "events.jsonl",
+    )
+    setup_artifact_tracking(config(root))
+    saved = model(tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/w.bin").write_text("weights")
+    saved.save(name="model", snapshot=True)
+    registry = context.require_registry()
+    record = registry.resolve("model:v1")
+    assert registry.root == root
+    assert record.manifest.content.evidence == "full"
+    registry.folder(record)
+    assert registry._checkouts is not None
+    assert registry._checkouts.way == "copy"
+    assert "model" in (tmp_path / "events.jsonl").read_text()
+
+
+def test_another_store_of_the_same_kind_is_opened_with_the_same_options():
+    options = {"endpoint": "http://127.0.0.1:1", "access_key_id": "me", "secret_access_key": "mine"}
+    first = Registry.open("s3://bucket/first", storage_options=options)
+    assert first.elsewhere("s3://bucket/second").store.__reduce__()[1] == ("s3://bucket/second", options)
+    with pytest.raises(MisuseError, match="storage_options are not used"):
+        Registry.open("memory://second", storage_options=options)
+    assert first.elsewhere("memory://second").root == "memory://second"
+
+
 def test_without_any_section_nothing_is_tracked(tmp_path: Path):
     tracking = setup_artifact_tracking({"run": {"model": "model:latest"}})
     assert tracking == ArtifactTrackingResult()

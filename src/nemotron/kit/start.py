@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -177,13 +177,44 @@ def add_wandb(project: str | None = None, entity: str | None = None) -> None:
     from nemotron.kit.integrations.wandb.tracker import WandbTracker
     from nemotron.kit.tracking.composite import CompositeTracker
 
-    current = context.current_tracker()
-    mine = current.trackers if isinstance(current, CompositeTracker) else (current,) if current else ()
+    mine = _trackers_of(context.current_tracker())
     if any(isinstance(tracker, WandbTracker) for tracker in mine):
         return
     keep = [tracker for tracker in mine if tracker.is_active()]
     theirs = _wandb_tracker(project, entity)
     context.set_tracker(CompositeTracker([*keep, theirs]) if keep else theirs)
+
+
+def move_store(root: str) -> None:
+    """Have another store in the place of the one in force; all else stays as `init` was told.
+
+    Args:
+        root: the other store: a path or URL.
+
+    Raises:
+        MisuseError: it is no root.
+    """
+    if not is_initialized():
+        init(root=root)
+        return
+    from nemotron.kit.registry.checkout_options import CheckoutOptions
+    from nemotron.kit.tracking.composite import CompositeTracker
+    from nemotron.kit.tracking.file import FileTracker
+
+    current, tracker = context.current_registry(), context.current_tracker()
+    registry = current.elsewhere(root) if current else _open(root, None, CheckoutOptions())
+    others = [one for one in _trackers_of(tracker) if not isinstance(one, FileTracker)]
+    store = FileTracker(registry, evidence=context.settings().evidence)
+    context.set_registry(registry)
+    context.set_tracker(CompositeTracker([store, *others]) if others else store)
+
+
+def _trackers_of(tracker: "LineageTracker | None") -> "Sequence[LineageTracker]":
+    from nemotron.kit.tracking.composite import CompositeTracker
+
+    if tracker is None:
+        return ()
+    return tracker.trackers if isinstance(tracker, CompositeTracker) else (tracker,)
 
 
 def _shown(what: str) -> "AbstractContextManager[Progress | None]":

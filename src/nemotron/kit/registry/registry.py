@@ -12,7 +12,7 @@ from nemotron.kit.errors import MisuseError, RefusedError
 from nemotron.kit.names import Alias, ArtifactName, ArtifactRef, Version, parse_selector
 from nemotron.kit.registry.catalog import Catalog
 from nemotron.kit.registry.resolved import Record
-from nemotron.kit.store.connect import open_store
+from nemotron.kit.store.connect import open_store, scheme_of
 from nemotron.kit.store.protocol import Store
 
 if TYPE_CHECKING:
@@ -47,11 +47,17 @@ class Registry(Catalog):
     Args:
         store: where everything lies.
         checkouts: how snapshots are laid out.
+        storage_options: what the store was opened with.
     """
 
-    def __init__(self, store: Store, checkouts: "CheckoutOptions | None" = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        checkouts: "CheckoutOptions | None" = None,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(store)
-        self._checkouts = checkouts
+        self._checkouts, self._storage_options = checkouts, storage_options
         self._checked_out: dict[tuple[str, int], str] = {}
         self._prepared = 0
 
@@ -64,7 +70,12 @@ class Registry(Catalog):
         checkouts: "CheckoutOptions | None" = None,
     ) -> "Registry":
         """Open the registry at a root; see `open_store`. Nothing is written until something is published."""
-        return cls(open_store(root, storage_options), checkouts)
+        return cls(open_store(root, storage_options), checkouts, storage_options)
+
+    def elsewhere(self, root: str | os.PathLike[str]) -> "Registry":
+        """The registry at another root, opened like this one; with its options, if both are of one kind."""
+        options = self._storage_options if scheme_of(root) == scheme_of(self.root) else None
+        return Registry.open(root, storage_options=options, checkouts=self._checkouts)
 
     # -- publishing ----------------------------------------------------------------------------------------
 

@@ -39,8 +39,7 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     text = os.fspath(root)
     if not text or "\x00" in text:
         raise MisuseError(f"Not a root: {text!r}; expected a folder or a URL")
-    match = _URL.match(text)
-    scheme = match[1].lower() if match else ""
+    scheme = scheme_of(text)
     if scheme in ("", "file", "memory") and storage_options:
         raise MisuseError(f"storage_options are not used by {text}: {', '.join(sorted(storage_options))}")
     if not scheme:
@@ -65,6 +64,16 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     from nemotron.kit.store.readable import ReadableStore
 
     return ReadableStore(text, storage_options)
+
+
+def scheme_of(root: str | os.PathLike[str]) -> str:
+    """What kind of root it is; empty for a path.
+
+    >>> scheme_of("s3://bucket/store"), scheme_of("/data/store")
+    ('s3', '')
+    """
+    match = _URL.match(os.fspath(root))
+    return match[1].lower() if match else ""
 
 
 def _path_of(url: str) -> str:
