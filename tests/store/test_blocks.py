@@ -134,6 +134,27 @@ def test_the_copy_is_so_far_ahead_and_no_further(
 
 
 @pytest.mark.parametrize("served", [False, True])
+def test_where_no_thread_can_be_had_it_is_copied_first(
+    copy: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: bool
+) -> None:
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("kit-ahead"):
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(file_copy, "copies_by_itself", lambda descriptor: served)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    seen = bytearray()
+    copying = threading.Thread(target=copy, args=(seen.extend, True), daemon=True)
+    copying.start()
+    copying.join(60)
+    assert not copying.is_alive(), "it waits for itself"
+    assert seen == DATA == (tmp_path / "target").read_bytes()
+
+
+@pytest.mark.parametrize("served", [False, True])
 def test_who_stops_it_finds_nothing_at_work(
     copy: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: bool
 ) -> None:

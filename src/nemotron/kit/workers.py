@@ -78,6 +78,8 @@ class Workers(Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a thread do it; where none can be had, it is done when this returns.
 
+        So it must not wait for what its caller does next.
+
         Raises:
             BaseException: what the work raised, where it was done here; else the future's `result()` does.
         """

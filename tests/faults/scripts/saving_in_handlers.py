@@ -20,6 +20,7 @@ from typing import Any
 
 import nemotron.kit as kit
 from nemotron.kit import Artifact
+from nemotron.kit.store import file_copy
 
 LIMIT_S = 60
 KIT = os.path.dirname(kit.__file__)
@@ -38,6 +39,7 @@ class Job:
             for number in range(files):
                 (folder / f"{number}.bin").write_bytes(os.urandom(100))
         (self.folder / "large.bin").write_bytes(os.urandom(9 << 20))
+        self.large = [os.urandom(5 << 19), os.urandom(5 << 19)]
 
     def save(self) -> None:
         (self.folder / "0.bin").write_bytes(os.urandom(100))
@@ -48,6 +50,7 @@ class Job:
             return
         self.is_busy = True
         (self.last / "0.bin").write_bytes(b"%100d" % self.count)
+        (self.last / "large.bin").write_bytes(self.large[self.count % 2])  # copied each time, and stored once
         Artifact(path=self.last).save(name="last", snapshot=True)
         self.count += 1
         self.is_busy = False
@@ -86,6 +89,7 @@ def main() -> None:
     folder, how, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     faulthandler.dump_traceback_later(LIMIT_S, exit=True)
     os.fsync = lambda descriptor: None  # hundreds of them; who waits for whom is the same
+    file_copy.LEAD_SIZE = 1 << 20  # so that not only files of tens of MiB are copied ahead of who reads them
     kit.init(root=folder / "store")
     job = Job(folder)
     job.save()  # else the handler comes into the middle of imports, which Python refuses to begin once more

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from queue import SimpleQueue
 
 from nemotron.kit.store import blocks, files
@@ -42,7 +43,7 @@ def copy(
         share: whether both may share blocks, or are to be two of everything.
         write_back: have the disk take what is written while the rest is copied, so that a sync that follows
             finds little left to do.
-        ahead: have another thread copy a block while the one before it is shown.
+        ahead: have another thread copy, up to `LEAD_SIZE` ahead of what is shown.
 
     Returns:
         The number of bytes.
@@ -127,16 +128,21 @@ def _follow(copy_block: blocks.Fetch, target: int, seen: Seen, buffer_size: int,
     room: SimpleQueue[None] = SimpleQueue()
     for _ in range(max(1, LEAD_SIZE // buffer_size)):
         room.put(None)
-    is_over = False
+    is_over, caller = False, threading.get_ident()
 
     def copy_on() -> None:
+        # Where no thread can be had, all is copied before any of it is read: nobody makes room meanwhile.
+        waits = threading.get_ident() != caller
         end = start
         try:
-            room.get()
-            while not is_over and (count := copy_block(buffer, end)):
+            while True:
+                if waits:
+                    room.get()
+                count = 0 if is_over else copy_block(buffer, end)
+                if not count:
+                    break
                 end += count
                 written.put(end)
-                room.get()
         finally:
             written.put(None)
 
