@@ -480,6 +480,36 @@ def test_a_link_by_way_of_one_that_is_left_out_is_what_it_leads_to(tmp_path: Pat
     assert os.readlink("part/y") == "away/y", "which is a folder there"
 
 
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_links_that_lead_through_themselves_are_copied_as_they_are(tmp_path: Path, snapshot: bool) -> None:
+    (tmp_path / "data/part").mkdir(parents=True)
+    (tmp_path / "data/part/x").write_text("x")
+    links = {"part/self": "self/y", "part/one": "other/x", "part/other": "one/y", "part/up": "../part/up/q"}
+    for name, target in links.items():
+        (tmp_path / "data" / name).symlink_to(target)
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="data", source=tmp_path / "data", snapshot=snapshot))
+    for what, to in (("data", "whole"), ("data/part", "whole-part")):
+        copied = copy_out(store, what, to)
+        assert (copied.files, copied.links) == (1, len(links)), copied.left_out
+    for name, target in links.items():
+        assert os.readlink(tmp_path / "whole" / name) == target
+
+
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_a_link_in_a_folder_that_a_link_leads_to_is_what_it_leads_to(tmp_path: Path, snapshot: bool) -> None:
+    (tmp_path / "data/part").mkdir(parents=True)
+    (tmp_path / "data/other").mkdir()
+    (tmp_path / "data/z").write_text("meant")
+    (tmp_path / "data/part/z").write_text("another")
+    (tmp_path / "data/part/away").symlink_to("../other")
+    (tmp_path / "data/other/link").symlink_to("../z")
+    store = Registry.open(tmp_path / "store")
+    store.publish(Draft(name="data", source=tmp_path / "data", snapshot=snapshot))
+    copy_out(store, "data/part", "part")
+    assert (tmp_path / "part/away/link").read_text() == "meant"
+
+
 @pytest.mark.parametrize("force", [True, False])
 def test_no_link_is_made_in_a_folder_that_is_a_link_by_now(tmp_path: Path, force: bool) -> None:
     (tmp_path / "data").mkdir()

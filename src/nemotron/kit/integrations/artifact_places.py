@@ -132,6 +132,8 @@ class _OnDisk(Place):
         except OSError:
             return None
         above, real = os.path.dirname(path), os.path.realpath(path)
+        if os.path.realpath(above) != above:
+            return None  # seen from the folder that it is in, which is elsewhere, it says something else
         stays = _is_below(real, top)
         if not stays and not self.registry.follows(self.record, self.inside):
             return None  # as spelt it may seem to stay: through another link

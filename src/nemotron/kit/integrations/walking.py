@@ -62,6 +62,7 @@ class Walk:
         self._whole = place.record.uri.removeprefix("art://")
         self.empty: list[str] = []
         self.left_out: list[str] = []
+        self._is_astray: dict[str, bool] = {}
 
     @cached_property
     def _holds_links(self) -> bool:
@@ -138,10 +139,13 @@ class Walk:
 
     def _goes_astray(self, folder: str, there: str) -> bool:
         """Whether a way from a folder to another place goes by way of a link that is left out."""
-        for path in accumulate(there.split("/")[:-1], "{}/{}".format):
+        above = accumulate(there.split("/")[:-1], "{}/{}".format)
+        return any(self._is_left_out(path) for path in above if not f"{folder}/".startswith(f"{path}/"))
+
+    def _is_left_out(self, path: str) -> bool:
+        if path not in self._is_astray:
+            self._is_astray[path] = False  # which also ends the ways that lead through themselves
             name = f"{self._whole}/{path}"
-            if not f"{folder}/".startswith(f"{path}/") and self._fs.exists(name):
-                info = self._fs.info(name)
-                if info["type"] == "link" and self._link(info, path) is None:
-                    return True
-        return False
+            if self._fs.exists(name) and (info := self._fs.info(name))["type"] == "link":
+                self._is_astray[path] = self._link(info, path) is None
+        return self._is_astray[path]
