@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 from omegaconf import OmegaConf
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from nemotron.kit import Artifact, ModelArtifact, PretrainDataArtifact, context
 from nemotron.kit.errors import (
@@ -121,6 +121,56 @@ def test_what_is_no_such_kind_names_its_key(publish: Callable[[str], None], tmp_
     with pytest.raises(NotInitializedError) as without:
         omegaconf_to_dataclass({"model": "art://data"}, Typed)
     assert "model is art://data" in str(without.value.__notes__)
+
+
+@dataclass
+class OfSeveral:
+    kinds: PretrainDataArtifact | ModelArtifact | None = None
+    text: str | ModelArtifact = ""
+    path: Path | ModelArtifact | None = None
+    checked: Annotated[ModelArtifact, AfterValidator(lambda model: model.step)] | None = None
+
+
+def test_a_reference_is_the_artifact_wherever_the_type_may_be_one(
+    publish: Callable[[str], None], tmp_path: Path
+) -> None:
+    publish("data")
+    ModelArtifact(path=tmp_path / "model", step=7).save(name="model")
+    made = omegaconf_to_dataclass(
+        dict.fromkeys(("kinds", "text", "path", "checked"), "art://model"), OfSeveral
+    )
+    for value in (made.kinds, made.text, made.path):
+        assert isinstance(value, ModelArtifact)
+        assert value.uri == "art://model:v1"
+    assert made.checked == 7, "its rules are kept"
+    plain = omegaconf_to_dataclass({"text": "words", "path": "/a/path"}, OfSeveral)
+    assert (plain.text, plain.path) == ("words", Path("/a/path"))
+    with pytest.raises(MisuseError, match="not a PretrainDataArtifact or ModelArtifact"):
+        omegaconf_to_dataclass({"kinds": "art://data"}, OfSeveral)
+
+
+@pytest.mark.parametrize("text", ["art://", "art://my data", "art://model:v1/../../x", "model:v1"])
+def test_what_can_be_no_reference_is_told_without_a_store(text: str) -> None:
+    with pytest.raises(MisuseError, match=r"model: expected ModelArtifact \(art://NAME:VERSION\)"):
+        check_config({"model": text}, Typed)
+
+
+class Elsewhere(NoOpTracker):
+    """As W&B without a run."""
+
+    def find_artifact(self, ref: str, artifact_type: str) -> Path:
+        raise ArtifactNotFoundError(f"asked for {ref}")
+
+
+def test_many_ranks_are_not_given_versions_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    context.set_tracker(Elsewhere())
+    with pytest.raises(ArtifactNotFoundError, match="asked for"):
+        omegaconf_to_dataclass({"model": "art://e/p/model:latest"}, Typed)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(MisuseError, match=r"another version on each of 2 ranks.*art://NAME:v3"):
+        omegaconf_to_dataclass({"model": "art://e/p/model:latest"}, Typed)
+    with pytest.raises(ArtifactNotFoundError, match="asked for"):
+        omegaconf_to_dataclass({"model": "art://e/p/model:v3"}, Typed)
 
 
 def test_a_path_of_an_unpublished_artifact_stays(publish: Callable[[str], None]) -> None:

@@ -14,14 +14,18 @@ True
 >>> context.reset()
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from nemotron.kit import context
+from nemotron.kit.artifacts.paths import is_url
+from nemotron.kit.errors import InvalidReferenceError, MisuseError
 from nemotron.kit.integrations.config_references import written_out
 from nemotron.kit.integrations.pins import Mode, pin
-from nemotron.kit.names import SCHEME
+from nemotron.kit.names import SCHEME, ArtifactRef, Version
+from nemotron.kit.tracking.surroundings import world_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,44 @@ def replaced(value: Any, known: Mapping[str, Meaning], *, by: Literal["path", "u
     if type(value) in (list, tuple):
         return type(value)(replaced(inner, known, by=by) for inner in value)
     return value
+
+
+def check_reference(text: str) -> None:
+    """Refuse what can name no artifact, without asking anybody.
+
+    Raises:
+        KitError: it is no reference, or leads out of the artifact.
+
+    >>> check_reference("art://my-data:latest")
+    """
+    if not text.startswith(SCHEME):
+        raise InvalidReferenceError(f"it does not begin with {SCHEME}")
+    if _is_name(text):
+        ArtifactRef.parse(text)
+
+
+def pinned(text: str, known: Mapping[str, Meaning]) -> str:
+    """A reference with the version that all ranks have agreed on; as it is where none is to be agreed on.
+
+    Raises:
+        MisuseError: each of several ranks would find a version of its own.
+    """
+    if text in known:
+        return known[text].uri
+    asks_wandb = context.current_registry() is None and context.current_tracker() is not None
+    if asks_wandb and _is_name(text) and not isinstance(ArtifactRef.parse(text).selector, Version):
+        ranks = world_size(os.environ) or 1
+        if ranks > 1:
+            raise MisuseError(
+                f"{text} may be another version on each of {ranks} ranks, as there is neither a store nor a "
+                "W&B run on this one. Name a version, as in art://NAME:v3, or keep a store: kit.init(root=…)"
+            )
+    return text
+
+
+def _is_name(text: str) -> bool:
+    """Whether a reference names an artifact, and no path or URL of one."""
+    return written_out(text) and not is_url(text.removeprefix(SCHEME))
 
 
 def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from nemotron.kit.errors import KitError
+from nemotron.kit.errors import KitError, MisuseError
 from nemotron.kit.train_script.nearest import nearest, suggestion
 from nemotron.kit.train_script.references import dotted
 from nemotron.kit.train_script.single_values import MISSING, MismatchError, mismatch, single_value
@@ -148,19 +148,33 @@ class Converter:
         return single_value(hint, value, where)
 
     def _artifact(self, kind: "type[Artifact]", value: str, where: str) -> Any:
-        """Load what a reference means; one that leads nowhere is no matter of the type."""
-        from nemotron.kit.names import SCHEME
+        """Load what a reference means; that it leads nowhere is no matter of the type."""
+        from nemotron.kit.integrations.config_values import check_reference, pinned
 
-        if not value.startswith(SCHEME):
-            raise mismatch(where, f"{spell(kind)} ({SCHEME}NAME:VERSION)", value)
+        try:
+            check_reference(value)
+        except KitError as error:
+            raise mismatch(where, f"{spell(kind)} (art://NAME:VERSION)", value, f" ({error})") from error
         if not self.build:
             return _NOTHING
-        known = self.artifacts.get(value)
         try:
-            return kind.from_uri(known.uri if known else value)
+            return kind.from_uri(pinned(value, self.artifacts))
         except KitError as error:
             error.add_note(f"{where} is {value}")
             raise
+
+    def _artifact_of(self, members: list[Any], value: str, where: str) -> Any:
+        """The artifact that a reference means, as the one of several types that it is."""
+        from nemotron.kit.artifacts.base import Artifact
+
+        found = self._artifact(Artifact, value, where)
+        for member in members if self.build else ():
+            if isinstance(found, artifact_kind(member) or ()):
+                return self.value(member, found, where)
+        if self.build:
+            kinds = " or ".join(spell(member) for member in members)
+            raise MisuseError(f"{where} is {value}, and that is a {type(found).__name__}, not a {kinds}")
+        return found
 
     def _parameter(
         self, cls: type, parameter: inspect.Parameter, value: Any, where: str, default: Any
@@ -187,7 +201,7 @@ class Converter:
     def _annotated(self, hint: Any, value: Any, where: str, default: Any) -> Any:
         inner, *rules = typing.get_args(hint)
         inner = bare(inner)
-        if not _is_structure(inner):
+        if not _is_structure(inner) and artifact_kind(inner) is None:
             return self._single(hint, value, where)
         converted = self.value(inner, value, where, default)
         if not self.build:
@@ -201,6 +215,12 @@ class Converter:
         others = [member for member in members if member is not NoneType]
         if len(others) == 1 and value is not None:
             return self.value(others[0], value, where, default)
+        if isinstance(value, str) and value.startswith("art://"):
+            kinds = [member for member in others if artifact_kind(member) is not None]
+            if len(kinds) == 1:
+                return self.value(kinds[0], value, where, default)
+            if kinds:
+                return self._artifact_of(kinds, value, where)
         # The type that the value already has comes before those it can be made into: "3" stays text in
         # `int | str`, 3 becomes 3.0 rather than "3" in `str | float`; a default's own class before others.
         others.sort(key=lambda member: _distance(member, value, default))
