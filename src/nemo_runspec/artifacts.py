@@ -158,7 +158,7 @@ def log_artifact(artifact: Artifact, tracking: ArtifactTrackingResult, *, name: 
 
 def _wanted(current: LineageTracker | None, tracking: ArtifactTrackingResult) -> LineageTracker | None:
     """Of the trackers in force those that are asked for."""
-    parts = current.trackers if isinstance(current, CompositeTracker) else (current,) if current else ()
+    parts = start.trackers_of(current)
     stores = [part for part in parts if isinstance(part, FileTracker)]
     others = [part for part in parts if not isinstance(part, FileTracker)]
     if tracking.manifest and not stores:

@@ -20,6 +20,7 @@ from nemotron.kit.lineage.runs import read_run
 from nemotron.kit.registry.registry import Registry
 from nemotron.kit.tracking.composite import CompositeTracker
 from nemotron.kit.tracking.file import FileTracker
+from nemotron.kit.tracking.noop import NoOpTracker
 from nemotron.kit.tracking.outbox import Outbox
 from wandb_server.fixtures import real_wandb, wandb_server
 from wandb_server.web import WandbServer
@@ -151,10 +152,36 @@ def test_another_store_takes_the_place_of_the_one_in_force_and_of_nothing_else(r
 def test_another_store_of_the_same_kind_is_opened_with_the_same_options():
     options = {"endpoint": "http://127.0.0.1:1", "access_key_id": "me", "secret_access_key": "mine"}
     first = Registry.open("s3://bucket/first", storage_options=options)
-    assert first.elsewhere("s3://bucket/second").store.__reduce__()[1] == ("s3://bucket/second", options)
+    for root in ("s3://bucket/second", "s3a://elsewhere/third"):
+        assert first.elsewhere(root).store.__reduce__()[1] == (root, options)
     with pytest.raises(MisuseError, match="storage_options are not used"):
         Registry.open("memory://second", storage_options=options)
     assert first.elsewhere("memory://second").root == "memory://second"
+    secret = {"headers": {"Authorization": "Bearer mine"}}
+    first = Registry.open("https://one.example/store", storage_options=secret)
+    assert "mine" in str(first.elsewhere("https://one.example/other").store.__reduce__())
+    assert "mine" not in str(first.elsewhere("https://two.example/store").store.__reduce__())
+
+
+def test_a_tracker_that_was_set_by_hand_stays_beside_a_store(root: str, tmp_path: Path):
+    mine = NoOpTracker()
+    kit.set_lineage_tracker(mine)
+    setup_artifact_tracking(config(root))
+    tracker = context.current_tracker()
+    assert isinstance(tracker, CompositeTracker)
+    assert tracker.trackers[1:] == (mine,)
+    assert context.require_registry().root == root
+
+
+def test_what_another_store_has_of_the_same_is_for_w_and_b_as_well(tmp_path: Path, real_wandb: ModuleType):
+    """Without a run; each store has an outbox of its own."""
+    kit.init(root=tmp_path / "first", wandb_project="project")
+    model(tmp_path).save(name="model")
+    setup_artifact_tracking(config(str(tmp_path / "second")))
+    model(tmp_path).save(name="model")
+    for store in ("first", "second"):
+        waiting = Outbox(Registry.open(tmp_path / store).store).waiting()
+        assert [one.record.subject for one in waiting] == ["art://model:v1"], store
 
 
 def test_without_any_section_nothing_is_tracked(tmp_path: Path):

@@ -177,7 +177,7 @@ def add_wandb(project: str | None = None, entity: str | None = None) -> None:
     from nemotron.kit.integrations.wandb.tracker import WandbTracker
     from nemotron.kit.tracking.composite import CompositeTracker
 
-    mine = _trackers_of(context.current_tracker())
+    mine = trackers_of(context.current_tracker())
     if any(isinstance(tracker, WandbTracker) for tracker in mine):
         return
     keep = [tracker for tracker in mine if tracker.is_active()]
@@ -193,23 +193,27 @@ def move_store(root: str) -> None:
 
     Raises:
         MisuseError: it is no root.
+        MissingExtraError: the client for it is not installed.
+        RefusedError: it is a file.
     """
-    if not is_initialized():
-        init(root=root)
-        return
-    from nemotron.kit.registry.checkout_options import CheckoutOptions
     from nemotron.kit.tracking.composite import CompositeTracker
     from nemotron.kit.tracking.file import FileTracker
 
-    current, tracker = context.current_registry(), context.current_tracker()
+    current = context.current_registry()
+    others = [one for one in trackers_of(context.current_tracker()) if not isinstance(one, FileTracker)]
+    if not is_initialized() and not others:
+        init(root=root)
+        return
+    from nemotron.kit.registry.checkout_options import CheckoutOptions
+
     registry = current.elsewhere(root) if current else _open(root, None, CheckoutOptions())
-    others = [one for one in _trackers_of(tracker) if not isinstance(one, FileTracker)]
     store = FileTracker(registry, evidence=context.settings().evidence)
-    context.set_registry(registry)
     context.set_tracker(CompositeTracker([store, *others]) if others else store)
+    context.set_initialized(True)
 
 
-def _trackers_of(tracker: "LineageTracker | None") -> "Sequence[LineageTracker]":
+def trackers_of(tracker: "LineageTracker | None") -> "Sequence[LineageTracker]":
+    """The trackers that one is made of, or itself."""
     from nemotron.kit.tracking.composite import CompositeTracker
 
     if tracker is None:

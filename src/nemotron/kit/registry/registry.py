@@ -12,7 +12,7 @@ from nemotron.kit.errors import MisuseError, RefusedError
 from nemotron.kit.names import Alias, ArtifactName, ArtifactRef, Version, parse_selector
 from nemotron.kit.registry.catalog import Catalog
 from nemotron.kit.registry.resolved import Record
-from nemotron.kit.store.connect import open_store, scheme_of
+from nemotron.kit.store.connect import are_alike, open_store
 from nemotron.kit.store.protocol import Store
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class Registry(Catalog):
         return cls(open_store(root, storage_options), checkouts, storage_options)
 
     def elsewhere(self, root: str | os.PathLike[str]) -> "Registry":
-        """The registry at another root, opened like this one; with its options, if both are of one kind."""
-        options = self._storage_options if scheme_of(root) == scheme_of(self.root) else None
+        """The registry at another root, opened like this one, with its options where they are for both."""
+        options = self._storage_options if are_alike(self.root, root) else None
         return Registry.open(root, storage_options=options, checkouts=self._checkouts)
 
     # -- publishing ----------------------------------------------------------------------------------------

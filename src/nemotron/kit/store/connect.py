@@ -5,7 +5,7 @@ import re
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from nemotron.kit.errors import MisuseError
 from nemotron.kit.store.local import LocalStore
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nemotron.kit.store.memory import MemoryStore
 
 BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
+_PROVIDERS = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az"}
 # A scheme; or the first of a chain, as in `simplecache::https://…`.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://|::(?=.*://))")
 _memory: "dict[str, MemoryStore]" = {}
@@ -39,7 +40,7 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     text = os.fspath(root)
     if not text or "\x00" in text:
         raise MisuseError(f"Not a root: {text!r}; expected a folder or a URL")
-    scheme = scheme_of(text)
+    scheme = _scheme_of(text)
     if scheme in ("", "file", "memory") and storage_options:
         raise MisuseError(f"storage_options are not used by {text}: {', '.join(sorted(storage_options))}")
     if not scheme:
@@ -66,13 +67,25 @@ def open_store(root: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     return ReadableStore(text, storage_options)
 
 
-def scheme_of(root: str | os.PathLike[str]) -> str:
-    """What kind of root it is; empty for a path.
+def are_alike(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether what opens one root may be told to the other: buckets of one provider, or one server.
 
-    >>> scheme_of("s3://bucket/store"), scheme_of("/data/store")
-    ('s3', '')
+    >>> are_alike("s3://bucket/a", "s3a://other/b"), are_alike("https://a.example/x", "https://b.example/x")
+    (True, False)
+    >>> are_alike("/data/a", "/data/b")
+    False
     """
-    match = _URL.match(os.fspath(root))
+    schemes = [_scheme_of(os.fspath(root)) for root in (one, other)]
+    providers = [_PROVIDERS.get(scheme, scheme) for scheme in schemes]
+    if providers[0] != providers[1] or providers[0] in ("", "file", "memory"):
+        return False
+    return (
+        schemes[0] in (*BUCKETS, "hf") or urlsplit(os.fspath(one)).netloc == urlsplit(os.fspath(other)).netloc
+    )
+
+
+def _scheme_of(root: str) -> str:
+    match = _URL.match(root)
     return match[1].lower() if match else ""
 
 

@@ -75,9 +75,9 @@ class Courier:
         self._clock = clock
         self._was_online = False
         # (destination, run, name) → the version that was put into an outbox last, and what is said of it.
-        self._kept: dict[tuple[str, str, str], tuple[str, Description]] = {}
+        self._kept: dict[tuple[str, str, str, str], tuple[str, Description]] = {}
         self._timeout_s = 0.0
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
         self._begin()
 
     def _begin(self) -> None:
@@ -122,7 +122,7 @@ class Courier:
         if known is not None and set(description.aliases) <= set(known.aliases):
             return {**empty_record(artifact.type), "artifact_id": known.twin, "url": known.url}
         identity = self.address.identity_of(run)
-        key = (where.key, identity.id, description.draft.name)
+        key = (str(registry.root), where.key, identity.id, description.draft.name)
         last, before = self._kept.get(key, ("", description))
         if last == subject and before.digest == description.digest:
             if set(description.aliases) <= set(before.aliases):
@@ -327,8 +327,8 @@ class Courier:
 
     def _say_kept(self, registry: Registry, run: Any | None) -> None:
         why = "W&B is offline" if run is not None else "No W&B run is active"
-        if why not in self._told:
-            self._told.add(why)
+        if (why, str(registry.root)) not in self._told:
+            self._told.add((why, str(registry.root)))
             log.warning(
                 "%s: what is saved is kept in the store's outbox. To send it: nemotron kit sync --root %s",
                 why,
