@@ -1,7 +1,7 @@
 """The bars that this kit has set itself, and whether what was measured keeps them.
 
 Times move between machines, so most bars are ratios, taken round by round in one run, and their median; of
-medians, where one of the two takes part in fewer rounds.
+medians, where one of the two has more figures.
 """
 
 import statistics
@@ -60,11 +60,12 @@ class Bar:
 def compare(taken: list[float], others: list[float]) -> tuple[float, str]:
     """The ratio of two that took part side by side, and how it scatters.
 
-    One of many figures says little, so it is not picked out because the other was there in that round alone.
+    Where one has more figures, it is that of the medians: nobody knows which were taken side by side, and one
+    of many says little.
     """
-    if len(others) < len(taken):
+    if len(others) != len(taken):
         return statistics.median(taken) / statistics.median(others), ""
-    ratios = [a / b for a, b in zip(taken, others, strict=False)]
+    ratios = [a / b for a, b in zip(taken, others, strict=True)]
     scatter = f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 and max(ratios) > 0.05 else ""
     return statistics.median(ratios), scatter
 

@@ -83,7 +83,7 @@ def commit_floor(root: Path) -> Store:
     def store(data: Path) -> None:
         for path in walk(data):
             os.stat(path)
-        publish("x", next(numbers))
+        publish(next(numbers))
 
     return store
 
@@ -185,7 +185,7 @@ def copy_registry(root: Path) -> Store:
     counter = iter(range(10**6))
 
     def store(data: Path) -> None:
-        peers.copy_registry(root, data)("x", next(counter))
+        peers.copy_registry(root, data)(next(counter))
 
     return store
 

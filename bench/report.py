@@ -190,7 +190,7 @@ def bars_table(figures: dict[str, Any]) -> list[str]:
         "## Bars",
         "",
         f"{kept} of {len(rows)} hold. A ratio is the median of those of each round, with the "
-        "least and the greatest; where the other took part in fewer rounds, it is the ratio of the medians.",
+        "least and the greatest; where one of the two has more figures, it is the ratio of the medians.",
         "",
         "| | what | measured | bar | |",
         "| --- | --- | --- | --- | --- |",
