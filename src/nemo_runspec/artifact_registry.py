@@ -26,12 +26,11 @@ from typing import Any, Self
 
 from nemo_runspec.artifact_backends import StoreBackend, WandbBackend
 from nemo_runspec.artifact_entries import ArtifactEntry, ArtifactVersion
-from nemotron.kit import context
+from nemotron.kit import context, start
 from nemotron.kit.errors import KitError, MisuseError, NotInitializedError
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.tracking.composite import CompositeTracker
-from nemotron.kit.tracking.file import FileTracker
+from nemotron.kit.tracking.composite import parts_of
 
 __all__ = [
     "ArtifactEntry",
@@ -208,8 +207,7 @@ def _wandb_tracker() -> Any | None:
         return None
     from nemotron.kit.integrations.wandb.tracker import WandbTracker
 
-    all_of_them = tracker.trackers if isinstance(tracker, CompositeTracker) else (tracker,)
-    return next((one for one in all_of_them if isinstance(one, WandbTracker) and one.project), None)
+    return next((one for one in parts_of(tracker) if isinstance(one, WandbTracker) and one.project), None)
 
 
 def _put(door: ArtifactRegistry | None) -> None:
@@ -232,13 +230,7 @@ def _move_context(registry: Registry | None) -> None:
     """Let the kit work with another store: saves and loads must see what this module sees."""
     if context.current_registry() is registry:
         return
-    tracker = context.current_tracker()
-    context.set_registry(registry)
-    others = tracker.trackers if isinstance(tracker, CompositeTracker) else (tracker,) if tracker else ()
-    kept = [other for other in others if not isinstance(other, FileTracker)]
-    if registry is not None:
-        kept.insert(0, FileTracker(registry, evidence=context.settings().evidence))
-    context.set_tracker(CompositeTracker(kept) if len(kept) > 1 else kept[0] if kept else None)
+    start.put_store(registry)
 
 
 def get_artifact_registry() -> ArtifactRegistry:

@@ -27,7 +27,7 @@ from nemotron.kit.integrations.omegaconf_errors import resolution_error
 from nemotron.kit.integrations.wandb import run as wandb_run
 from nemotron.kit.registry import layout
 from nemotron.kit.registry.registry import Registry
-from nemotron.kit.tracking.composite import CompositeTracker
+from nemotron.kit.tracking.composite import as_one, parts_of
 from nemotron.kit.tracking.file import FileTracker
 from nemotron.kit.tracking.protocol import FollowingTracker, LineageTracker
 from nemotron.kit.train_script.loading import as_config, place
@@ -158,7 +158,7 @@ def log_artifact(artifact: Artifact, tracking: ArtifactTrackingResult, *, name: 
 
 def _wanted(current: LineageTracker | None, tracking: ArtifactTrackingResult) -> LineageTracker | None:
     """Of the trackers in force those that are asked for."""
-    parts = start.trackers_of(current)
+    parts = parts_of(current)
     stores = [part for part in parts if isinstance(part, FileTracker)]
     others = [part for part in parts if not isinstance(part, FileTracker)]
     if tracking.manifest and not stores:
@@ -170,7 +170,7 @@ def _wanted(current: LineageTracker | None, tracking: ArtifactTrackingResult) ->
     kept = [*(stores if tracking.manifest else ()), *(others if tracking.wandb else ())]
     if kept == list(parts):
         return current
-    return CompositeTracker(kept) if len(kept) > 1 else kept[0] if kept else None
+    return as_one(kept)
 
 
 def _takes(tracker: LineageTracker, *, behind_a_store: bool) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -175,14 +175,13 @@ def add_wandb(project: str | None = None, entity: str | None = None) -> None:
         entity: the W&B user or team.
     """
     from nemotron.kit.integrations.wandb.tracker import WandbTracker
-    from nemotron.kit.tracking.composite import CompositeTracker
+    from nemotron.kit.tracking.composite import as_one, parts_of
 
-    mine = trackers_of(context.current_tracker())
+    mine = parts_of(context.current_tracker())
     if any(isinstance(tracker, WandbTracker) for tracker in mine):
         return
     keep = [tracker for tracker in mine if tracker.is_active()]
-    theirs = _wandb_tracker(project, entity)
-    context.set_tracker(CompositeTracker([*keep, theirs]) if keep else theirs)
+    context.set_tracker(as_one([*keep, _wandb_tracker(project, entity)]))
 
 
 def move_store(root: str) -> None:
@@ -196,29 +195,30 @@ def move_store(root: str) -> None:
         MissingExtraError: the client for it is not installed.
         RefusedError: it is a file.
     """
-    from nemotron.kit.tracking.composite import CompositeTracker
+    from nemotron.kit.tracking.composite import parts_of
     from nemotron.kit.tracking.file import FileTracker
 
-    current = context.current_registry()
-    others = [one for one in trackers_of(context.current_tracker()) if not isinstance(one, FileTracker)]
-    if not is_initialized() and not others:
+    trackers = parts_of(context.current_tracker())
+    if not is_initialized() and all(isinstance(one, FileTracker) for one in trackers):
         init(root=root)
         return
     from nemotron.kit.registry.checkout_options import CheckoutOptions
 
-    registry = current.elsewhere(root) if current else _open(root, None, CheckoutOptions())
-    store = FileTracker(registry, evidence=context.settings().evidence)
-    context.set_tracker(CompositeTracker([store, *others]) if others else store)
+    current = context.current_registry()
+    put_store(current.elsewhere(root) if current else _open(root, None, CheckoutOptions()))
     context.set_initialized(True)
 
 
-def trackers_of(tracker: "LineageTracker | None") -> "Sequence[LineageTracker]":
-    """The trackers that one is made of, or itself."""
-    from nemotron.kit.tracking.composite import CompositeTracker
+def put_store(registry: "Registry | None") -> None:
+    """Have a registry, or none, in the place of the one in force; who else is told stays."""
+    from nemotron.kit.tracking.composite import as_one, parts_of
+    from nemotron.kit.tracking.file import FileTracker
 
-    if tracker is None:
-        return ()
-    return tracker.trackers if isinstance(tracker, CompositeTracker) else (tracker,)
+    kept = [one for one in parts_of(context.current_tracker()) if not isinstance(one, FileTracker)]
+    if registry is not None:
+        kept.insert(0, FileTracker(registry, evidence=context.settings().evidence))
+    context.set_registry(registry)
+    context.set_tracker(as_one(kept))
 
 
 def _shown(what: str) -> "AbstractContextManager[Progress | None]":

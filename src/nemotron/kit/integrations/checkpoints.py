@@ -21,7 +21,7 @@ from nemotron.kit.integrations.nemo_run import outside_path
 from nemotron.kit.integrations.unfinished import fingerprint, why_unfinished
 from nemotron.kit.integrations.wandb.run import active
 from nemotron.kit.names import Alias, ArtifactName
-from nemotron.kit.tracking.composite import CompositeTracker
+from nemotron.kit.tracking.composite import CompositeTracker, parts_of
 from nemotron.kit.tracking.file import FileTracker
 from nemotron.kit.tracking.protocol import LineageTracker, SaveOptions, StoreTracker
 
@@ -207,7 +207,7 @@ class Recorder:
         """The tracker that is in force, with what it knows, else one of our own."""
         from nemotron.kit.integrations.wandb.tracker import WandbTracker
 
-        for tracker in _all_of(current):
+        for tracker in parts_of(current):
             if isinstance(tracker, WandbTracker):
                 return tracker
         if self._wandb is None:
@@ -240,13 +240,7 @@ _WHY_NOT: dict[Target, str] = {
 
 def store_tracker() -> FileTracker | None:
     """The store's tracker, alone or as one of several; None without a store."""
-    return next((one for one in _all_of(context.current_tracker()) if isinstance(one, FileTracker)), None)
-
-
-def _all_of(tracker: LineageTracker | None) -> tuple[LineageTracker, ...]:
-    if isinstance(tracker, CompositeTracker):
-        return tracker.trackers
-    return () if tracker is None else (tracker,)
+    return next((one for one in parts_of(context.current_tracker()) if isinstance(one, FileTracker)), None)
 
 
 def _name(text: str) -> str:

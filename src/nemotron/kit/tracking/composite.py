@@ -209,3 +209,15 @@ def _warn_of(tracker: LineageTracker, what: str, error: Exception) -> None:
 
 def _name(tracker: LineageTracker) -> str:
     return type(tracker).__name__
+
+
+def parts_of(tracker: LineageTracker | None) -> tuple[LineageTracker, ...]:
+    """The trackers that one is made of, or itself."""
+    if isinstance(tracker, CompositeTracker):
+        return tracker.trackers
+    return () if tracker is None else (tracker,)
+
+
+def as_one(trackers: Sequence[LineageTracker]) -> LineageTracker | None:
+    """One tracker for all of them; None for none."""
+    return CompositeTracker(trackers) if len(trackers) > 1 else trackers[0] if trackers else None

@@ -168,13 +168,13 @@ class Converter:
         from nemotron.kit.artifacts.base import Artifact
 
         found = self._artifact(Artifact, value, where)
-        for member in members if self.build else ():
+        if not self.build:
+            return found
+        for member in members:
             if isinstance(found, artifact_kind(member) or ()):
                 return self.value(member, found, where)
-        if self.build:
-            kinds = " or ".join(spell(member) for member in members)
-            raise MisuseError(f"{where} is {value}, and that is a {type(found).__name__}, not a {kinds}")
-        return found
+        kinds = " or ".join(spell(member) for member in members)
+        raise MisuseError(f"{where} is {value}, and that is a {type(found).__name__}, not a {kinds}")
 
     def _parameter(
         self, cls: type, parameter: inspect.Parameter, value: Any, where: str, default: Any
